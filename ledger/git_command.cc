@@ -54,11 +54,7 @@ Child::Options git_command(const std::filesystem::path& repository, std::vector<
   options.command = {"git", "-C", repository.string(), "-c", "gc.auto=0", "-c", "maintenance.auto=false"};
   options.command.insert(options.command.end(), std::make_move_iterator(arguments.begin()),
                          std::make_move_iterator(arguments.end()));
-  options.environment = {{"LC_ALL", "C"},
-                         {"GIT_TERMINAL_PROMPT", "0"},
-                         {"GIT_OPTIONAL_LOCKS", "0"},
-                         {"GIT_ASKPASS", "true"},
-                         {"SSH_ASKPASS", "true"}};
+  options.environment = {{"LC_ALL", "C"}, {"GIT_TERMINAL_PROMPT", "0"}, {"GIT_OPTIONAL_LOCKS", "0"}};
   if (remote) {
     std::string ssh = remote->ssh_command;
     if (ssh.empty()) {

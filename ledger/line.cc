@@ -151,7 +151,13 @@ Result<LedgerLine> parse_line(std::string_view text) {
     if (!line.before) return Error{"the line's prev is not a hash"};
   }
   line.receipt = fields.contains("receipt");
-  if (line.receipt) return line;
+  if (line.receipt) {
+    line.channel = std::string{string_of("channel").value_or("")};
+    return line;
+  }
+  if (const auto* channels = fields.if_contains("channels"); channels && channels->is_array()) {
+    line.channels = channels->get_array().size();
+  }
 
   const auto raw = string_of("raw"), bytes = string_of("bytes");
   if (!raw || !bytes) return Error{"the line lacks the journalled bytes or their hash"};

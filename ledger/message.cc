@@ -24,6 +24,34 @@ std::optional<std::uint64_t> number(std::string_view text) {
   return value;
 }
 
+/// "5:3,9": a place, and the number of the signal where it is one.
+std::string held_text(const std::vector<Overtaken>& held) {
+  if (held.empty()) return "-";
+  std::string out;
+  for (const Overtaken& one : held) {
+    fmt::format_to(std::back_inserter(out), "{}{}", out.empty() ? "" : ",", one.place);
+    if (one.seq) fmt::format_to(std::back_inserter(out), ":{}", one.seq);
+  }
+  return out;
+}
+
+std::optional<std::vector<Overtaken>> held_from(std::string_view text) {
+  std::vector<Overtaken> held;
+  if (text == "-") return held;
+  for (;;) {
+    const auto comma = text.find(',');
+    const std::string_view one = text.substr(0, comma);
+    const auto colon = one.find(':');
+    const auto place = number(one.substr(0, colon));
+    const auto seq = colon == std::string_view::npos ? std::optional<std::uint64_t>{0} : number(one.substr(colon + 1));
+    if (!place || !seq || *place == 0 || held.size() == kHeldMost) return std::nullopt;
+    if (!held.empty() && held.back().place >= *place) return std::nullopt;
+    held.push_back({*place, *seq});
+    if (comma == std::string_view::npos) return held;
+    text.remove_prefix(comma + 1);
+  }
+}
+
 /// The names joined, the first few of them spelled out.
 template <class Names>
 std::string listing(const Names& names) {
@@ -74,10 +102,11 @@ std::string destinations(const std::vector<const Mention*>& mentions) {
 }  // namespace
 
 bool ChainState::holds(std::uint64_t at) const {
-  return at <= place && !std::binary_search(held.begin(), held.end(), at);
+  const auto it = std::lower_bound(held.begin(), held.end(), Overtaken{at, 0});
+  return at <= place && (it == held.end() || it->place != at);
 }
 
-std::uint64_t ChainState::complete_to() const { return held.empty() ? place : held.front() - 1; }
+std::uint64_t ChainState::complete_to() const { return held.empty() ? place : held.front().place - 1; }
 
 Mention mention_of(const LedgerSignal& signal) {
   return {one_line(signal.type, kTypeMost), one_line(signal.title, kTitleMost), listing(signal.channels)};
@@ -111,8 +140,7 @@ std::string message_of(const CommitNote& note) {
   }
   const ChainState& state = note.state;
   out += fmt::format("Detent-File: {}\nDetent-State: lines={} last={} place={} held={} hash={}\n", note.file,
-                     state.lines, state.last_seq, state.place,
-                     state.held.empty() ? "-" : fmt::format("{}", fmt::join(state.held, ",")), to_hex(state.hash));
+                     state.lines, state.last_seq, state.place, held_text(state.held), to_hex(state.hash));
   return out;
 }
 
@@ -157,14 +185,9 @@ std::optional<CommitNote> note_of(std::string_view message) {
           note.state.hash = *hash;
           stated = true;
         } else if (name == "held") {
-          while (word != "-" && !word.empty()) {
-            const auto comma = word.find(',');
-            const auto place = number(word.substr(0, comma));
-            const bool ordered = place && (note.state.held.empty() || note.state.held.back() < *place);
-            if (!ordered || *place == 0 || note.state.held.size() == kHeldMost) return std::nullopt;
-            note.state.held.push_back(*place);
-            word.remove_prefix(comma == std::string_view::npos ? word.size() : comma + 1);
-          }
+          auto held = held_from(word);
+          if (!held) return std::nullopt;
+          note.state.held = std::move(*held);
         } else {
           const auto value_of = number(word);
           if (!value_of) return std::nullopt;

@@ -1,6 +1,7 @@
 // Commit messages: a subject that reads like a diary, and trailers that say how far the ledger got.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -12,13 +13,20 @@
 
 namespace detent {
 
+/// A record that later ones have overtaken; `seq` is zero where it is a receipt.
+struct Overtaken {
+  std::uint64_t place = 0;
+  std::uint64_t seq = 0;
+  friend auto operator<=>(const Overtaken&, const Overtaken&) = default;
+};
+
 /// How far the chain got with one commit: what a restart goes on from.
 struct ChainState {
-  std::uint64_t lines = 0;          // in the whole chain
-  std::uint64_t last_seq = 0;       // the highest signal number committed
-  std::uint64_t place = 0;          // the highest place committed …
-  std::vector<std::uint64_t> held;  // … and the places below it that are not, in order
-  Hash hash{};                      // of the last line
+  std::uint64_t lines = 0;      // in the whole chain
+  std::uint64_t last_seq = 0;   // the highest signal number committed
+  std::uint64_t place = 0;      // the highest place committed …
+  std::vector<Overtaken> held;  // … and what below it is not, in order
+  Hash hash{};                  // of the last line
 
   /// Whether the record at `at` is in the ledger.
   bool holds(std::uint64_t at) const;
