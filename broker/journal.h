@@ -103,7 +103,6 @@ struct Space {
 struct Catalog;
 class JournalReader;
 class JournalTail;
-class SegmentStore;
 
 class Journal {
  public:
@@ -149,14 +148,14 @@ class Journal {
   std::unique_ptr<JournalTail> tail(const Place& from = {}, std::size_t window = 256 << 10) const;
 
  private:
-  Journal(Disk& disk, std::string directory, JournalOptions options);
+  struct State;
+  explicit Journal(std::unique_ptr<State> state);
 
+  Result<void> write(Batch& batch, Appended& answer);
   Result<void> begin_segment(Batch& batch, Appended& answer);
+  Result<void> begin_segment_or_stop(Batch& batch, Appended& answer);
 
-  std::unique_ptr<SegmentStore> store_;
-  std::shared_ptr<Catalog> catalog_;
-  std::unique_ptr<File> file_;
-  std::optional<Error> stopped_;
+  std::unique_ptr<State> state_;
 };
 
 /// Reads single records by place, in any order; reading onwards costs one system call a window.

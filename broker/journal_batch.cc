@@ -45,6 +45,19 @@ std::uint32_t Batch::finish(std::size_t used) {
 
 void Batch::abandon() { begun_ = false; }
 
+char* Batch::sealing_room() {
+  grow(kHeaderBytes);
+  return buffer_.get();
+}
+
+std::string_view Batch::padded(std::size_t sector) {
+  CHECK(!begun_, "a begun record is finished or given up first");
+  const std::size_t whole = (size_ + sector - 1) / sector * sector;
+  grow(whole);
+  std::memset(buffer_.get() + size_, 0, whole - size_);
+  return {buffer_.get(), whole};
+}
+
 void Batch::clear() {
   size_ = kHeaderBytes;
   count_ = 0;

@@ -33,8 +33,11 @@ class Batch {
   bool empty() const { return count_ == 0; }
   void clear();
 
+  /// The journal's: the buffer with its header's room in front, and padded with zeros to whole `sectors`.
+  char* sealing_room();
+  std::string_view padded(std::size_t sector);
+
  private:
-  friend class Journal;
   struct Free {
     void operator()(char* bytes) const { std::free(bytes); }
   };
