@@ -52,7 +52,7 @@ void RouterSocket::wait(Millis timeout) {
 }
 
 size_t RouterSocket::receive(size_t count, size_t bytes,
-                             const std::function<void(std::string_view, std::string_view)>& take) {
+                             const std::function<void(std::string_view, std::span<char>)>& take) {
   size_t got = 0;
   zmq::message_t peer, message;
   for (size_t i = 0; i < count && got < bytes; ++i) {
@@ -61,7 +61,7 @@ size_t RouterSocket::receive(size_t count, size_t bytes,
     if (!sockets_->router.recv(message, zmq::recv_flags::dontwait)) break;
     got += message.size();
     const bool more = message.more();
-    take(peer.to_string_view(), more ? std::string_view() : message.to_string_view());  // a Frame is one ZeroMQ frame
+    take(peer.to_string_view(), {message.data<char>(), more ? 0 : message.size()});  // a Frame is one ZeroMQ frame
     for (bool rest = more; rest; rest = message.more()) {
       if (!sockets_->router.recv(message, zmq::recv_flags::dontwait)) break;
     }
