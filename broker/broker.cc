@@ -10,6 +10,7 @@
 #include "base/redact.h"
 #include "base/units.h"
 #include "broker/answers.h"
+#include "http/server.h"
 #include "broker/records.h"
 #include "proto/reader.h"
 #include "proto/wire.pb.h"
