@@ -251,6 +251,7 @@
       out.append(text.slice(at, offset));
       out.append(entityNode(entities[i], marked(text, entities.slice(i + 1), offset, end), text.slice(offset, end)));
       at = end;
+      if (/^(pre|.*blockquote)$/.test(entities[i].type) && text[at] === "\n" && at < to) ++at;  // a block ends its line itself
     }
     out.append(text.slice(at, to));
     return out;
