@@ -186,36 +186,18 @@ void Broker::run() {
 
 void Broker::send_outgoing() {
   for (auto& message : core_->outgoing) {
-    if (message.deliver) message.frame = body_frame(*message.deliver);
+    if (message.deliver) {
+      std::vector<uint64_t> lost;
+      message.frame = deliver_frame(*message.deliver, *bodies_, lost);
+      for (const uint64_t seq : lost) {
+        post([this, channel = message.deliver->channel, seq] { core_->unreadable(channel, seq, now_); });
+      }
+    }
     const auto sent = socket_.send(message.peer, message.frame);
     // A peer that does not read has broken its credit; a peer that is gone is gone. Either way its session starts over.
     if (sent != RouterSocket::Sent::Yes) core_->gone(message.peer, now_);
   }
   core_->outgoing.clear();
-}
-
-std::string Broker::body_frame(const Outgoing::Bodies& bodies) {
-  std::string body;
-  wire::bytes(body, Deliver::kChannelFieldNumber, bodies.channel);
-  std::string inside;
-  for (const auto& item : bodies.items) {
-    const auto record = bodies_->read({item.at.segment, item.at.offset, item.at.size});
-    if (!record) {
-      spdlog::error("signal {} for {} cannot be read: {}", item.seq, bodies.channel, record.error().what);
-      post([this, channel = bodies.channel, seq = item.seq] { core_->unreadable(channel, seq, now_); });
-      continue;
-    }
-    inside.clear();
-    wire::number(inside, Delivery::kDeliveryFieldNumber, item.seq);
-    wire::number(inside, Delivery::kAttemptFieldNumber, item.attempt);
-    wire::bytes(inside, Delivery::kSignalFieldNumber, signal_of(*record));
-    for (const auto& part : item.parts) wire::bytes(inside, Delivery::kPartsFieldNumber, part);
-    if (item.repeat_unproven) wire::number(inside, Delivery::kRepeatUnprovenFieldNumber, 1);
-    wire::number(inside, Delivery::kJournalledMsFieldNumber, static_cast<uint64_t>(item.journalled_ms));
-    if (item.copy) wire::number(inside, Delivery::kCopyFieldNumber, 1);
-    wire::bytes(body, Deliver::kDeliveriesFieldNumber, inside);
-  }
-  return seal(bodies.session, bodies.number, Frame::kDeliver, body);
 }
 
 // ---- making it durable

@@ -52,7 +52,6 @@ class Broker {
   void post(std::function<void()> task);
   void run_posted();
   void send_outgoing();
-  std::string body_frame(const Outgoing::Bodies& bodies);
   void start_work();
   void work_done(const Appended& appended);
   void drop_segments();

@@ -1,5 +1,7 @@
 #include "broker/records.h"
 
+#include <spdlog/spdlog.h>
+
 #include "proto/journal.pb.h"
 #include "proto/reader.h"
 #include "proto/wire.pb.h"
@@ -32,6 +34,30 @@ bool read_admitted(std::string_view record, TailedSignal& out) {
     }
   }
   return true;
+}
+
+std::string deliver_frame(const Outgoing::Bodies& bodies, JournalReader& journal, std::vector<uint64_t>& lost) {
+  std::string body;
+  wire::bytes(body, Deliver::kChannelFieldNumber, bodies.channel);
+  std::string inside;
+  for (const auto& item : bodies.items) {
+    const auto record = journal.read({item.at.segment, item.at.offset, item.at.size});
+    if (!record) {
+      spdlog::error("signal {} for {} cannot be read: {}", item.seq, bodies.channel, record.error().what);
+      lost.push_back(item.seq);
+      continue;
+    }
+    inside.clear();
+    wire::number(inside, Delivery::kDeliveryFieldNumber, item.seq);
+    wire::number(inside, Delivery::kAttemptFieldNumber, item.attempt);
+    wire::bytes(inside, Delivery::kSignalFieldNumber, signal_of(*record));
+    for (const auto& part : item.parts) wire::bytes(inside, Delivery::kPartsFieldNumber, part);
+    if (item.repeat_unproven) wire::number(inside, Delivery::kRepeatUnprovenFieldNumber, 1);
+    wire::number(inside, Delivery::kJournalledMsFieldNumber, static_cast<uint64_t>(item.journalled_ms));
+    if (item.copy) wire::number(inside, Delivery::kCopyFieldNumber, 1);
+    wire::bytes(body, Deliver::kDeliveriesFieldNumber, inside);
+  }
+  return seal(bodies.session, bodies.number, Frame::kDeliver, body);
 }
 
 }  // namespace detent

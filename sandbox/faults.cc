@@ -1,5 +1,7 @@
 #include "sandbox/faults.h"
 
+#include <algorithm>
+
 #include "http/headers.h"
 
 namespace detent::sandbox {
@@ -79,9 +81,10 @@ Result<> Faults::order(const json::object& body) {
   return {};
 }
 
-std::optional<Fault> Faults::meet(std::string_view service, std::string_view channel, std::string_view method) {
+std::optional<Fault> Faults::meet(std::string_view service, std::string_view channel, std::string_view parent,
+                                  std::string_view method) {
   for (auto at = orders_.begin(); at != orders_.end(); ++at) {
-    if (at->service != service || (!at->channel.empty() && at->channel != channel)) continue;
+    if (at->service != service || (!at->channel.empty() && at->channel != channel && at->channel != parent)) continue;
     const bool fits = at->method.empty() ? !http::same_name(method, "getUpdates") : http::same_name(at->method, method);
     if (!fits) continue;
     Fault met = *at;

@@ -30,8 +30,9 @@ class Faults {
  public:
   /// From the body of POST /control/faults; Error says which member is wrong.
   Result<> order(const json::object& body);
-  /// The first that fits this request, which uses up one of its count.
-  std::optional<Fault> meet(std::string_view service, std::string_view channel, std::string_view method);
+  /// The first that fits this request, which uses up one of its count. `parent` is a thread's channel.
+  std::optional<Fault> meet(std::string_view service, std::string_view channel, std::string_view parent,
+                            std::string_view method);
   json::array list() const;
   void clear() { orders_.clear(); }
 

@@ -27,6 +27,7 @@ struct Recorded {
 class Record {
  public:
   explicit Record(const std::string& file);
+  bool wanted() const { return file_ != nullptr; }
   void add(const Recorded& request, Now now);
 
  private:

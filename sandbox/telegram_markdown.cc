@@ -93,18 +93,19 @@ Result<> take_pre(std::string_view text, std::size_t& at, Growing& growing) {
 Result<Formatted> parse_markdown_v2(std::string_view text) {
   Growing growing;
   std::vector<Open> stack;
-  std::optional<std::int64_t> quote;
+  constexpr std::int64_t kNone = -1;
+  std::int64_t quote = kNone;  // where a quotation began
   const auto line_start = [&](std::size_t at) { return at == 0 || text[at - 1] == '\n'; };
   for (std::size_t at = 0; at < text.size();) {
     if (line_start(at)) {
       if (text[at] == '>') {
-        if (!quote) quote = growing.units();
+        if (quote == kNone) quote = growing.units();
         ++at;
         continue;
       }
-      if (quote) {
-        growing.close("blockquote", *quote);
-        quote.reset();
+      if (quote != kNone) {
+        growing.close("blockquote", quote);
+        quote = kNone;
       }
     }
     const char c = text[at];
@@ -164,7 +165,7 @@ Result<Formatted> parse_markdown_v2(std::string_view text) {
     at += mark->mark.size();
   }
   if (!stack.empty()) return no_end(stack.back().name, stack.back().byte);
-  if (quote) growing.close("blockquote", *quote);
+  if (quote != kNone) growing.close("blockquote", quote);
   return std::move(growing.out());
 }
 
