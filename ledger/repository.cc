@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "ledger/loose.h"
+
 namespace detent {
 
 const char* const kLedgerEmail = "detent@localhost";
@@ -133,7 +135,14 @@ Result<std::optional<Oid>> Repository::ref(const std::string& name) const {
   return std::optional<Oid>{from_native(&id)};
 }
 
+Result<> Repository::guard(const Oid& id) const {
+  const auto loose = read_loose(path_, id.hex());
+  if (!loose) return loose.error();
+  return {};
+}
+
 Result<Commit> Repository::commit(const Oid& id) const {
+  if (const auto sound = guard(id); !sound) return sound.error();
   git_commit* raw = nullptr;
   if (git_commit_lookup(&raw, repository_.get(), native(id))) return git_error("cannot read commit " + id.hex());
   const Held<git_commit> commit{raw};
@@ -151,17 +160,24 @@ Result<Commit> Repository::commit(const Oid& id) const {
 }
 
 Result<std::optional<TreeEntry>> Repository::find(const Oid& tree, const std::string& path) const {
-  auto top = look_up_tree(repository_.get(), tree);
-  if (!top) return top.error();
-  git_tree_entry* raw = nullptr;
-  const int code = git_tree_entry_bypath(&raw, top->get(), path.c_str());
-  if (code == GIT_ENOTFOUND) return std::optional<TreeEntry>{};
-  if (code) return git_error(fmt::format("cannot read {} in tree {}", path, tree.hex()));
-  const Held<git_tree_entry> entry{raw};
-  return std::optional<TreeEntry>{entry_of(raw)};
+  Oid at = tree;
+  for (std::string_view rest = path;;) {
+    if (const auto sound = guard(at); !sound) return sound.error();
+    const auto folder = look_up_tree(repository_.get(), at);
+    if (!folder) return folder.error();
+    const auto slash = rest.find('/');
+    const auto* entry = git_tree_entry_byname(folder->get(), std::string{rest.substr(0, slash)}.c_str());
+    if (!entry) return std::optional<TreeEntry>{};
+    auto found = entry_of(entry);
+    if (slash == std::string_view::npos) return std::optional{std::move(found)};
+    if (!found.folder) return std::optional<TreeEntry>{};
+    at = found.id;
+    rest.remove_prefix(slash + 1);
+  }
 }
 
 Result<std::vector<TreeEntry>> Repository::entries(const Oid& id) const {
+  if (const auto sound = guard(id); !sound) return sound.error();
   auto tree = look_up_tree(repository_.get(), id);
   if (!tree) return tree.error();
   std::vector<TreeEntry> out;
@@ -172,6 +188,17 @@ Result<std::vector<TreeEntry>> Repository::entries(const Oid& id) const {
 }
 
 Result<std::string> Repository::blob(const Oid& id) const {
+  auto loose = read_loose(path_, id.hex());
+  if (!loose) return loose.error();
+  if (*loose) {
+    git_oid hash;
+    const std::string& content = (*loose)->content;
+    if ((*loose)->type != "blob" || git_odb_hash(&hash, content.data(), content.size(), GIT_OBJECT_BLOB) ||
+        from_native(&hash) != id) {
+      return Error{fmt::format("object {} is damaged: its content has another hash", id.hex())};
+    }
+    return Result<std::string>{boost::system::in_place_value, std::move((*loose)->content)};
+  }
   git_blob* raw = nullptr;
   if (git_blob_lookup(&raw, repository_.get(), native(id))) return git_error("cannot read blob " + id.hex());
   const Held<git_blob> blob{raw};

@@ -85,6 +85,9 @@ class Repository {
   const std::filesystem::path& path() const { return path_; }
 
  private:
+  /// An error where the object is loose and damaged: libgit2 must not be asked for it then.
+  Result<> guard(const Oid& id) const;
+
   Repository(git_repository* repository, std::filesystem::path path);
   struct Close {
     void operator()(git_repository* repository) const;
