@@ -4,7 +4,12 @@
 #include <git2/sys/repository.h>
 #include <spdlog/fmt/fmt.h>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include "ledger/loose.h"
@@ -64,6 +69,14 @@ Result<Held<git_tree>> look_up_tree(git_repository* repository, const Oid& id) {
   return Held<git_tree>{tree};
 }
 
+Result<> sync(const std::filesystem::path& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const bool synced = file >= 0 && fsync(file) == 0;
+  const int number = errno;
+  if (file >= 0) close(file);
+  return synced ? Result<>{} : system_error("cannot sync " + path.string(), number);
+}
+
 TreeEntry entry_of(const git_tree_entry* entry) {
   return {git_tree_entry_name(entry), from_native(git_tree_entry_id(entry)),
           git_tree_entry_type(entry) == GIT_OBJECT_TREE};
@@ -109,15 +122,25 @@ Result<Repository> Repository::open_or_create(const std::filesystem::path& path,
         fmt::format("[ledger] repository {} is neither a bare git repository nor an empty folder; name another place",
                     path.string())};
   }
+  // Made beside its place and moved there whole, so that a crash leaves all of it or nothing.
+  std::filesystem::path making = path;
+  making += ".making";
+  std::filesystem::remove_all(making, failed);
   git_repository* repository = nullptr;
   git_repository_init_options options = GIT_REPOSITORY_INIT_OPTIONS_INIT;
   options.flags = GIT_REPOSITORY_INIT_BARE | GIT_REPOSITORY_INIT_MKPATH;
   options.mode = 0700;
   options.initial_head = branch.c_str();
-  if (git_repository_init_ext(&repository, path.c_str(), &options)) {
+  if (git_repository_init_ext(&repository, making.c_str(), &options)) {
     return git_error(fmt::format("cannot make the ledger repository {}", path.string()));
   }
-  return Repository{repository, path};
+  git_repository_free(repository);
+  for (const char* part : {"HEAD", "config", "objects", "refs", "."}) {
+    if (const auto synced = sync(making / part); !synced) return synced.error();
+  }
+  if (::rename(making.c_str(), path.c_str())) return system_error("cannot make " + path.string(), errno);
+  if (const auto synced = sync(std::filesystem::absolute(path).parent_path()); !synced) return synced.error();
+  return open(path);
 }
 
 Result<> Repository::reopen() {

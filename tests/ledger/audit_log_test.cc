@@ -386,6 +386,16 @@ TEST_F(AuditLogTest, AFolderThatIsNoRepositoryIsRefused) {
   EXPECT_THAT(log.error().what, HasSubstr("neither a bare git repository nor an empty folder"));
 }
 
+TEST_F(AuditLogTest, ACrashWhileTheRepositoryWasMadeLeavesNothingInTheWay) {
+  std::filesystem::create_directories(folder_ / "ledger.git.making/objects");
+  test::write_file(folder_ / "ledger.git.making/config", "half of");
+  std::filesystem::create_directory(repository());
+  Writer writer{options()};
+  writer.signal();
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "ledger.git.making"));
+  expect_whole(1);
+}
+
 TEST_F(AuditLogTest, ADamagedTipIsNotBuiltUpon) {
   Writer writer{options()};
   writer.signal();

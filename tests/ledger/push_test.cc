@@ -65,6 +65,14 @@ TEST_F(PushTest, BringsTheBranchToTheRemote) {
   EXPECT_EQ(tip(remote()), tip(repository()));
 }
 
+TEST_F(PushTest, ARepositoryNamedInOurEnvironmentIsNotTakenForTheLedger) {
+  setenv("GIT_DIR", "/nowhere", 1);
+  Pusher pusher{options()};
+  const auto result = push(pusher);
+  unsetenv("GIT_DIR");
+  EXPECT_EQ(result.outcome, PushOutcome::pushed) << result.reason;
+}
+
 TEST_F(PushTest, SaysWhenThereWasNothingToDo) {
   Pusher first{options()}, second{options()};
   EXPECT_EQ(push(first).outcome, PushOutcome::pushed);

@@ -191,6 +191,7 @@ TEST_F(VerifyTest, ShowsASignalWithItsReceiptsByNumberAndById) {
     ASSERT_TRUE(shown);
     ASSERT_EQ(shown->size(), 2u);
     EXPECT_EQ(shown->at(0).file, "signals/2026/11/22/12/4.jsonl");
+    EXPECT_EQ(shown->at(0).commit, git(repository(), {"rev-parse", "HEAD~2"}));
     EXPECT_EQ(shown->at(0).line, 1u);
     EXPECT_EQ(shown->at(0).raw, test::made(4).raw);
     EXPECT_TRUE(shown->at(1).receipt);
