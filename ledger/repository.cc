@@ -11,6 +11,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <mutex>
+#include <set>
+#include <utility>
 
 #include "ledger/loose.h"
 
@@ -42,7 +45,6 @@ Error git_error(std::string_view what) {
 void start_libgit2() {
   static const bool started = [] {
     git_libgit2_init();
-    git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, 1);
     git_libgit2_opts(GIT_OPT_SET_CACHE_MAX_SIZE, static_cast<ssize_t>(4 << 20));
     git_libgit2_opts(GIT_OPT_SET_MWINDOW_SIZE, static_cast<size_t>(1 << 20));
     git_libgit2_opts(GIT_OPT_SET_MWINDOW_MAPPED_LIMIT, static_cast<size_t>(16 << 20));
@@ -54,6 +56,22 @@ void start_libgit2() {
   }();
   (void)started;
 }
+
+/// While it lives, libgit2 syncs what it writes: a setting of the whole process, and so one at a time.
+class SyncedWrites {
+ public:
+  SyncedWrites() : turn_{mutex()} { git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, 1); }
+  ~SyncedWrites() { git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, 0); }
+  SyncedWrites(const SyncedWrites&) = delete;
+  SyncedWrites& operator=(const SyncedWrites&) = delete;
+
+ private:
+  static std::mutex& mutex() {
+    static std::mutex only;
+    return only;
+  }
+  std::lock_guard<std::mutex> turn_;
+};
 
 const git_oid* native(const Oid& id) { return reinterpret_cast<const git_oid*>(id.bytes.data()); }
 
@@ -242,6 +260,41 @@ Result<bool> Repository::has(const Oid& id) const {
   return git_odb_exists(raw, native(id)) == 1;
 }
 
+Result<> Repository::sync_objects() {
+  struct Object {
+    std::filesystem::path path;
+    int file;
+    bool unique;
+  };
+  std::vector<Object> objects;
+  std::set<std::filesystem::path> folders{path_ / "objects"};
+  Result<> outcome;
+  for (const Unsynced& written : std::exchange(unsynced_, {})) {
+    const std::string hex = written.id.hex();
+    const auto folder = path_ / "objects" / hex.substr(0, 2);
+    const Object object{folder / hex.substr(2), ::open((folder / hex.substr(2)).c_str(), O_RDONLY | O_CLOEXEC),
+                        written.unique};
+    if (object.file < 0 && errno == ENOENT) continue;  // it is in a pack, by an earlier write
+    if (object.file < 0) outcome = system_error("cannot open " + object.path.string(), errno);
+    if (object.file >= 0) sync_file_range(object.file, 0, 0, SYNC_FILE_RANGE_WRITE);
+    objects.push_back(object);
+    folders.insert(folder);
+  }
+  for (const Object& object : objects) {
+    if (outcome && fsync(object.file)) outcome = system_error("cannot sync " + object.path.string(), errno);
+    if (object.file >= 0) close(object.file);
+  }
+  for (const auto& folder : folders) {
+    if (outcome) outcome = sync(folder);
+  }
+  if (!outcome) {
+    for (const Object& object : objects) {
+      if (object.unique) unlink(object.path.c_str());
+    }
+  }
+  return outcome;
+}
+
 Result<Oid> Repository::write_tree(const std::optional<Oid>& base, const std::vector<File>& files) {
   Held<git_tree> bottom;
   if (base) {
@@ -257,6 +310,7 @@ Result<Oid> Repository::write_tree(const std::optional<Oid>& base, const std::ve
     auto found = look_up_tree(repository_.get(), from_native(&empty));
     if (!found) return found.error();
     bottom = std::move(*found);
+    unsynced_.push_back({from_native(&empty)});
   }
   std::vector<git_tree_update> updates;
   for (const File& file : files) {
@@ -265,12 +319,24 @@ Result<Oid> Repository::write_tree(const std::optional<Oid>& base, const std::ve
       return git_error(fmt::format("cannot write {} into {}", file.path, path_.string()));
     }
     updates.push_back(update);
+    unsynced_.push_back({from_native(&update.id), file.unique});
   }
   git_oid id;
   if (git_tree_create_updated(&id, repository_.get(), bottom.get(), updates.size(), updates.data())) {
     return git_error("cannot write a tree in " + path_.string());
   }
-  return from_native(&id);
+  const Oid top = from_native(&id);
+  const bool unique = std::any_of(files.begin(), files.end(), [](const File& file) { return file.unique; });
+  unsynced_.push_back({top, unique});
+  for (const File& file : files) {
+    for (auto slash = file.path.find('/'); slash != std::string::npos; slash = file.path.find('/', slash + 1)) {
+      const auto folder = find(top, file.path.substr(0, slash));
+      if (!folder) return folder.error();
+      CHECK(folder->has_value(), "a tree lacks the folder that was just written into it");
+      unsynced_.push_back({(*folder)->id, file.unique});
+    }
+  }
+  return top;
 }
 
 Result<Oid> Repository::write_commit(const Oid& tree, const std::optional<Oid>& parent, const std::string& message,
@@ -292,10 +358,13 @@ Result<Oid> Repository::write_commit(const Oid& tree, const std::optional<Oid>& 
                         parents)) {
     return git_error("cannot write a commit in " + path_.string());
   }
+  unsynced_.push_back({from_native(&id), true});
   return from_native(&id);
 }
 
 Result<Repository::Move> Repository::move_ref(const std::string& name, const Oid& to, const std::optional<Oid>& from) {
+  if (const auto synced = sync_objects(); !synced) return synced.error();
+  const SyncedWrites writes;
   git_reference* raw = nullptr;
   const int code = from ? git_reference_create_matching(&raw, repository_.get(), name.c_str(), native(to), 1,
                                                         native(*from), "detent")
@@ -316,6 +385,8 @@ Result<Repository::Move> Repository::move_ref(const std::string& name, const Oid
 }
 
 Result<> Repository::set_ref(const std::string& name, const Oid& to) {
+  if (const auto synced = sync_objects(); !synced) return synced.error();
+  const SyncedWrites writes;
   git_reference* raw = nullptr;
   const int code = git_reference_create(&raw, repository_.get(), name.c_str(), native(to), 1, "detent");
   const Held<git_reference> reference{raw};
