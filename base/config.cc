@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "base/config_section.h"
+#include "base/redact.h"
 #include "base/units.h"
 
 namespace detent {
@@ -222,7 +223,11 @@ void read_all(Section& top, Config& out) {
   top.section("ledger", [&](Section& s) { read_ledger(s, out.ledger); });
   top.section("telegram", [&](Section& s) { read_telegram(s, out.telegram); });
   top.section("discord", [&](Section& s) { read_discord(s, out.discord); });
-  top.section("redact", [&](Section& s) { s.texts("patterns", out.redact); });
+  top.section("redact", [&](Section& s) {
+    s.texts("patterns", out.redact);
+    const Result<Patterns> compiled = Patterns::compile(out.redact);
+    if (!compiled) top.reading().wrong(s.raw().get("patterns")->source(), compiled.error().what);
+  });
   read_routes(top, out.routes);
   read_expires(top, out.expires);
   top.section("dispatch", [&](Section& s) {

@@ -38,14 +38,15 @@ RouterSocket::~RouterSocket() = default;
 
 std::string RouterSocket::endpoint() const { return sockets_->router.get(zmq::sockopt::last_endpoint); }
 
-void RouterSocket::wait(Millis timeout) {
-  zmq::pollitem_t items[] = {{sockets_->router.handle(), 0, ZMQ_POLLIN, 0}, {nullptr, sockets_->wake_fd, ZMQ_POLLIN, 0}};
+void RouterSocket::wait(Millis timeout, bool messages) {
+  zmq::pollitem_t items[] = {{nullptr, sockets_->wake_fd, ZMQ_POLLIN, 0},
+                             {sockets_->router.handle(), 0, ZMQ_POLLIN, 0}};
   try {
-    zmq::poll(items, 2, std::max(timeout, Millis{0}));
+    zmq::poll(items, messages ? 2 : 1, std::max(timeout, Millis{0}));
   } catch (const zmq::error_t& error) {
     if (error.num() != EINTR) throw;
   }
-  if (items[1].revents) {
+  if (items[0].revents) {
     uint64_t count = 0;
     [[maybe_unused]] const auto taken = read(sockets_->wake_fd, &count, sizeof count);
   }

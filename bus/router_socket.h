@@ -21,8 +21,8 @@ class RouterSocket {
   /// The endpoint as bound.
   std::string endpoint() const;
 
-  /// Waits until a message is there, `wake` was called, or `timeout` passed.
-  void wait(Millis timeout);
+  /// Waits until a message is there (where `messages` asks for that), `wake` was called, or `timeout` passed.
+  void wait(Millis timeout, bool messages = true);
   /// Hands over messages that are there, until `bytes` of them or `count` are taken; returns the bytes.
   size_t receive(size_t count, size_t bytes, const std::function<void(std::string_view peer, std::span<char> message)>&);
 

@@ -237,6 +237,8 @@ void ServerCore::accept() {
       });
       return;
     }
+    error_code ignored;
+    socket.set_option(tcp::no_delay(true), ignored);
     auto session = std::make_shared<Session>(shared_from_this(), std::move(socket));
     sessions[session.get()] = session;
     if (sessions.size() > options.max_connections) {
@@ -378,7 +380,7 @@ void Session::drop(std::uint64_t number) {
 void Session::on_gone(std::uint64_t number, std::function<void()> left) {
   if (!current(number)) return;
   if (closed) {
-    left();
+    if (!core_->stopping) left();
   } else {
     left_ = std::move(left);
   }

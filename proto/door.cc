@@ -205,14 +205,19 @@ Head read_head(std::string_view signal) {
   return head;
 }
 
-std::string_view payload_title(std::string_view payload) {
-  std::string_view title;
+namespace {
+std::string_view text_field(std::string_view payload, uint32_t field) {
+  std::string_view text;
   Reader reader(payload);
   while (reader.next()) {
-    if (reader.field() == Note::kTitleFieldNumber && reader.wire() == 2) title = reader.bytes();
+    if (reader.field() == field && reader.wire() == 2) text = reader.bytes();
   }
-  return title;
+  return text;
 }
+}  // namespace
+
+std::string_view payload_title(std::string_view payload) { return text_field(payload, Note::kTitleFieldNumber); }
+std::string_view payload_body(std::string_view payload) { return text_field(payload, Note::kBodyFieldNumber); }
 
 bool is_utf8(std::string_view text) {
   const auto* at = reinterpret_cast<const uint8_t*>(text.data());

@@ -69,5 +69,6 @@ Head read_head(std::string_view signal);
 
 /// "title" of any payload: every payload message begins with a Note's fields.
 std::string_view payload_title(std::string_view payload);
+std::string_view payload_body(std::string_view payload);
 
 }  // namespace detent

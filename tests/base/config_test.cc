@@ -175,6 +175,12 @@ TEST(Config, RefusesASegmentThatIsNoSegment) {
   EXPECT_THAT(wrong("[broker]\nsegment = 12"), HasSubstr("detent.toml:2:11: segment must be between"));
 }
 
+TEST(Config, RefusesAPatternThatDoesNotCompile) {
+  EXPECT_THAT(wrong("[redact]\npatterns = [\"a(b\"]"),
+              HasSubstr("detent.toml:2:12: the pattern 'a(b' does not compile"));
+  EXPECT_THAT(wrong("[redact]\npatterns = [\"x*\"]"), HasSubstr("matches the empty text"));
+}
+
 TEST(Config, KnowsWhichChannelsItHas) {
   const Config config = good("[telegram]\nchat = 5\n[discord.channels]\nalerts = \"7\"\n");
   EXPECT_TRUE(config.has_channel("telegram"));

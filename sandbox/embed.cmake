@@ -1,0 +1,16 @@
+# Makes one HTML document of page.html, page.css and page.js, and of it a source file with the function page().
+file(READ ${FROM}/page.html html)
+file(READ ${FROM}/page.css css)
+file(READ ${FROM}/page.js js)
+string(REPLACE "/*page.css*/" "${css}" html "${html}")
+string(REPLACE "/*page.js*/" "${js}" html "${html}")
+# A string literal has a length limit; neighbours are joined by the compiler.
+string(LENGTH "${html}" length)
+set(text "")
+set(at 0)
+while(at LESS length)
+  string(SUBSTRING "${html}" ${at} 8000 piece)
+  string(APPEND text "R\"page-(${piece})page-\"\n")
+  math(EXPR at "${at} + 8000")
+endwhile()
+file(WRITE ${TO} "#include \"sandbox/page.h\"\n\nnamespace detent::sandbox {\n\nstd::string_view page() {\n  return ${text};\n}\n\n}  // namespace detent::sandbox\n")
