@@ -2,16 +2,33 @@
 #pragma once
 
 #include <boost/system/result.hpp>
+#include <initializer_list>
 #include <source_location>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 namespace detent {
 
 /// Why something expected to fail sometimes (disk, wire, API, config) did. `what` is one readable line: what, where,
 /// what to do. `code` is the errno where the system gave one, the HTTP status where a service did, and 0 otherwise.
+///
+/// Written with braces, `Error{"what", code}`; not made from a string by parentheses, which would keep a
+/// `Result<std::string>` from being returned as a plain string (it could be either).
 struct Error {
+  struct Text {
+    template <class T>
+      requires std::is_convertible_v<T, std::string>
+    Text(T&& text) : text(std::forward<T>(text)) {}
+    std::string text;
+  };
+
+  Error() = default;
+  Error(std::initializer_list<Text> only) : what(only.begin()->text) {}
+  Error(Text text, int number) : what(std::move(text.text)), code(number) {}
+
   std::string what;
   int code = 0;
 };

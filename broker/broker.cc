@@ -1,0 +1,457 @@
+#include "broker/broker.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <random>
+
+#include "base/redact.h"
+#include "base/units.h"
+#include "broker/answers.h"
+#include "http/server.h"
+#include "broker/records.h"
+#include "proto/reader.h"
+#include "proto/wire.pb.h"
+
+namespace detent {
+
+namespace {
+
+constexpr size_t kBite = 1 << 20;        // bytes read from the sockets before the rest of a turn
+constexpr size_t kBiteMessages = 1024;
+constexpr size_t kFillWhileSyncing = 1 << 20;  // appended behind a sync under way, from which on no more is read
+
+Door::Mask mask_of(const Config& config) {
+  auto patterns = Patterns::compile(config.redact);
+  if (!patterns) throw Failure(patterns.error().what);
+  return [patterns = std::move(*patterns)](std::span<char> text) { return redact(text, patterns); };
+}
+
+std::string state_path(const Config& config, const char* name) { return (config.state / name).string(); }
+
+uint64_t fresh_seed() {
+  std::random_device device;
+  return (uint64_t{device()} << 32) | device();
+}
+
+template <class T>
+T value_or_throw(Result<T> result) {
+  if (!result) throw Failure(result.error().what);
+  return std::move(*result);
+}
+
+}  // namespace
+
+struct Broker::Tailing {
+  std::string channel, type;
+  std::unique_ptr<JournalTail> tail;
+  int64_t since_ms = 0;
+};
+
+Broker::Broker(Config config, Disk& disk)
+    : config_(std::move(config)), disk_(disk), door_(mask_of(config_)), socket_(config_.broker.listen), now_(system_now()), started_(now_) {
+  recover();
+  listen_http();
+}
+
+Broker::~Broker() = default;
+
+void Broker::recover() {
+  if (auto made = disk_.make_directory(config_.state.string()); !made) throw Failure(made.error().what);
+  ids_ = std::make_unique<IdWindow>(value_or_throw(IdFiles::open(disk_, state_path(config_, "ids"), [this](const IdDamage& damage) {
+    damage_[damage.file] = damage.why;
+  })));
+  Core::Options options;
+  options.backlog_bytes = config_.broker.max_backlog.bytes;
+  options.backlog_age = config_.broker.max_backlog.age;
+  options.most_sessions = config_.broker.max_connections;
+  options.broker = "detent-broker 0.1.0";
+  options.channels = config_.channels();
+  options.expires = [this](std::string_view type) {
+    for (const auto& rule : config_.expires) {
+      if (glob_matches(rule.type, type)) return rule.after;
+    }
+    return Millis{int64_t{door_.expires_after(type)} * 1000};
+  };
+  core_ = std::make_unique<Core>(options, value_or_throw(Router::compile(config_)), door_, *ids_, fresh_seed());
+  for (const auto& note : core_->router().notes()) spdlog::info("{}", note);
+
+  JournalOptions journal_options;
+  journal_options.segment_bytes = config_.broker.segment;
+  journal_options.reserve_bytes = std::min<uint64_t>(config_.broker.segment, 64 * kMiB);
+  journal_options.low_water = config_.broker.low_water;
+  JournalVisitor visitor;
+  visitor.snapshot = [this](std::string_view bytes) { core_->restore(bytes); };
+  visitor.record = [this](const Place& place, std::string_view bytes, bool after) { core_->replay(bytes, place, after); };
+  visitor.damage = [this](const Damage& damage) { damage_[damage.file] = damage.why; };
+  const std::string directory = state_path(config_, "journal");
+  // The ids of sealed segments are in files of their own, so their records need not be remembered again.
+  if (auto names = disk_.list(state_path(config_, "ids"))) {
+    std::vector<uint64_t> segments;
+    for (const auto& name : *names) segments.push_back(std::strtoull(name.c_str(), nullptr, 16));
+    ids_->look(segments);
+  }
+  journal_ = value_or_throw(Journal::open(disk_, directory, journal_options, visitor));
+  dead_ = value_or_throw(DeadLetters::open(disk_, state_path(config_, "dead"), *core_, visitor.damage));
+  core_->recovered(now_);
+  bodies_ = journal_->reader();
+  burial_bodies_ = journal_->reader(64 << 10);
+  synced_ = journal_->end();
+
+  LedgerConfig ledger = config_.ledger;
+  if (ledger.repository.empty()) ledger.repository = config_.state / "ledger.git";
+  ledger_ = value_or_throw(LedgerWriter::open(ledger, *journal_, [this](const LedgerWriter::Alarm& alarm) {
+    post([this, alarm] {
+      if (alarm.over) {
+        core_->over(alarm.name, now_);
+      } else {
+        core_->raise(alarm.name, "ledger: " + alarm.text, {}, false, now_);
+      }
+    });
+  }));
+  ledger_->advance(synced_);
+  for (const auto& [file, why] : damage_) {
+    core_->raise("damage/" + file, fmt::format("damaged: {}: {}", file, why),
+                 "What could not be read was set aside under quarantine/; everything else is served.", false, now_);
+  }
+  size_t open = 0;
+  for (const auto& [name, channel] : core_->channels()) open += channel.open();
+  spdlog::info("recovered {} undelivered signals; next is {}", open, core_->next_seq());
+}
+
+// ---- the loop
+
+void Broker::post(std::function<void()> task) {
+  {
+    const std::lock_guard lock(posted_mutex_);
+    posted_.push_back(std::move(task));
+  }
+  socket_.wake();
+}
+
+void Broker::run_posted() {
+  std::vector<std::function<void()>> tasks;
+  {
+    const std::lock_guard lock(posted_mutex_);
+    tasks.swap(posted_);
+  }
+  for (const auto& task : tasks) task();
+}
+
+void Broker::stop() {
+  stopping_ = true;
+  socket_.wake();
+}
+
+void Broker::run() {
+  bool drained = false;
+  while (!drained) {
+    const bool full = core_->unsynced_bytes() >= kFillWhileSyncing && core_->is_syncing();
+    const Millis wait = std::min(core_->deadline(), next_look_) - system_now().mono;
+    socket_.wait(stopping_ ? std::min(wait, Millis{50}) : wait, !full);
+    now_ = system_now();
+    run_posted();
+    if (!full) {
+      socket_.receive(kBiteMessages, kBite, [this](std::string_view peer, std::span<char> message) {
+        core_->receive(peer, message, now_);
+      });
+    }
+    if (now_.mono >= core_->deadline()) core_->tick(now_);
+    if (now_.mono >= next_look_) {
+      next_look_ = now_.mono + Millis{1000};
+      look_after_disk();
+      look_after_ledger();
+      drop_segments();
+    }
+    answer_questions();
+    if (stopping_) core_->drain();
+    core_->flush(now_);
+    start_work();
+    feed_tails();
+    send_outgoing();
+    drained = stopping_ && !core_->is_syncing() && !core_->wants_sync();
+  }
+  // One more snapshot, so that the next start has little to read.
+  journal_thread_.post([this, snapshot = core_->snapshot()] {
+    if (auto put = journal_->put_snapshot(journal_->end(), snapshot); !put) {
+      spdlog::warn("no snapshot at the end: {}", put.error().what);
+    }
+    if (auto closed = journal_->close(); !closed) spdlog::warn("{}", closed.error().what);
+  });
+  http_.reset();
+  spdlog::info("drained");
+}
+
+void Broker::send_outgoing() {
+  for (auto& message : core_->outgoing) {
+    if (message.deliver) {
+      std::vector<uint64_t> lost;
+      message.frame = deliver_frame(*message.deliver, *bodies_, lost);
+      for (const uint64_t seq : lost) {
+        post([this, channel = message.deliver->channel, seq] { core_->unreadable(channel, seq, now_); });
+      }
+    }
+    const auto sent = socket_.send(message.peer, message.frame);
+    // A peer that does not read has broken its credit; a peer that is gone is gone. Either way its session starts over.
+    if (sent != RouterSocket::Sent::Yes) core_->gone(message.peer, now_);
+  }
+  core_->outgoing.clear();
+}
+
+// ---- making it durable
+
+void Broker::start_work() {
+  if (!core_->wants_sync()) return;
+  struct Job {
+    Core::Work work;
+    std::vector<Closing> closings;
+    std::string snapshot;
+    uint64_t sealed = 0;
+    std::vector<KnownId> ids;
+    std::vector<std::pair<DeadLetters::Key, Place>> buried;
+    int64_t at_ms = 0;
+  };
+  auto job = std::make_shared<Job>();
+  job->work = core_->take_work();
+  job->closings = std::exchange(closings_, {});
+  job->at_ms = now_.wall.count();
+  if (snapshot_due_) {
+    snapshot_due_ = false;
+    job->snapshot = core_->snapshot();
+    job->sealed = std::exchange(sealed_, 0);
+    if (job->sealed) job->ids = ids_->seal(job->sealed);
+  }
+  if (job->work.batch.empty() && job->work.burials.empty() && job->closings.empty() && job->snapshot.empty()) {
+    Appended nothing;  // only answers that waited for what is durable already
+    nothing.end = synced_;
+    return work_done(nothing);
+  }
+  journal_thread_.post([this, job] {
+    const auto fail = [](const Error& error) {
+      // Nothing of this work may be acknowledged, and what the page cache shows proves nothing: the next start recovers.
+      spdlog::critical("the journal cannot be written, stopping: {}", error.what);
+      spdlog::shutdown();
+      std::_Exit(1);
+    };
+    if (!job->work.burials.empty()) {
+      auto buried = dead_->bury(job->work.burials, *burial_bodies_);
+      if (!buried) return fail(buried.error());
+      job->buried = std::move(*buried);
+    }
+    const auto appended = journal_->append(job->work.batch);
+    if (!appended) return fail(appended.error());
+    for (const auto& closing : job->closings) {
+      if (auto closed = dead_->close(closing.keys, closing.retried, job->at_ms); !closed) return fail(closed.error());
+    }
+    post([this, job, appended = *appended] {
+      dead_->buried(job->buried);
+      work_done(appended);
+    });
+    if (!job->snapshot.empty()) {
+      chores_.post([this, job, at = appended->end] {
+        if (auto put = journal_->put_snapshot(at, job->snapshot); !put) spdlog::warn("no snapshot: {}", put.error().what);
+        if (!job->sealed) return;
+        if (auto written = IdFiles::write(disk_, state_path(config_, "ids"), job->sealed, std::move(job->ids)); !written) {
+          spdlog::warn("no id file: {}", written.error().what);
+          return;
+        }
+        post([this, segment = job->sealed] {
+          if (auto sealed = ids_->sealed(segment); !sealed) spdlog::warn("{}", sealed.error().what);
+        });
+      });
+    }
+  });
+}
+
+void Broker::work_done(const Appended& appended) {
+  ++syncs_;
+  synced_ = appended.end;
+  if (appended.after_failure) {
+    spdlog::error("a write to the journal failed and was made good in a fresh segment: {}", appended.failure);
+    core_->raise("journal-write", "the journal's disk refused a write: " + appended.failure,
+                 "It was made good in a fresh segment and nothing was lost. Look at the disk.", false, now_);
+  }
+  core_->journalled(static_cast<uint32_t>(appended.segment), appended.base_offset, now_);
+  if (appended.rolled) {
+    snapshot_due_ = true;
+    sealed_ = appended.sealed;
+    chores_.post([this] {
+      if (auto prepared = journal_->prepare_spare(); !prepared) spdlog::warn("no spare segment: {}", prepared.error().what);
+    });
+  }
+  ledger_->advance(synced_);
+  for (auto& done : core_->local_done) {
+    const auto waiting = local_waiting_.extract(done.ticket);
+    if (!waiting.empty()) waiting.mapped()(done);
+  }
+  core_->local_done.clear();
+}
+
+void Broker::drop_segments() {
+  if (core_->is_syncing()) return;  // a burial may still be read
+  const auto snapshot = journal_->snapshot_at();
+  if (!snapshot) return;
+  const uint64_t before = std::min(ledger_->complete_segment(), snapshot->segment);
+  const auto used = core_->segments_in_use();
+  std::vector<uint64_t> free;
+  for (const auto& segment : journal_->segments()) {
+    if (!segment.open && segment.id < before && !used.contains(static_cast<uint32_t>(segment.id)) && ids_->covered(segment.id)) {
+      free.push_back(segment.id);
+    }
+  }
+  const auto dead_free = dead_->droppable();
+  if (free.empty() && dead_free.empty()) return;
+  journal_thread_.post([this, free, dead_free] {
+    if (!free.empty()) {
+      if (auto dropped = journal_->drop(free); !dropped) spdlog::warn("segments cannot be dropped: {}", dropped.error().what);
+    }
+    if (!dead_free.empty()) {
+      if (auto dropped = dead_->drop(dead_free); !dropped) spdlog::warn("segments cannot be dropped: {}", dropped.error().what);
+    }
+  });
+}
+
+void Broker::look_after_disk() {
+  if (looking_after_disk_) return;
+  looking_after_disk_ = true;
+  chores_.post([this] {
+    auto space = journal_->space();
+    if (space && !space->low) {
+      if (auto prepared = journal_->prepare_spare(); !prepared) spdlog::warn("no spare segment: {}", prepared.error().what);
+      if (!space->reserve_held) {
+        if (auto refilled = journal_->refill_reserve(); !refilled) spdlog::warn("no reserve: {}", refilled.error().what);
+      }
+      space = journal_->space();
+    }
+    post([this, space] {
+      looking_after_disk_ = false;
+      if (space) {
+        space_ = *space;
+        if (space_.low) {
+          core_->raise("disk-low", fmt::format("the broker's disk is low: {} MiB free", space_.free >> 20),
+                       "Publishers are refused until there is room again; what was taken in is safe.", false, now_);
+        } else {
+          core_->over("disk-low", now_);
+        }
+      } else {
+        spdlog::warn("free space cannot be read: {}", space.error().what);
+      }
+      if (auto pruned = ids_->prune(static_cast<uint64_t>((now_.wall - std::chrono::hours{24 * 90}).count())); !pruned) {
+        spdlog::warn("old id files stay: {}", pruned.error().what);
+      }
+    });
+  });
+}
+
+void Broker::hold(int reason, std::string text) {
+  held_ = text;
+  core_->hold_publishers(reason, std::move(text));
+}
+
+void Broker::look_after_ledger() {
+  // What the ledger has not taken up, in whole segments: near enough for a limit of gigabytes.
+  uint64_t lag = 0;
+  for (const auto& segment : journal_->segments()) {
+    if (segment.id > ledger_->complete_segment()) lag += segment.bytes;
+  }
+  if (space_.low) {
+    hold(DISK_LOW, fmt::format("the broker's disk is low ({} MiB free): keep the signal and try again", space_.free >> 20));
+  } else if (lag > config_.ledger.max_lag) {
+    hold(LEDGER_BEHIND, fmt::format("the ledger is {} MiB behind: keep the signal and try again", lag >> 20));
+  } else {
+    hold(0, {});
+  }
+  ledger_->status(Answers(*this).status_markdown());
+}
+
+void Broker::reload() {
+  post([this] {
+    if (const auto verdict = reload_now()) {
+      spdlog::info("reloaded: {}", *verdict);
+    } else {
+      spdlog::error("the config stays as it was: {}", verdict.error().what);
+    }
+  });
+}
+
+Result<std::string> Broker::reload_now() {
+  auto fresh = load_config(config_.file.string());
+  if (!fresh) return fresh.error();
+  auto router = Router::compile(*fresh);
+  if (!router) return router.error();
+  // Routes, expiry and channels are taken at once; what is bound or opened at start asks for one.
+  const auto verdict = [](bool same, bool at_once) { return same ? "unchanged" : at_once ? "in force" : "needs a restart"; };
+  const bool same_state = fresh->state == config_.state;
+  boost::json::object out{{"routes", verdict(fresh->routes == config_.routes, true)},
+                          {"expires", verdict(fresh->expires == config_.expires, true)},
+                          {"channels", verdict(fresh->channels() == config_.channels(), true)},
+                          {"state", verdict(same_state, false)},
+                          {"broker", verdict(fresh->broker == config_.broker, false)},
+                          {"ledger", verdict(fresh->ledger == config_.ledger, false)},
+                          {"redact", verdict(fresh->redact == config_.redact, false)},
+                          {"telegram", verdict(fresh->telegram == config_.telegram, false)},
+                          {"discord", verdict(fresh->discord == config_.discord, false)}};
+  config_.routes = fresh->routes;
+  config_.expires = fresh->expires;
+  config_.telegram = fresh->telegram;
+  config_.discord = fresh->discord;
+  core_->reroute(std::move(*router), config_.channels());
+  for (const auto& note : core_->router().notes()) spdlog::info("{}", note);
+  return boost::json::serialize(out);
+}
+
+// ---- tail
+
+void Broker::feed_tails() {
+  for (const auto& change : core_->tail_changes) {
+    if (change.stop) {
+      tails_.erase(change.session);
+      continue;
+    }
+    auto tailing = std::make_unique<Tailing>(Tailing{change.channel, change.type, nullptr, change.since_ms});
+    const Place from = change.since_ms ? Place{} : Place{synced_.segment, static_cast<uint32_t>(synced_.offset), 0};
+    tailing->tail = journal_->tail(from);
+    tails_.insert_or_assign(change.session, std::move(tailing));
+  }
+  core_->tail_changes.clear();
+  bool more = false;
+  for (auto& [session, tailing] : tails_) {
+    Tailed tailed;
+    for (int i = 0; i < 1000 && tailed.signals_size() < 200; ++i) {  // a bite: the loop has other guests
+      const auto next = tailing->tail->next(synced_);
+      if (!next) {
+        spdlog::warn("tail: {}", next.error().what);
+        tailed.set_missed(tailed.missed() + 1);
+        continue;
+      }
+      if (!*next) break;
+      more = more || i == 999;
+      TailedSignal signal;
+      if (read_admitted((*next)->bytes, signal)) {
+        if (signal.journalled_ms() < tailing->since_ms) continue;
+        const Head head = read_head(signal.signal());
+        if (!tailing->type.empty() && !glob_matches(tailing->type, head.type)) continue;
+        if (!tailing->channel.empty() &&
+            std::find(signal.channels().begin(), signal.channels().end(), tailing->channel) == signal.channels().end()) {
+          continue;
+        }
+        *tailed.add_signals() = std::move(signal);
+      }
+    }
+    if (tailed.signals_size() || tailed.missed()) core_->send(session, Frame::kTailed, tailed.SerializeAsString());
+    more = more || tailed.signals_size() >= 200;
+  }
+  if (more) socket_.wake();
+}
+
+void Broker::answer_questions() {
+  if (core_->questions.empty()) return;
+  std::vector<Question> questions;
+  questions.swap(core_->questions);
+  Answers answers(*this);
+  for (const auto& question : questions) answers.answer(question);
+}
+
+}  // namespace detent

@@ -1,0 +1,108 @@
+// The broker as it runs: the core on real sockets, a real journal and a real ledger.
+//
+// Threads: `run` is the loop, which owns the ROUTER and all state; one task thread writes and syncs the journals; another
+// does what may take its time (spares, id files, looking things up); the ledger's writer; the HTTP server's. They hand
+// results back with `post`. The loop never waits on any of them: while a sync is under way and enough has filled up behind
+// it, it stops reading sockets.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/config.h"
+#include "base/disk.h"
+#include "broker/core.h"
+#include "broker/dead_letters.h"
+#include "broker/ledger_writer.h"
+#include "broker/task_thread.h"
+#include "bus/router_socket.h"
+
+namespace detent {
+
+namespace http {
+class Server;
+}
+
+class Broker {
+ public:
+  /// Recovers, listens. Throws Failure with one line where it cannot.
+  Broker(Config config, Disk& disk);
+  ~Broker();
+
+  /// Serves until `stop`, then drains: what was taken in is synced and acknowledged, the ledger brought up to date.
+  void run();
+  /// Any thread.
+  void stop();
+  /// Reads the config file again, on the loop. Any thread.
+  void reload();
+
+  std::string endpoint() const { return socket_.endpoint(); }
+  std::string http_url() const;
+
+ private:
+  friend class Answers;
+
+  void recover();
+  void listen_http();
+  void post(std::function<void()> task);
+  void run_posted();
+  void send_outgoing();
+  void start_work();
+  void work_done(const Appended& appended);
+  void drop_segments();
+  void look_after_disk();
+  void look_after_ledger();
+  void feed_tails();
+  void answer_questions();
+  /// The verdict per section, as JSON; an error where the file does not load and the old one stays in force.
+  Result<std::string> reload_now();
+  void hold(int reason, std::string text);
+
+  Config config_;
+  Disk& disk_;
+  Door door_;
+  std::unique_ptr<IdWindow> ids_;
+  std::unique_ptr<Core> core_;
+  std::unique_ptr<Journal> journal_;
+  std::unique_ptr<DeadLetters> dead_;
+  std::unique_ptr<JournalReader> bodies_;        // the loop's
+  std::unique_ptr<JournalReader> burial_bodies_; // the journal thread's
+  std::unique_ptr<LedgerWriter> ledger_;
+  RouterSocket socket_;
+
+  struct Tailing;
+  std::map<uint64_t, std::unique_ptr<Tailing>> tails_;
+  std::map<uint64_t, std::function<void(const LocalDone&)>> local_waiting_;
+  struct Closing {
+    std::vector<DeadLetters::Key> keys;
+    bool retried = false;
+  };
+  std::vector<Closing> closings_;  // to be written after the next work
+
+  Now now_;
+  Now started_;
+  Mark synced_;
+  bool snapshot_due_ = false;
+  uint64_t sealed_ = 0;  // a segment whose ids are to be written
+  std::map<std::string, std::string> damage_;
+  Space space_;
+  bool looking_after_disk_ = false;
+  Millis next_look_{0};
+  uint64_t syncs_ = 0;
+  std::string held_;  // why publishers are refused; empty: they are not
+
+  std::mutex posted_mutex_;
+  std::vector<std::function<void()>> posted_;
+  std::atomic<bool> stopping_ = false;
+
+  std::unique_ptr<http::Server> http_;
+  TaskThread chores_;
+  TaskThread journal_thread_;  // last: their tasks use all of the above
+};
+
+}  // namespace detent

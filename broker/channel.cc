@@ -1,0 +1,158 @@
+#include "broker/channel.h"
+
+#include <algorithm>
+
+#include "base/result.h"
+
+namespace detent {
+
+using State = Open::State;
+
+void Channel::admit(const Open& open) {
+  CHECK(queue_.empty() || queue_.back().seq < open.seq, "signals are admitted in order");
+  queue_.push_back(open);
+  queue_.back().state = State::Unsynced;
+  ++open_;
+  bytes_ += open.at.size;
+}
+
+void Channel::restore(const Open& open) {
+  admit(open);
+  queue_.back().state = State::Fresh;
+  unsynced_ = gone_ + queue_.size();
+}
+
+Open* Channel::find(uint64_t seq) {
+  const auto found = std::lower_bound(queue_.begin(), queue_.end(), seq,
+                                      [](const Open& open, uint64_t wanted) { return open.seq < wanted; });
+  if (found == queue_.end() || found->seq != seq || found->state == State::Settled) return nullptr;
+  return &*found;
+}
+
+bool Channel::has_ready() const { return !ready_.empty() || std::max(cursor_, gone_) < std::max(unsynced_, gone_); }
+
+std::optional<Millis> Channel::due() const {
+  if (waiting_.empty()) return std::nullopt;
+  return waiting_.begin()->first;
+}
+
+Open* Channel::take(Now now) {
+  while (!waiting_.empty() && waiting_.begin()->first <= now.mono) {
+    const uint64_t seq = waiting_.begin()->second;
+    waiting_.erase(waiting_.begin());
+    find(seq)->state = State::Ready;
+    ready_.insert(seq);
+  }
+  if (!ready_.empty()) {
+    Open* open = find(*ready_.begin());
+    ready_.erase(ready_.begin());
+    open->state = State::UnderWay;
+    return open;
+  }
+  for (cursor_ = std::max(cursor_, gone_); cursor_ < unsynced_; ++cursor_) {
+    Open& open = queue_[cursor_ - gone_];
+    if (open.state != State::Fresh) continue;
+    if (open.key) {
+      Line& line = lines_[open.key];
+      if (line.current) {
+        open.state = State::Blocked;
+        line.behind.push_back(open.seq);
+        continue;
+      }
+      line.current = open.seq;
+    }
+    open.state = State::UnderWay;
+    ++cursor_;
+    return &open;
+  }
+  return nullptr;
+}
+
+void Channel::put_back(uint64_t seq, Millis due, Now now) {
+  Open* open = find(seq);
+  CHECK(open && open->state == State::UnderWay, "only what is under way comes back");
+  if (due > now.mono) {
+    open->state = State::Waiting;
+    waiting_.insert({due, seq});
+  } else {
+    open->state = State::Ready;
+    ready_.insert(seq);
+  }
+}
+
+void Channel::unblock(const Open& settled) {
+  if (!settled.key) return;
+  const auto found = lines_.find(settled.key);
+  if (found == lines_.end() || found->second.current != settled.seq) return;
+  Line& line = found->second;
+  line.current = 0;
+  while (!line.behind.empty()) {
+    const uint64_t seq = line.behind.front();
+    line.behind.pop_front();
+    if (Open* next = find(seq)) {
+      next->state = State::Ready;
+      ready_.insert(seq);
+      line.current = seq;
+      return;
+    }
+  }
+  lines_.erase(found);
+}
+
+void Channel::settle(uint64_t seq) {
+  Open* open = find(seq);
+  CHECK(open, "only what is open is settled");
+  if (open->state == State::Ready) ready_.erase(seq);
+  if (open->state == State::Waiting) {
+    std::erase_if(waiting_, [seq](const auto& entry) { return entry.second == seq; });
+  }
+  open->state = State::Settled;
+  --open_;
+  ++holes_;
+  bytes_ -= open->at.size;
+  if (!parts.empty()) parts.erase(seq);
+  if (!losses.empty()) losses.erase(seq);
+  unblock(*open);
+  tidy();
+}
+
+void Channel::tidy() {
+  while (!queue_.empty() && queue_.front().state == State::Settled) {
+    queue_.pop_front();
+    ++gone_;
+    --holes_;
+  }
+  if (holes_ < 4096 || holes_ < queue_.size() / 2) return;
+  // Most of what lies behind an old open one is settled: close the gaps, and keep the marks at the same signals.
+  const auto position_of = [this](uint64_t mark) {
+    const size_t index = mark <= gone_ ? 0 : std::min<size_t>(mark - gone_, queue_.size());
+    return gone_ + static_cast<uint64_t>(std::count_if(queue_.begin(), queue_.begin() + static_cast<ptrdiff_t>(index),
+                                                       [](const Open& open) { return open.state != State::Settled; }));
+  };
+  cursor_ = position_of(cursor_);
+  unsynced_ = position_of(unsynced_);
+  std::erase_if(queue_, [](const Open& open) { return open.state == State::Settled; });
+  holes_ = 0;
+}
+
+Open* Channel::oldest_idle() {
+  for (Open& open : queue_) {
+    if (open.state == State::Unsynced) return nullptr;
+    if (open.state != State::Settled && open.state != State::UnderWay) return &open;
+  }
+  return nullptr;
+}
+
+std::vector<std::pair<uint64_t, uint64_t>> Channel::settled(uint64_t next_seq) const {
+  std::vector<std::pair<uint64_t, uint64_t>> ranges;
+  uint64_t expected = floor(next_seq);
+  for (const Open& open : queue_) {
+    if (open.state == State::Settled) continue;
+    if (open.seq > expected) ranges.emplace_back(expected, open.seq);
+    expected = open.seq + 1;
+  }
+  if (expected < next_seq) ranges.emplace_back(expected, next_seq);
+  return ranges;
+}
+
+}  // namespace detent

@@ -1,0 +1,386 @@
+#include "broker/core.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "base/result.h"
+#include "broker/core_state.h"
+#include "proto/wire.pb.h"
+
+namespace detent {
+
+namespace {
+constexpr uint32_t kMostStrikes = 8;  // malformed frames after which a peer is not listened to any more
+}
+
+Core::Core(Options options, Router router, Door& door, IdWindow& ids, uint64_t seed)
+    : options_(std::move(options)),
+      router_(std::move(router)),
+      door_(door),
+      ids_(ids),
+      random_(seed),
+      ulids_(seed ^ 0x9e3779b97f4a7c15),
+      acks_(std::make_unique<Acks>()),
+      restoring_(std::make_unique<Restoring>()) {
+  // A session's number says nothing to a broker that came after: start at a place of our own.
+  next_session_ = (random_() >> 16) | 1;
+}
+
+Core::~Core() = default;
+
+Core::Session* Core::find_session(uint64_t id) {
+  const auto found = sessions_.find(id);
+  return found == sessions_.end() ? nullptr : found->second.get();
+}
+
+Channel& Core::channel(std::string_view name) {
+  const auto found = channels_.find(name);
+  if (found != channels_.end()) return found->second;
+  return channels_.emplace(std::string(name), Channel(std::string(name))).first->second;
+}
+
+Core::Consumers& Core::consumers(std::string_view name) {
+  const auto found = consumers_.find(name);
+  if (found != consumers_.end()) return found->second;
+  return consumers_.emplace(std::string(name), Consumers{}).first->second;
+}
+
+// ---- sessions
+
+void Core::send(uint64_t id, uint32_t field, std::string_view body) {
+  Session* session = find_session(id);
+  if (!session) return;
+  outgoing.push_back({session->peer, seal(session->id, ++session->sent, field, body), nullptr});
+}
+
+void Core::refuse(std::string_view peer, uint64_t session, int reason, std::string_view text) {
+  Refused refused;
+  refused.set_reason(static_cast<Reason>(reason));
+  refused.set_text(std::string(text));
+  if (reason == VERSION) refused.add_versions(kProtocolVersion);
+  outgoing.push_back({std::string(peer), seal(session, 0, Frame::kRefused, refused.SerializeAsString()), nullptr});
+}
+
+void Core::malformed(std::string_view peer, Session* session, std::string_view text, Now now) {
+  ++counters_.malformed;
+  const uint32_t strikes = ++strikes_[std::string(peer)];
+  const uint64_t id = session ? session->id : 0;
+  if (session) {
+    end_session(id, MALFORMED, text, now);
+  } else if (strikes <= kMostStrikes) {
+    refuse(peer, 0, MALFORMED, text);
+  }
+  if (strikes == kMostStrikes) spdlog::warn("a peer sent {} malformed frames and is not listened to any more: {}", strikes, text);
+  if (strikes_.size() > 4096) strikes_.clear();
+}
+
+void Core::receive(std::string_view peer, std::span<char> message, Now now) {
+  if (const auto strikes = strikes_.find(peer); strikes != strikes_.end() && strikes->second >= kMostStrikes) {
+    ++counters_.malformed;
+    return;
+  }
+  FrameView frame;
+  if (!open_frame({message.data(), message.size()}, frame)) {
+    const auto found = by_peer_.find(peer);
+    return malformed(peer, found == by_peer_.end() ? nullptr : find_session(found->second),
+                     "the message is not a Frame of detent's wire.proto", now);
+  }
+  if (frame.field == Frame::kHello) return on_hello(peer, frame.body, now);
+  Session* session = find_session(frame.session);
+  if (!session || session->peer != peer) return refuse(peer, frame.session, NO_SESSION, "no such session: say HELLO");
+  session->last_heard = now.mono;
+  if (frame.number <= session->received) return;  // seen before
+  if (frame.number != session->received + 1) {
+    ++counters_.gaps;
+    return end_session(session->id, GAP, fmt::format("frame {} came after {}: frames were lost", frame.number, session->received), now);
+  }
+  session->received = frame.number;
+  switch (frame.field) {
+    case Frame::kPublish: return on_publish(*session, frame.body, now);
+    case Frame::kCredit: return on_credit(*session, frame.body);
+    case Frame::kBegun: return on_begun(*session, frame.body, now);
+    case Frame::kSettle: return on_settle(*session, frame.body, now);
+    case Frame::kTail: return on_tail(*session, frame.body);
+    case Frame::kPing: return send(session->id, Frame::kPong, {});
+    case Frame::kPong: return;
+    case Frame::kBye: acks_->byes.push_back(session->id); return;
+    case Frame::kAsk: {
+      Ask ask;
+      if (!ask.ParseFromArray(frame.body.data(), static_cast<int>(frame.body.size()))) {
+        return malformed(peer, session, "Ask cannot be read", now);
+      }
+      questions.push_back({session->id, ask.ask(), ask.json()});
+      return;
+    }
+    default: return malformed(peer, session, fmt::format("a client may not send frame kind {}", frame.field), now);
+  }
+}
+
+void Core::on_hello(std::string_view peer, std::string_view body, Now now) {
+  Hello hello;
+  if (!hello.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
+    return malformed(peer, nullptr, "HELLO cannot be read", now);
+  }
+  if (std::find(hello.versions().begin(), hello.versions().end(), kProtocolVersion) == hello.versions().end()) {
+    ++counters_.refused;
+    return refuse(peer, 0, VERSION, fmt::format("no protocol version in common: this broker speaks {}", kProtocolVersion));
+  }
+  if (hello.name().size() > 128 || hello.channels_size() > 32 || hello.role() > Hello::ADMIN) {
+    return malformed(peer, nullptr, "HELLO is over its limits", now);
+  }
+  if (draining_) return refuse(peer, 0, SHUTTING_DOWN, "the broker is stopping");
+  for (const auto& name : hello.channels()) {
+    if (hello.role() == Hello::CONSUMER && std::find(options_.channels.begin(), options_.channels.end(), name) == options_.channels.end()) {
+      ++counters_.refused;
+      return refuse(peer, 0, NOT_ALLOWED, fmt::format("channel \"{}\" is not configured at the broker", name));
+    }
+  }
+
+  Session* session = nullptr;
+  for (const auto& [id, other] : sessions_) {
+    if (hello.instance() && other->instance == hello.instance()) session = other.get();
+  }
+  if (const auto before = by_peer_.find(peer); !session && before != by_peer_.end()) session = find_session(before->second);
+  const bool repeated = session && session->peer == peer && session->received == 0 && session->sent == 0 &&
+                        session->instance == hello.instance();
+  if (session && !repeated) {
+    end_session(session->id, REPLACED, "a new session took its place", now);
+    session = nullptr;
+  }
+  if (!session && sessions_.size() >= options_.most_sessions) {
+    ++counters_.refused;
+    return refuse(peer, 0, BUSY, fmt::format("the broker has {} sessions, its limit", sessions_.size()));
+  }
+  if (!session) {
+    auto fresh = std::make_unique<Session>();
+    fresh->id = next_session_++;
+    fresh->peer = peer;
+    fresh->name = hello.name();
+    fresh->role = hello.role();
+    fresh->instance = hello.instance();
+    fresh->last_heard = fresh->last_sent = now.mono;
+    if (hello.role() == Hello::CONSUMER) {
+      for (const auto& name : hello.channels()) {
+        channel(name);
+        auto& served = consumers(name);
+        served.sessions.push_back(fresh->id);
+        if (served.sessions.size() == 1 && served.circuit_open) {  // whoever comes after the one that saw it closed looks anew
+          served.circuit_open = false;
+          served.why.clear();
+        }
+        fresh->channels.push_back(name);
+      }
+    }
+    session = fresh.get();
+    by_peer_.insert_or_assign(std::string(peer), session->id);
+    sessions_.emplace(session->id, std::move(fresh));
+  }
+  Welcome welcome;
+  welcome.set_version(kProtocolVersion);
+  welcome.set_session(session->id);
+  welcome.set_broker(options_.broker);
+  welcome.set_ping_ms(static_cast<uint32_t>(options_.ping_every.count()));
+  welcome.set_max_frame(kMaxFrame);
+  welcome.set_max_signal(kMaxSignal);
+  welcome.set_max_signals(kMaxSignals);
+  outgoing.push_back({session->peer, seal(session->id, 0, Frame::kWelcome, welcome.SerializeAsString()), nullptr});
+}
+
+void Core::end_session(uint64_t id, int reason, std::string_view text, Now now) {
+  const auto found = sessions_.find(id);
+  if (found == sessions_.end()) return;
+  const auto session = std::move(found->second);
+  sessions_.erase(found);
+  if (const auto peer = by_peer_.find(session->peer); peer != by_peer_.end() && peer->second == id) by_peer_.erase(peer);
+  if (reason) refuse(session->peer, id, reason, text);
+  for (const auto& name : session->channels) {
+    auto& served = consumers(name);
+    std::erase(served.sessions, id);
+    served.dirty = true;
+  }
+  tail_changes.push_back({id, {}, {}, 0, true});
+  for (const auto& [name, seq] : session->under_way) {
+    Channel& home = channel(name);
+    --consumers(name).under_way;
+    Open* open = home.find(seq);
+    if (!open) continue;
+    if (++home.losses[seq] >= options_.most_losses) {
+      bury(home, *open, fmt::format("{} consumers died with it in hand", options_.most_losses), now);
+    } else {
+      home.put_back(seq, now.mono, now);
+    }
+  }
+}
+
+void Core::gone(std::string_view peer, Now now) {
+  strikes_.erase(std::string(peer));
+  if (const auto found = by_peer_.find(peer); found != by_peer_.end()) end_session(found->second, 0, {}, now);
+}
+
+void Core::drain() { draining_ = true; }
+
+void Core::reroute(Router router, std::vector<std::string> channels) {
+  router_ = std::move(router);
+  options_.channels = std::move(channels);
+}
+
+void Core::tick(Now now) {
+  std::vector<uint64_t> silent;
+  for (const auto& [id, session] : sessions_) {
+    if (now.mono - session->last_heard >= 3 * options_.ping_every) {
+      silent.push_back(id);
+    } else if (now.mono - session->last_heard >= options_.ping_every && now.mono - session->last_sent >= options_.ping_every) {
+      session->last_sent = now.mono;
+      send(id, Frame::kPing, {});
+    }
+  }
+  std::sort(silent.begin(), silent.end());
+  for (const uint64_t id : silent) end_session(id, NO_SESSION, "nothing was heard of it for too long", now);
+
+  if (now.mono - last_sweep_.mono >= Millis{500}) {
+    last_sweep_ = now;
+    for (auto& [name, home] : channels_) {
+      home.sweep(20'000, [&](Open& open) { expire(home, open, now); });
+      bound_backlog(home, now);
+    }
+  }
+}
+
+Millis Core::deadline() const {
+  Millis soonest = last_sweep_.mono + Millis{500};
+  for (const auto& [name, home] : channels_) {
+    if (const auto due = home.due()) soonest = std::min(soonest, *due);
+  }
+  return soonest;
+}
+
+void Core::flush(Now now) {
+  for (auto& [name, home] : channels_) {
+    if (home.has_ready() || home.due()) pump(home, now);
+  }
+}
+
+// ---- what is made durable
+
+bool Core::wants_sync() const { return !under_way_ && (!batch_.empty() || !burials_.empty() || !acks_->empty()); }
+
+Core::Work Core::take_work() {
+  CHECK(!under_way_, "one write and sync at a time");
+  under_way_ = true;
+  acks_under_way_ = std::exchange(acks_, std::make_unique<Acks>());
+  under_way_last_seq_ = next_seq_ - 1;
+  Work work;
+  work.batch = std::exchange(batch_, Batch{});
+  work.burials = std::exchange(burials_, {});
+  work.last_seq = under_way_last_seq_;
+  return work;
+}
+
+void Core::journalled(uint32_t segment, uint32_t base, Now now) {
+  CHECK(under_way_, "nothing was taken");
+  under_way_ = false;
+  for (auto& [name, home] : channels_) {
+    home.journalled(under_way_last_seq_, segment, base, [this](uint32_t in) { count_segment(in, 1); });
+  }
+  const auto acks = std::move(acks_under_way_);
+  for (const auto& answer : acks->published) {
+    Published published;
+    published.set_upto(answer.upto);
+    published.set_durability(JOURNALED);
+    for (const auto& refusal : answer.refusals) {
+      auto* out = published.add_refusals();
+      out->set_number(refusal.number);
+      out->set_id(refusal.id);
+      out->set_reason(static_cast<Reason>(refusal.fault.reason));
+      out->set_text(refusal.fault.text);
+    }
+    if (answer.resume) {
+      published.set_resume(answer.resume);
+      published.set_retry_ms(250);
+      published.set_reason(static_cast<Reason>(answer.reason));
+      published.set_text(answer.text);
+    }
+    send(answer.session, Frame::kPublished, published.SerializeAsString());
+  }
+  for (const auto& begun : acks->begun) {
+    BegunDurable durable;
+    durable.set_channel(begun.channel);
+    durable.set_delivery(begun.seq);
+    durable.set_part(begun.part);
+    send(begun.session, Frame::kBegunDurable, durable.SerializeAsString());
+  }
+  for (auto& done : acks->local) local_done.push_back(std::move(done));
+  for (const uint64_t session : acks->byes) {
+    send(session, Frame::kByeDone, {});
+    end_session(session, 0, {}, now);
+  }
+}
+
+// ---- to look at
+
+Core::ChannelHealth Core::health(std::string_view name) const {
+  ChannelHealth health;
+  if (const auto found = consumers_.find(name); found != consumers_.end()) {
+    health.circuit_open = found->second.circuit_open;
+    health.why = found->second.why;
+    health.under_way = found->second.under_way;
+    health.consumers = found->second.sessions.size();
+    health.delivered = found->second.delivered;
+  }
+  if (const auto found = dead_.find(name); found != dead_.end()) health.dead = found->second.size();
+  return health;
+}
+
+std::vector<Core::SessionView> Core::sessions() const {
+  std::vector<SessionView> all;
+  for (const auto& [id, session] : sessions_) all.push_back({id, session->name, session->role, session->channels});
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  return all;
+}
+
+std::set<uint32_t> Core::segments_in_use() const {
+  std::set<uint32_t> used;
+  for (const auto& [segment, count] : in_segment_) used.insert(segment);
+  return used;
+}
+
+void Core::count_segment(uint32_t segment, int64_t change) {
+  auto& count = in_segment_[segment];
+  count += static_cast<uint64_t>(change);
+  if (count == 0) in_segment_.erase(segment);
+}
+
+bool Core::credit_is_sound() const {
+  for (const auto& [name, served] : consumers_) {
+    uint64_t under_way = 0;
+    for (const auto& [id, session] : sessions_) {
+      under_way += static_cast<uint64_t>(std::count_if(session->under_way.begin(), session->under_way.end(),
+                                                       [&](const auto& one) { return one.first == name; }));
+    }
+    if (under_way != served.under_way) return false;
+  }
+  for (const auto& [id, session] : sessions_) {
+    for (const auto& [name, credit] : session->credit) {
+      if (credit.count > (uint64_t{1} << 40) || credit.bytes > (uint64_t{1} << 50)) return false;  // went below zero
+    }
+  }
+  return true;
+}
+
+void Core::answer(const Question& question, std::string_view json, std::string_view error) {
+  Answer answer;
+  answer.set_ask(question.ask);
+  answer.set_json(std::string(json));
+  answer.set_error(std::string(error));
+  send(question.session, Frame::kAnswer, answer.SerializeAsString());
+}
+
+void Core::on_tail(Session& session, std::string_view body) {
+  Tail tail;
+  if (!tail.ParseFromArray(body.data(), static_cast<int>(body.size()))) return;
+  tail_changes.push_back({session.id, tail.channel(), tail.type(), tail.since_ms(), tail.stop()});
+}
+
+}  // namespace detent

@@ -1,0 +1,268 @@
+// The broker's mind: who is connected, what is admitted, where it goes, and what became of it. A plain state machine without
+// I/O and without a clock: messages and the time go in; messages, journal records and burials come out. The broker's loop
+// runs it on real sockets and a real disk, the simulator on false ones. One thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/backoff.h"
+#include "base/clock.h"
+#include "base/ulid.h"
+#include "broker/channel.h"
+#include "broker/id_window.h"
+#include "broker/journal.h"
+#include "broker/router.h"
+#include "proto/door.h"
+#include "proto/frame.h"
+
+namespace detent {
+
+/// A message to a peer. Where it is a Deliver, the bodies are still in the journal: whoever sends it reads them and seals.
+struct Outgoing {
+  struct Item {
+    uint64_t seq = 0;
+    uint32_t attempt = 0;
+    Handle at;
+    bool repeat_unproven = false;
+    bool copy = false;
+    int64_t journalled_ms = 0;
+    std::vector<std::string> parts;  // each an encoded Part
+  };
+  struct Bodies {
+    uint64_t session = 0;
+    uint64_t number = 0;
+    std::string channel;
+    std::vector<Item> items;
+  };
+  std::string peer;
+  std::string frame;
+  std::unique_ptr<Bodies> deliver;
+};
+
+/// A signal to be written to the dead letters' journal, before the batch that it came with.
+struct Burial {
+  uint64_t seq = 0;
+  std::string channel;
+  Handle at;
+  std::string cause;
+  uint32_t attempts = 0;
+  int64_t at_ms = 0;
+  std::vector<std::string> parts;
+};
+
+/// A question of the command line; whoever runs the core answers with `Core::answer`.
+struct Question {
+  uint64_t session = 0;
+  uint64_t ask = 0;
+  std::string json;
+};
+
+/// What became of signals handed in by `Core::admit_local`.
+struct LocalDone {
+  uint64_t ticket = 0;
+  std::vector<Fault> faults;  // one each; reason 0: durable
+};
+
+/// A tail request, started or stopped.
+struct TailChange {
+  uint64_t session = 0;
+  std::string channel, type;
+  int64_t since_ms = 0;
+  bool stop = false;
+};
+
+class Core {
+ public:
+  struct Options {
+    std::string broker = "detent-broker";
+    Millis ping_every{2000};
+    Backoff backoff{Millis{500}, Millis{300'000}};
+    uint64_t backlog_bytes = uint64_t{1} << 30;
+    Millis backlog_age = std::chrono::hours{24 * 30};
+    Millis id_window = std::chrono::hours{24 * 90};
+    uint32_t most_losses = 10;         // consumers that may die with a delivery in hand before it is given up
+    size_t most_unsynced = 16 << 20;   // bytes admitted and not durable, above which publishers are told to wait
+    size_t most_sessions = 1024;
+    std::vector<std::string> channels;  // configured; others may not be consumed
+    /// After which time signals of a type expire where they do not say; 0: never.
+    std::function<Millis(std::string_view type)> expires;
+  };
+
+  Core(Options options, Router router, Door& door, IdWindow& ids, uint64_t seed);
+  ~Core();
+
+  // ---- recovery, in this order
+  void restore(std::string_view snapshot);
+  void replay(std::string_view record, const Place& place, bool after_snapshot);
+  void replay_dead(std::string_view dead_record);
+  void recovered(Now now);
+
+  // ---- a turn: any number of these …
+  void receive(std::string_view peer, std::span<char> message, Now now);
+  void gone(std::string_view peer, Now now);
+  /// Signals that do not come over a link (HTTP, Detent's own). Answered by a LocalDone.
+  uint64_t admit_local(std::vector<std::string> signals, Now now);
+  /// A dead letter's signal is delivered once more, to `channel` alone.
+  void revive(std::string_view channel, std::string signal, Now now);
+  /// A dead letter was retried or dropped.
+  void buried_closed(std::string_view channel, uint64_t seq, Now now);
+  void answer(const Question& question, std::string_view json, std::string_view error);
+  /// Sends a frame to a session where it still is.
+  void send(uint64_t session, uint32_t field, std::string_view body);
+  /// Settles all that is open of a channel as dropped; false where there is none such.
+  bool drop_channel(std::string_view channel, Now now);
+  /// The body of a delivery cannot be read any more.
+  void unreadable(std::string_view channel, uint64_t seq, Now now);
+  /// Publishers are refused with `reason` (a Reason of wire.proto that may be retried) while it is not 0.
+  void hold_publishers(int reason, std::string text);
+  /// Says that Detent is ill with `alarm` (once), or well again. `about_telegram`: Telegram itself is what is ill.
+  void raise(const std::string& alarm, const std::string& title, const std::string& body, bool about_telegram, Now now);
+  void over(const std::string& alarm, Now now);
+  /// Later signals go by these routes. `channels`: those that are configured, which alone may be consumed.
+  void reroute(Router router, std::vector<std::string> channels);
+  /// New publishes and sessions are refused: the broker is about to stop.
+  void drain();
+  void tick(Now now);
+  /// When `tick` has something to do (monotonic).
+  Millis deadline() const;
+
+  /// … then this: hands out what may be delivered, then what is appended may be taken.
+  void flush(Now now);
+  bool wants_sync() const;
+  bool is_syncing() const { return under_way_; }
+  size_t unsynced_bytes() const { return batch_.bytes(); }
+  /// What is to be made durable at once: first the burials in the dead letters' journal, then the batch.
+  struct Work {
+    Batch batch;
+    std::vector<Burial> burials;
+    uint64_t last_seq = 0;
+  };
+  Work take_work();
+  /// The state as of the work taken last, for a snapshot to be written after it. Only directly after `take_work`.
+  std::string snapshot() const;
+  /// The work taken last is durable at `segment`, its records' offsets relative to `base`.
+  void journalled(uint32_t segment, uint32_t base, Now now);
+
+  std::vector<Outgoing> outgoing;
+  std::vector<Question> questions;
+  std::vector<LocalDone> local_done;
+  std::vector<TailChange> tail_changes;
+
+  // ---- to look at
+  struct Counters {
+    uint64_t admitted = 0, repeats = 0, refused = 0, held = 0, malformed = 0, delivered = 0, unknown = 0, expired = 0, dead = 0,
+             redelivered = 0, stale = 0, unrouted = 0, unproven = 0, gaps = 0, alarms = 0, dropped = 0;
+  };
+  const Counters& counters() const { return counters_; }
+  const std::map<std::string, Channel, std::less<>>& channels() const { return channels_; }
+  struct ChannelHealth {
+    bool circuit_open = false;
+    std::string why;
+    uint64_t under_way = 0;
+    size_t consumers = 0;
+    uint64_t dead = 0;
+    uint64_t delivered = 0;
+  };
+  ChannelHealth health(std::string_view channel) const;
+  struct SessionView {
+    uint64_t id = 0;
+    std::string name;
+    int role = 0;
+    std::vector<std::string> channels;
+  };
+  std::vector<SessionView> sessions() const;
+  const std::set<std::string>& alarms() const { return alarms_; }
+  uint64_t next_seq() const { return next_seq_; }
+  const Router& router() const { return router_; }
+  /// Segments in which a signal is still open.
+  std::set<uint32_t> segments_in_use() const;
+  /// The least credit that any session has left with a channel; for the simulator's invariant.
+  bool credit_is_sound() const;
+
+ private:
+  struct Session;
+  struct Consumers;  // of one channel
+  struct Acks;       // answers that wait for a batch
+  enum class Verdict { Taken, Refused, Held };
+
+  void on_hello(std::string_view peer, std::string_view body, Now now);
+  void on_publish(Session& session, std::string_view body, Now now);
+  void on_credit(Session& session, std::string_view body);
+  void on_begun(Session& session, std::string_view body, Now now);
+  void on_settle(Session& session, std::string_view body, Now now);
+  void on_tail(Session& session, std::string_view body);
+  Verdict admit(std::span<char> signal, Now now, Fault& fault);
+  void append_signal(std::string_view signal, const Head& head, const std::vector<std::string>& to, bool unproven, bool revived,
+                     Now now);
+  void append_settled(Channel& channel, uint64_t seq, int state, const std::map<uint32_t, std::string>& parts,
+                      std::string_view cause, Now now);
+  void bury(Channel& channel, Open& open, std::string cause, Now now);
+  void finish(Channel& channel, uint64_t seq);
+  void pump(Channel& channel, Now now);
+  void settle_outcome(Channel& channel, Session& session, uint64_t seq, int outcome, std::map<uint32_t, std::string> parts,
+                      const std::string& cause, uint32_t delay_ms, Now now);
+  bool expire(Channel& channel, Open& open, Now now);
+  bool under_way_somewhere(std::string_view channel, uint64_t seq) const;
+  void set_terms(Open& open, const Head& head);
+  const Route& route_of(const Head& head);
+  void announce(const std::string& alarm, bool is_over, const std::string& title, const std::string& body, bool about_telegram,
+                Now now);
+  void bound_backlog(Channel& channel, Now now);
+  void end_session(uint64_t id, int reason, std::string_view text, Now now);
+  void refuse(std::string_view peer, uint64_t session, int reason, std::string_view text);
+  void malformed(std::string_view peer, Session* session, std::string_view text, Now now);
+  Session* find_session(uint64_t id);
+  Channel& channel(std::string_view name);
+  Consumers& consumers(std::string_view name);
+  void count_segment(uint32_t segment, int64_t change);
+
+  Options options_;
+  Router router_;
+  Door& door_;
+  IdWindow& ids_;
+  std::mt19937_64 random_;
+  UlidSource ulids_;
+  uint64_t next_seq_ = 1;
+  uint64_t next_session_ = 1;
+  uint64_t next_ticket_ = 1;
+  int hold_reason_ = 0;
+  std::string hold_text_;
+  bool draining_ = false;
+
+  std::map<std::string, Channel, std::less<>> channels_;
+  std::map<std::string, Consumers, std::less<>> consumers_;
+  std::unordered_map<uint64_t, std::unique_ptr<Session>> sessions_;
+  std::map<std::string, uint64_t, std::less<>> by_peer_;
+  std::map<std::string, uint32_t, std::less<>> strikes_;  // malformed frames, by peer
+  std::map<std::string, std::set<uint64_t>, std::less<>> dead_;
+  std::set<std::string> alarms_;
+  std::unordered_map<uint32_t, uint64_t> in_segment_;
+  std::map<std::string, Millis, std::less<>> terms_;  // `expires` by type
+  Now last_sweep_{};
+
+  // what the next work will hold, and what waits for the one under way
+  Batch batch_;
+  std::vector<Burial> burials_;
+  std::unique_ptr<Acks> acks_;      // for the batch that fills
+  std::unique_ptr<Acks> acks_under_way_;
+  bool under_way_ = false;
+  uint64_t under_way_last_seq_ = 0;
+
+  struct Restoring;  // only between restore and recovered
+  std::unique_ptr<Restoring> restoring_;
+
+  Counters counters_;
+};
+
+}  // namespace detent

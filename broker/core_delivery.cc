@@ -1,0 +1,283 @@
+// Deliveries: from a channel's queue to a consumer with credit, and what became of them.
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "base/result.h"
+#include "broker/core.h"
+#include "broker/core_state.h"
+#include "proto/journal.pb.h"
+#include "proto/reader.h"
+#include "proto/wire.pb.h"
+
+namespace detent {
+
+namespace {
+constexpr size_t kMostItems = 256;         // deliveries of one frame
+constexpr size_t kMostBytes = 512 * 1024;  // … and their bytes, from which on no more are added
+constexpr size_t kPatience = 64;           // deliveries taken for one channel before the next has its turn, per consumer
+}  // namespace
+
+void Core::pump(Channel& home, Now now) {
+  auto& served = consumers(home.name());
+  if (served.circuit_open || served.sessions.empty()) return;
+  for (size_t without = 0; without < served.sessions.size();) {
+    served.turn = (served.turn + 1) % served.sessions.size();
+    Session* session = find_session(served.sessions[served.turn]);
+    auto& credit = session->credit[home.name()];
+    std::unique_ptr<Outgoing::Bodies> bodies;
+    size_t size = 0;
+    // One consumer alone takes all it has credit for; several take turns.
+    const size_t most = served.sessions.size() == 1 ? kMostItems : kPatience;
+    while (credit.count && credit.bytes && (!bodies || (bodies->items.size() < most && size < kMostBytes))) {
+      Open* open = home.take(now);
+      if (!open) break;
+      if (expire(home, *open, now)) continue;
+      if (!bodies) bodies = std::make_unique<Outgoing::Bodies>(Outgoing::Bodies{session->id, 0, home.name(), {}});
+      ++open->attempts;
+      if (open->attempts > 1) ++counters_.redelivered;
+      --credit.count;
+      credit.bytes -= std::min<uint64_t>(credit.bytes, open->at.size);
+      size += open->at.size;
+      ++served.under_way;
+      session->under_way.insert({home.name(), open->seq});
+      Outgoing::Item item{open->seq, open->attempts, open->at, open->repeat_unproven, open->copy,
+                          int64_t{open->admitted_s} * 1000, {}};
+      if (const auto known = home.parts.find(open->seq); known != home.parts.end()) {
+        for (const auto& [number, part] : known->second) item.parts.push_back(part);
+      }
+      bodies->items.push_back(std::move(item));
+    }
+    if (bodies) {
+      bodies->number = ++session->sent;
+      outgoing.push_back({session->peer, {}, std::move(bodies)});
+      without = 0;
+    } else {
+      ++without;
+    }
+  }
+}
+
+bool Core::expire(Channel& home, Open& open, Now now) {
+  if (!open.expires_s || int64_t{open.expires_s} * 1000 > now.wall.count()) return false;
+  if (open.state == Open::State::Unsynced) return false;
+  if (open.state == Open::State::UnderWay && under_way_somewhere(home.name(), open.seq)) return false;
+  if (home.parts.contains(open.seq)) return false;  // begun: perhaps it is there already, so the consumer decides
+  const uint64_t seq = open.seq;
+  append_settled(home, seq, SettledRecord::EXPIRED, {}, {}, now);
+  ++counters_.expired;
+  finish(home, seq);
+  return true;
+}
+
+bool Core::under_way_somewhere(std::string_view name, uint64_t seq) const {
+  const auto served = consumers_.find(name);
+  if (served == consumers_.end()) return false;
+  for (const uint64_t id : served->second.sessions) {
+    const auto session = sessions_.find(id);
+    if (session != sessions_.end() && session->second->under_way.contains({std::string(name), seq})) return true;
+  }
+  return false;
+}
+
+void Core::finish(Channel& home, uint64_t seq) {
+  const Open* open = home.find(seq);
+  CHECK(open && open->state != Open::State::Unsynced, "only what is durable is settled");
+  count_segment(open->at.segment, -1);
+  home.settle(seq);
+}
+
+void Core::append_settled(Channel& home, uint64_t seq, int state, const std::map<uint32_t, std::string>& parts,
+                          std::string_view cause, Now now) {
+  std::string inside;
+  wire::number(inside, SettledRecord::kSeqFieldNumber, seq);
+  wire::bytes(inside, SettledRecord::kChannelFieldNumber, home.name());
+  wire::number(inside, SettledRecord::kAtMsFieldNumber, static_cast<uint64_t>(now.wall.count()));
+  if (state) wire::number(inside, SettledRecord::kStateFieldNumber, static_cast<uint64_t>(state));
+  for (const auto& [number, part] : parts) wire::bytes(inside, SettledRecord::kPartsFieldNumber, part);
+  if (!cause.empty()) wire::bytes(inside, SettledRecord::kCauseFieldNumber, cause);
+  std::string record;
+  wire::bytes(record, Record::kSettledFieldNumber, inside);
+  batch_.append(record);
+}
+
+void Core::bury(Channel& home, Open& open, std::string cause, Now now) {
+  const uint64_t seq = open.seq;
+  Burial burial{seq, home.name(), open.at, cause, open.attempts, now.wall.count(), {}};
+  std::map<uint32_t, std::string> parts;
+  if (const auto known = home.parts.find(seq); known != home.parts.end()) parts = known->second;
+  for (const auto& [number, part] : parts) burial.parts.push_back(part);
+  burials_.push_back(std::move(burial));
+  append_settled(home, seq, SettledRecord::DEAD, parts, cause, now);
+  ++counters_.dead;
+  finish(home, seq);
+  dead_[home.name()].insert(seq);
+  const bool about_telegram = home.name() == "telegram";
+  raise("dead-letters/" + home.name(), fmt::format("a delivery to {} was given up: {}", home.name(), cause),
+        fmt::format("It is kept with its full text: `detent dead list`, and `detent dead retry {}` brings it back.", home.name()),
+        about_telegram, now);
+}
+
+void Core::buried_closed(std::string_view name, uint64_t seq, Now now) {
+  const auto found = dead_.find(name);
+  if (found == dead_.end()) return;
+  found->second.erase(seq);
+  if (found->second.empty()) over("dead-letters/" + std::string(name), now);
+}
+
+void Core::unreadable(std::string_view name, uint64_t seq, Now now) {
+  Channel& home = channel(name);
+  Open* open = home.find(seq);
+  if (!open) return;
+  for (const uint64_t id : consumers(name).sessions) {
+    if (find_session(id)->under_way.erase({std::string(name), seq})) --consumers(name).under_way;
+  }
+  bury(home, *open, "its text cannot be read from the journal any more", now);
+}
+
+void Core::bound_backlog(Channel& home, Now now) {
+  const auto oldest_s = (now.wall - options_.backlog_age).count() / 1000;
+  for (int bound = 0; bound < 10'000; ++bound) {
+    Open* oldest = home.oldest_idle();
+    if (!oldest) return;
+    const bool too_old = int64_t{oldest->admitted_s} < oldest_s;
+    if (home.bytes() <= options_.backlog_bytes && !too_old) return;
+    bury(home, *oldest, "backlog", now);
+  }
+}
+
+bool Core::drop_channel(std::string_view name, Now now) {
+  const auto found = channels_.find(name);
+  if (found == channels_.end()) return false;
+  Channel& home = found->second;
+  std::vector<uint64_t> idle;
+  for (const Open& open : home.queue()) {
+    if (open.state == Open::State::Unsynced) break;
+    if (open.state != Open::State::Settled && open.state != Open::State::UnderWay) idle.push_back(open.seq);
+  }
+  for (const uint64_t seq : idle) {
+    append_settled(home, seq, SettledRecord::DROPPED, {}, "the operator dropped the channel", now);
+    ++counters_.dropped;
+    finish(home, seq);
+  }
+  return true;
+}
+
+// ---- consumers speak
+
+void Core::on_credit(Session& session, std::string_view body) {
+  Credit credit;
+  if (!credit.ParseFromArray(body.data(), static_cast<int>(body.size()))) return;
+  if (std::find(session.channels.begin(), session.channels.end(), credit.channel()) == session.channels.end()) return;
+  auto& has = session.credit[credit.channel()];
+  has.count = std::min<uint64_t>(has.count + credit.count(), 1 << 20);
+  has.bytes = std::min<uint64_t>(has.bytes + credit.bytes(), uint64_t{1} << 40);
+}
+
+void Core::on_begun(Session& session, std::string_view body, Now now) {
+  Begun begun;
+  if (!begun.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
+    return malformed(session.peer, &session, "Begun cannot be read", now);
+  }
+  if (!session.under_way.contains({begun.channel(), begun.delivery()})) {
+    ++counters_.stale;
+    Stale stale;
+    stale.set_channel(begun.channel());
+    stale.add_deliveries(begun.delivery());
+    return send(session.id, Frame::kStale, stale.SerializeAsString());
+  }
+  begun.mutable_part()->set_begun_ms(begun.part().begun_ms() ? begun.part().begun_ms() : now.wall.count());
+  const std::string part = begun.part().SerializeAsString();
+  channel(begun.channel()).parts[begun.delivery()][begun.part().part()] = part;
+  Record record;
+  auto* out = record.mutable_begun();
+  out->set_seq(begun.delivery());
+  out->set_channel(begun.channel());
+  out->set_at_ms(now.wall.count());
+  *out->mutable_part() = begun.part();
+  batch_.append(record.SerializeAsString());
+  if (!begun.part().done()) acks_->begun.push_back({session.id, begun.channel(), begun.delivery(), begun.part().part()});
+}
+
+void Core::on_settle(Session& session, std::string_view body, Now now) {
+  Settle settle;
+  if (!settle.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
+    return malformed(session.peer, &session, "Settle cannot be read", now);
+  }
+  if (std::find(session.channels.begin(), session.channels.end(), settle.channel()) == session.channels.end()) {
+    return malformed(session.peer, &session, fmt::format("\"{}\" is not a channel of this session", settle.channel()), now);
+  }
+  Channel& home = channel(settle.channel());
+  auto& served = consumers(settle.channel());
+  Stale stale;
+  const auto is_ours = [&](uint64_t seq) {
+    if (session.under_way.erase({home.name(), seq})) {
+      --served.under_way;
+      if (home.find(seq)) return true;  // else it was dropped meanwhile
+    }
+    ++counters_.stale;
+    stale.add_deliveries(seq);
+    return false;
+  };
+  for (const uint64_t seq : settle.delivered()) {
+    if (is_ours(seq)) settle_outcome(home, session, seq, DELIVERED, {}, {}, 0, now);
+  }
+  for (const auto& one : settle.settled()) {
+    if (!is_ours(one.delivery())) continue;
+    std::map<uint32_t, std::string> parts;
+    for (const auto& part : one.parts()) parts[part.part()] = part.SerializeAsString();
+    settle_outcome(home, session, one.delivery(), one.outcome(), std::move(parts), one.cause(), one.delay_ms(), now);
+  }
+  if (settle.has_circuit() && settle.circuit().open() != served.circuit_open) {
+    served.circuit_open = settle.circuit().open();
+    served.why = settle.circuit().why();
+    const std::string alarm = "circuit/" + home.name();
+    if (served.circuit_open) {
+      raise(alarm, fmt::format("{} takes nothing: {}", home.name(), served.why),
+            "Its signals are kept, and delivered when it works again.", home.name() == "telegram", now);
+    } else {
+      over(alarm, now);
+    }
+  }
+  if (stale.deliveries_size()) {
+    stale.set_channel(settle.channel());
+    send(session.id, Frame::kStale, stale.SerializeAsString());
+  }
+}
+
+void Core::settle_outcome(Channel& home, Session&, uint64_t seq, int outcome, std::map<uint32_t, std::string> parts,
+                          const std::string& cause, uint32_t delay_ms, Now now) {
+  if (const auto known = home.parts.find(seq); known != home.parts.end()) {
+    for (const auto& [number, part] : known->second) parts.emplace(number, part);  // what was just said counts more
+  }
+  if (outcome == NOT_NOW || outcome == GIVEN_UP) {
+    if (!parts.empty()) home.parts[seq] = parts;
+  }
+  switch (outcome) {
+    case NOT_NOW: {
+      Open* open = home.find(seq);
+      const Millis wait = delay_ms ? Millis{delay_ms} : options_.backoff.after(open->attempts, random_);
+      home.losses.erase(seq);
+      home.put_back(seq, now.mono + wait, now);
+      return;
+    }
+    case GIVEN_UP: return bury(home, *home.find(seq), cause.empty() ? "given up" : cause, now);
+    case UNKNOWN:
+      ++counters_.unknown;
+      append_settled(home, seq, SettledRecord::UNKNOWN, parts, cause, now);
+      break;
+    case EXPIRED:
+      ++counters_.expired;
+      append_settled(home, seq, SettledRecord::EXPIRED, parts, cause, now);
+      break;
+    default:
+      ++counters_.delivered;
+      ++consumers(home.name()).delivered;
+      append_settled(home, seq, SettledRecord::DELIVERED, parts, cause, now);
+      break;
+  }
+  finish(home, seq);
+}
+
+}  // namespace detent

@@ -1,0 +1,231 @@
+// Admission: from a publisher's frame to records in the batch.
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "broker/core.h"
+#include "broker/core_state.h"
+#include "proto/journal.pb.h"
+#include "proto/reader.h"
+#include "proto/signal.pb.h"
+#include "proto/wire.pb.h"
+
+namespace detent {
+
+void Core::on_publish(Session& session, std::string_view body, Now now) {
+  uint64_t first = 0;
+  Reader head(body);
+  while (head.next() && first == 0) {
+    if (head.field() == Publish::kFirstFieldNumber) first = head.number();
+  }
+  if (!head.ok() || first == 0) return malformed(session.peer, &session, "Publish cannot be read, or has no `first`", now);
+
+  auto& answer = acks_->of(session.id);
+  uint64_t number = first;
+  Reader reader(body);
+  for (; reader.next(); ) {
+    if (reader.field() != Publish::kSignalsFieldNumber || reader.wire() != 2) continue;
+    if (number - first >= kMaxSignals) return malformed(session.peer, &session, fmt::format("Publish has over {} signals", kMaxSignals), now);
+    if (number < session.next_publish) {
+      ++number;
+      continue;
+    }
+    if (number > session.next_publish) {  // after a refusal that may be retried: wait until the producer resumes there
+      ++counters_.held;
+      answer.resume = session.next_publish;
+      if (answer.reason == 0) answer.reason = OUT_OF_ORDER;
+      break;
+    }
+    Fault fault;
+    // The bytes are of the message that the caller handed over to be written in (secrets are masked in place).
+    const std::span<char> signal(const_cast<char*>(reader.bytes().data()), reader.bytes().size());
+    const Verdict verdict = admit(signal, now, fault);
+    if (verdict == Verdict::Held) {
+      ++counters_.held;
+      answer.resume = number;
+      answer.reason = fault.reason;
+      answer.text = fault.text;
+      break;
+    }
+    if (verdict == Verdict::Refused) {
+      ++counters_.refused;
+      answer.refusals.push_back({number, std::string(read_head(reader.bytes()).id.substr(0, 16)), fault});
+    }
+    session.next_publish = ++number;
+    answer.resume = 0;
+    answer.reason = 0;
+    answer.text.clear();
+  }
+  answer.upto = session.next_publish - 1;
+  if (!reader.ok()) malformed(session.peer, &session, "Publish cannot be read", now);
+}
+
+void Core::hold_publishers(int reason, std::string text) {
+  hold_reason_ = reason;
+  hold_text_ = std::move(text);
+}
+
+uint64_t Core::admit_local(std::vector<std::string> signals, Now now) {
+  LocalDone done{next_ticket_++, {}};
+  for (auto& signal : signals) {
+    Fault fault;
+    if (admit(signal, now, fault) == Verdict::Refused) ++counters_.refused;
+    done.faults.push_back(std::move(fault));
+  }
+  acks_->local.push_back(std::move(done));
+  return acks_->local.back().ticket;
+}
+
+Core::Verdict Core::admit(std::span<char> signal, Now now, Fault& fault) {
+  if (hold_reason_) {
+    fault = {hold_reason_, hold_text_};
+    return Verdict::Held;
+  }
+  if (draining_) {
+    fault = {BUSY, "the broker is stopping"};
+    return Verdict::Held;
+  }
+  if (batch_.bytes() >= options_.most_unsynced) {
+    fault = {BUSY, "too much is waiting for the disk: try again in a moment"};
+    return Verdict::Held;
+  }
+  Head head;
+  if (auto found = door_.check(signal, head)) {
+    fault = std::move(*found);
+    return Verdict::Refused;
+  }
+  const std::string_view bytes(signal.data(), signal.size());
+  const uint64_t hash = XXH3_64bits(bytes.data(), bytes.size());
+  SignalId id;
+  std::memcpy(id.data(), head.id.data(), id.size());
+  const auto known = ids_.insert(id, hash);
+  if (!known) {
+    fault = {BUSY, known.error().what};
+    return Verdict::Held;
+  }
+  if (*known) {
+    if (**known == hash) {
+      ++counters_.repeats;
+      return Verdict::Taken;
+    }
+    fault = {ID_REUSED, fmt::format("id {} was used before for other content", Ulid::from_bytes(head.id)->text())};
+    return Verdict::Refused;
+  }
+  const bool unproven = Millis{static_cast<int64_t>(time_of(id))} + options_.id_window < now.wall;
+  if (unproven) ++counters_.unproven;
+  const Route& route = route_of(head);
+  append_signal(bytes, head, route.channels, unproven, false, now);
+  ++counters_.admitted;
+  return Verdict::Taken;
+}
+
+const Route& Core::route_of(const Head& head) {
+  const Route& route =
+      router_.decide({head.type, static_cast<int>(head.severity), head.source, head.labels, head.needs_response});
+  if (route.fallback) ++counters_.unrouted;
+  return route;
+}
+
+void Core::append_signal(std::string_view signal, const Head& head, const std::vector<std::string>& to, bool unproven,
+                         bool revived, Now now) {
+  const uint64_t seq = next_seq_++;
+  // Record{admitted: Admitted{…}}, written by hand into the batch: this is the path of every signal.
+  thread_local std::string prefix;
+  prefix.clear();
+  wire::number(prefix, Admitted::kSeqFieldNumber, seq);
+  wire::number(prefix, Admitted::kAtMsFieldNumber, static_cast<uint64_t>(now.wall.count()));
+  for (const auto& name : to) wire::bytes(prefix, Admitted::kChannelsFieldNumber, name);
+  if (unproven) wire::number(prefix, Admitted::kRepeatUnprovenFieldNumber, 1);
+  if (revived) wire::number(prefix, Admitted::kRevivedFieldNumber, 1);
+  wire::varint(prefix, Admitted::kSignalFieldNumber << 3 | 2);
+  wire::varint(prefix, signal.size());
+  const size_t inside = prefix.size() + signal.size();
+  const size_t size = wire::bytes_size(inside);
+  char* at = batch_.begin(size);
+  thread_local std::string tag;
+  tag.clear();
+  wire::varint(tag, Record::kAdmittedFieldNumber << 3 | 2);
+  wire::varint(tag, inside);
+  std::memcpy(at, tag.data(), tag.size());
+  std::memcpy(at + tag.size(), prefix.data(), prefix.size());
+  std::memcpy(at + tag.size() + prefix.size(), signal.data(), signal.size());
+  Open open;
+  open.seq = seq;
+  open.at.offset = batch_.finish(size);
+  open.at.size = static_cast<uint32_t>(size);
+  open.admitted_s = static_cast<uint32_t>(now.wall.count() / 1000);
+  open.repeat_unproven = unproven;
+  set_terms(open, head);
+  const bool in_telegram = std::find(to.begin(), to.end(), "telegram") != to.end();
+  for (const auto& name : to) {
+    open.copy = in_telegram && head.needs_response && name != "telegram";
+    channel(name).admit(open);
+  }
+}
+
+void Core::set_terms(Open& open, const Head& head) {
+  open.key = head.thread.empty() ? 0 : static_cast<uint32_t>(XXH3_64bits(head.thread.data(), head.thread.size()) | 1);
+  int64_t expires_ms = head.expires_ms;
+  if (!expires_ms) {
+    auto term = terms_.find(head.type);
+    if (term == terms_.end()) {
+      if (terms_.size() > 10'000) terms_.clear();
+      term = terms_.emplace(std::string(head.type), options_.expires ? options_.expires(head.type) : Millis{0}).first;
+    }
+    const int64_t created = head.created_ms ? head.created_ms : Ulid::from_bytes(head.id)->time().count();
+    if (term->second.count()) expires_ms = created + term->second.count();
+  }
+  open.expires_s = static_cast<uint32_t>(std::min<int64_t>((expires_ms + 999) / 1000, UINT32_MAX));
+}
+
+void Core::revive(std::string_view to, std::string signal, Now now) {
+  append_signal(signal, read_head(signal), {std::string(to)}, false, true, now);
+  // Its time has passed long ago; the operator wants it all the same.
+  channel(to).find(next_seq_ - 1)->expires_s = 0;
+}
+
+// ---- Detent's own signals
+
+void Core::raise(const std::string& alarm, const std::string& title, const std::string& body, bool about_telegram, Now now) {
+  if (!alarms_.insert(alarm).second) return;
+  ++counters_.alarms;
+  spdlog::warn("{}", title);
+  announce(alarm, false, title, body, about_telegram, now);
+}
+
+void Core::over(const std::string& alarm, Now now) {
+  if (!alarms_.erase(alarm)) return;
+  spdlog::info("over: {}", alarm);
+  announce(alarm, true, "over: " + alarm, {}, alarm.find("telegram") != std::string::npos, now);
+}
+
+void Core::announce(const std::string& alarm, bool is_over, const std::string& title, const std::string& body,
+                    bool about_telegram, Now now) {
+  Record record;
+  record.mutable_raised()->set_alarm(alarm);
+  record.mutable_raised()->set_over(is_over);
+  record.mutable_raised()->set_at_ms(now.wall.count());
+  batch_.append(record.SerializeAsString());
+
+  Incident incident;
+  incident.set_title(title);
+  incident.set_body(body);
+  incident.set_incident(alarm);
+  Signal signal;
+  signal.set_id(std::string(ulids_.next(now.wall).view()));
+  signal.set_type(is_over ? "incident.resolved" : "incident.detected");
+  signal.set_source("detent");
+  signal.set_severity(is_over ? NOTICE : ERROR);
+  // What is wrong with Telegram cannot be said there; all else needs the operator.
+  signal.set_needs_response(!about_telegram);
+  signal.set_created_ms(now.wall.count());
+  signal.set_payload(incident.SerializeAsString());
+  const std::string bytes = signal.SerializeAsString();
+  const Head head = read_head(bytes);
+  append_signal(bytes, head, route_of(head).channels, false, false, now);
+}
+
+}  // namespace detent

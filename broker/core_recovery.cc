@@ -1,0 +1,154 @@
+// From a snapshot and the journal's records back to the state before the restart.
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/result.h"
+#include "broker/core.h"
+#include "broker/core_state.h"
+#include "proto/journal.pb.h"
+#include "proto/reader.h"
+#include "proto/signal.pb.h"
+#include "proto/wire.pb.h"
+
+namespace detent {
+
+bool Core::Restoring::Past::is_settled(uint64_t seq) const {
+  if (seq < floor) return true;
+  auto after = std::upper_bound(settled.begin(), settled.end(), seq,
+                                [](uint64_t wanted, const auto& range) { return wanted < range.first; });
+  return after != settled.begin() && seq < std::prev(after)->second;
+}
+
+std::string Core::snapshot() const {
+  CHECK(batch_.empty(), "a snapshot belongs to the work taken last");
+  Snapshot snapshot;
+  snapshot.set_next_seq(next_seq_);
+  for (const auto& [name, home] : channels_) {
+    auto* out = snapshot.add_channels();
+    out->set_name(name);
+    const uint64_t floor = home.floor(next_seq_);
+    out->set_floor(floor);
+    uint64_t last = floor;
+    for (const auto& [begin, end] : home.settled(next_seq_)) {
+      out->add_settled(begin - last);
+      out->add_settled(end - begin);
+      last = end;
+    }
+    for (const auto& [seq, parts] : home.parts) {
+      auto* open = out->add_open();
+      open->set_seq(seq);
+      for (const auto& [number, part] : parts) open->add_parts()->ParseFromString(part);
+    }
+  }
+  for (const auto& alarm : alarms_) snapshot.add_alarms(alarm);
+  return snapshot.SerializeAsString();
+}
+
+void Core::restore(std::string_view bytes) {
+  Snapshot snapshot;
+  CHECK(snapshot.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())), "a snapshot whose checksum is right can be read");
+  restoring_->snapshot_next = next_seq_ = snapshot.next_seq();
+  for (const auto& in : snapshot.channels()) {
+    auto& past = restoring_->channels[in.name()];
+    past.floor = in.floor();
+    uint64_t last = past.floor;
+    for (int i = 0; i + 1 < in.settled_size(); i += 2) {
+      const uint64_t begin = last + in.settled(i);
+      last = begin + in.settled(i + 1);
+      past.settled.emplace_back(begin, last);
+    }
+    for (const auto& open : in.open()) {
+      auto& known = past.open[open.seq()];
+      known.first = open.attempts();
+      for (const auto& part : open.parts()) known.second[part.part()] = part.SerializeAsString();
+    }
+    channel(in.name());
+  }
+  for (const auto& alarm : snapshot.alarms()) alarms_.insert(alarm);
+}
+
+void Core::replay(std::string_view bytes, const Place& place, bool after_snapshot) {
+  Reader outer(bytes);
+  if (!outer.next()) return;
+  if (outer.field() == Record::kAdmittedFieldNumber) {
+    Reader reader(outer.bytes());
+    Open open;
+    int64_t at_ms = 0;
+    std::string_view signal;
+    std::vector<std::string_view> to;
+    bool revived = false;
+    while (reader.next()) {
+      switch (reader.field()) {
+        case Admitted::kSeqFieldNumber: open.seq = reader.number(); break;
+        case Admitted::kAtMsFieldNumber: at_ms = static_cast<int64_t>(reader.number()); break;
+        case Admitted::kChannelsFieldNumber: to.push_back(reader.bytes()); break;
+        case Admitted::kRepeatUnprovenFieldNumber: open.repeat_unproven = reader.number() != 0; break;
+        case Admitted::kRevivedFieldNumber: revived = reader.number() != 0; break;
+        case Admitted::kSignalFieldNumber: signal = reader.bytes(); break;
+        default: break;
+      }
+    }
+    next_seq_ = std::max(next_seq_, open.seq + 1);
+    const Head head = read_head(signal);
+    if (!revived && head.id.size() == 16 && !ids_.covered(place.segment)) {
+      SignalId id;
+      std::memcpy(id.data(), head.id.data(), id.size());
+      (void)ids_.insert(id, XXH3_64bits(signal.data(), signal.size()));
+    }
+    open.at = {static_cast<uint32_t>(place.segment), place.offset, place.length};
+    open.admitted_s = static_cast<uint32_t>(at_ms / 1000);
+    set_terms(open, head);
+    if (revived) open.expires_s = 0;
+    const bool in_telegram = std::find(to.begin(), to.end(), "telegram") != to.end();
+    for (const auto name : to) {
+      if (!after_snapshot) {
+        const auto past = restoring_->channels.find(name);
+        if (past == restoring_->channels.end() || past->second.is_settled(open.seq)) continue;
+      }
+      open.copy = in_telegram && head.needs_response && name != "telegram";
+      Channel& home = channel(name);
+      if (!home.queue().empty() && home.queue().back().seq >= open.seq) continue;  // a batch kept twice
+      home.restore(open);
+      count_segment(open.at.segment, 1);
+      if (const auto past = restoring_->channels.find(name); past != restoring_->channels.end()) {
+        if (const auto known = past->second.open.find(open.seq); known != past->second.open.end()) {
+          home.parts[open.seq] = known->second.second;
+        }
+      }
+    }
+    return;
+  }
+  if (!after_snapshot) return;
+  Record record;
+  if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
+  if (record.has_begun()) {
+    const auto& begun = record.begun();
+    Channel& home = channel(begun.channel());
+    if (home.find(begun.seq())) home.parts[begun.seq()][begun.part().part()] = begun.part().SerializeAsString();
+  } else if (record.has_settled()) {
+    Channel& home = channel(record.settled().channel());
+    if (home.find(record.settled().seq())) finish(home, record.settled().seq());
+  } else if (record.has_raised()) {
+    if (record.raised().over()) {
+      alarms_.erase(record.raised().alarm());
+    } else {
+      alarms_.insert(record.raised().alarm());
+    }
+  }
+}
+
+void Core::replay_dead(std::string_view bytes) {
+  DeadRecord record;
+  if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
+  if (record.has_letter()) dead_[record.letter().channel()].insert(record.letter().seq());
+  if (record.has_closed()) dead_[record.closed().channel()].erase(record.closed().seq());
+}
+
+void Core::recovered(Now now) {
+  restoring_.reset();
+  last_sweep_ = now;
+}
+
+}  // namespace detent

@@ -1,0 +1,89 @@
+// What the core keeps of each session, and of the consumers of a channel. For broker/core*.cc alone.
+#pragma once
+
+#include "broker/core.h"
+
+namespace detent {
+
+struct Core::Session {
+  uint64_t id = 0;
+  std::string peer;
+  std::string name;
+  int role = 0;
+  uint64_t instance = 0;
+  std::vector<std::string> channels;
+  uint64_t sent = 0;
+  uint64_t received = 0;
+  Millis last_heard{0}, last_sent{0};
+
+  // as a producer
+  uint64_t next_publish = 1;  // the number expected
+  bool held = false;          // refused there; takes up again at next_publish
+
+  // as a consumer
+  struct Credit {
+    uint64_t count = 0;
+    uint64_t bytes = 0;
+  };
+  std::map<std::string, Credit, std::less<>> credit;
+  std::set<std::pair<std::string, uint64_t>> under_way;  // channel, seq
+};
+
+struct Core::Consumers {
+  std::vector<uint64_t> sessions;  // in turn
+  size_t turn = 0;
+  uint64_t under_way = 0;
+  uint64_t delivered = 0;
+  bool circuit_open = false;
+  std::string why;
+  bool dirty = false;
+};
+
+struct Core::Acks {
+  struct Published {
+    uint64_t session = 0;
+    uint64_t upto = 0;
+    struct Refusal {
+      uint64_t number = 0;
+      std::string id;
+      Fault fault;
+    };
+    std::vector<Refusal> refusals;
+    uint64_t resume = 0;
+    int reason = 0;
+    std::string text;
+  };
+  std::vector<Published> published;
+  struct Begun {
+    uint64_t session = 0;
+    std::string channel;
+    uint64_t seq = 0;
+    uint32_t part = 0;
+  };
+  std::vector<Begun> begun;
+  std::vector<uint64_t> byes;
+  std::vector<LocalDone> local;
+
+  bool empty() const { return published.empty() && begun.empty() && byes.empty() && local.empty(); }
+  Published& of(uint64_t session) {
+    // A publisher's frames come in runs, so its answer is nearly always the last one.
+    if (!published.empty() && published.back().session == session) return published.back();
+    for (auto& answer : published) {
+      if (answer.session == session) return answer;
+    }
+    return published.emplace_back(Published{session});
+  }
+};
+
+struct Core::Restoring {
+  struct Past {
+    uint64_t floor = 0;
+    std::vector<std::pair<uint64_t, uint64_t>> settled;  // [first, last), ascending
+    std::map<uint64_t, std::pair<uint32_t, std::map<uint32_t, std::string>>> open;  // attempts and parts by seq
+    bool is_settled(uint64_t seq) const;
+  };
+  std::map<std::string, Past, std::less<>> channels;
+  uint64_t snapshot_next = 1;
+};
+
+}  // namespace detent

@@ -1,0 +1,117 @@
+#include "broker/dead_letters.h"
+
+#include <spdlog/spdlog.h>
+
+#include <set>
+
+#include "broker/records.h"
+#include "proto/journal.pb.h"
+#include "proto/wire.pb.h"
+
+namespace detent {
+
+Result<std::unique_ptr<DeadLetters>> DeadLetters::open(Disk& disk, const std::string& directory, Core& core,
+                                                       const std::function<void(const Damage&)>& damaged) {
+  auto dead = std::make_unique<DeadLetters>();
+  JournalOptions options;
+  options.segment_bytes = 8 << 20;
+  options.spares = 1;
+  options.reserve_bytes = 0;
+  options.low_water = 0;
+  JournalVisitor visitor;
+  visitor.record = [&](const Place& place, std::string_view bytes, bool) {
+    core.replay_dead(bytes);
+    DeadRecord record;
+    if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
+    if (record.has_letter()) dead->letters_[{record.letter().channel(), record.letter().seq()}] = place;
+    if (record.has_closed()) dead->letters_.erase({record.closed().channel(), record.closed().seq()});
+  };
+  visitor.damage = damaged;
+  auto journal = Journal::open(disk, directory, options, visitor);
+  if (!journal) return journal.error();
+  dead->journal_ = std::move(*journal);
+  dead->reader_ = dead->journal_->reader();
+  return dead;
+}
+
+Result<std::vector<std::pair<DeadLetters::Key, Place>>> DeadLetters::bury(const std::vector<Burial>& burials,
+                                                                         JournalReader& bodies) {
+  Batch batch;
+  std::vector<std::pair<Key, Place>> placed;
+  for (const Burial& burial : burials) {
+    DeadRecord record;
+    auto& letter = *record.mutable_letter();
+    letter.set_seq(burial.seq);
+    letter.set_channel(burial.channel);
+    letter.set_cause(burial.cause);
+    letter.set_at_ms(burial.at_ms);
+    letter.set_attempts(burial.attempts);
+    for (const auto& part : burial.parts) letter.add_parts()->ParseFromString(part);
+    if (const auto body = bodies.read({burial.at.segment, burial.at.offset, burial.at.size})) {
+      letter.set_signal(std::string(signal_of(*body)));
+    } else {
+      letter.set_cause(burial.cause + " (its text is lost: " + body.error().what + ")");
+      spdlog::error("a dead letter's text is lost: {}", body.error().what);
+    }
+    const std::string bytes = record.SerializeAsString();
+    placed.push_back({{burial.channel, burial.seq},
+                      {0, batch.append(bytes), static_cast<uint32_t>(bytes.size())}});
+  }
+  const auto appended = journal_->append(batch);
+  if (!appended) return appended.error();
+  for (auto& [key, place] : placed) {
+    place.segment = appended->segment;
+    place.offset += appended->base_offset;
+  }
+  return placed;
+}
+
+Result<void> DeadLetters::close(const std::vector<Key>& keys, bool retried, int64_t at_ms) {
+  Batch batch;
+  for (const auto& key : keys) {
+    DeadRecord record;
+    auto& closed = *record.mutable_closed();
+    closed.set_seq(key.seq);
+    closed.set_channel(key.channel);
+    closed.set_retried(retried);
+    closed.set_at_ms(at_ms);
+    batch.append(record.SerializeAsString());
+  }
+  const auto appended = journal_->append(batch);
+  if (!appended) return appended.error();
+  return {};
+}
+
+void DeadLetters::buried(const std::vector<std::pair<Key, Place>>& letters) {
+  for (const auto& [key, place] : letters) letters_.insert_or_assign(key, place);
+}
+
+void DeadLetters::closed(const std::vector<Key>& keys) {
+  for (const auto& key : keys) letters_.erase(key);
+}
+
+Result<DeadLetters::Letter> DeadLetters::read(const Key& key) {
+  const auto found = letters_.find(key);
+  if (found == letters_.end()) return Error{"no such dead letter: " + key.channel + " " + std::to_string(key.seq)};
+  const auto bytes = reader_->read(found->second);
+  if (!bytes) return bytes.error();
+  DeadRecord record;
+  if (!record.ParseFromArray(bytes->data(), static_cast<int>(bytes->size()))) return Error{"a dead letter cannot be read"};
+  Letter letter{record.letter().cause(), record.letter().signal(), record.letter().at_ms(), record.letter().attempts(), {}};
+  for (const auto& part : record.letter().parts()) letter.parts.push_back(part.SerializeAsString());
+  return letter;
+}
+
+std::vector<uint64_t> DeadLetters::droppable() const {
+  // A closing record matters only while its letter's own record is there, and that one's segment is older or the same.
+  std::set<uint64_t> used;
+  for (const auto& [key, place] : letters_) used.insert(place.segment);
+  std::vector<uint64_t> free;
+  for (const auto& segment : journal_->segments()) {
+    if (segment.open || used.contains(segment.id)) break;
+    free.push_back(segment.id);
+  }
+  return free;
+}
+
+}  // namespace detent

@@ -1,0 +1,53 @@
+// Deliveries given up, with their full texts and causes, in a journal of their own.
+//
+// `bury` and `close` are for the journal thread, everything else for the loop's.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "broker/core.h"
+#include "broker/journal.h"
+
+namespace detent {
+
+class DeadLetters {
+ public:
+  struct Key {
+    std::string channel;
+    uint64_t seq = 0;
+    auto operator<=>(const Key&) const = default;
+  };
+  struct Letter {
+    std::string cause, signal;
+    int64_t at_ms = 0;
+    uint32_t attempts = 0;
+    std::vector<std::string> parts;  // each an encoded Part
+  };
+
+  /// Recovers what is in `directory` and tells the core of it.
+  static Result<std::unique_ptr<DeadLetters>> open(Disk& disk, const std::string& directory, Core& core,
+                                                   const std::function<void(const Damage&)>& damaged);
+
+  /// Durable when it returns; bodies are read from the main journal. Where a body cannot be read the letter says so.
+  Result<std::vector<std::pair<Key, Place>>> bury(const std::vector<Burial>& burials, JournalReader& bodies);
+  Result<void> close(const std::vector<Key>& keys, bool retried, int64_t at_ms);
+
+  void buried(const std::vector<std::pair<Key, Place>>& letters);
+  void closed(const std::vector<Key>& keys);
+  const std::map<Key, Place>& letters() const { return letters_; }
+  Result<Letter> read(const Key& key);
+  /// Segments that hold no letter any more.
+  std::vector<uint64_t> droppable() const;
+  Result<void> drop(const std::vector<uint64_t>& segments) { return journal_->drop(segments); }
+
+ private:
+  std::unique_ptr<Journal> journal_;
+  std::unique_ptr<JournalReader> reader_;
+  std::map<Key, Place> letters_;
+};
+
+}  // namespace detent

@@ -1,0 +1,195 @@
+#include "broker/ledger_writer.h"
+
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "broker/dead_letters.h"
+#include "ledger/audit_log.h"
+#include "proto/door.h"
+#include "proto/journal.pb.h"
+#include "proto/reader.h"
+#include "proto/signal.pb.h"
+
+namespace detent {
+
+namespace {
+
+constexpr size_t kRemembered = 65'536;  // ids of the latest signals, for their receipts
+
+uint64_t place_number(const Place& place) { return place.segment << 32 | place.offset; }
+
+std::string severity_name(uint32_t severity) {
+  std::string name = Severity_Name(static_cast<Severity>(severity));
+  for (char& c : name) c = static_cast<char>(std::tolower(c));
+  return name;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LedgerWriter>> LedgerWriter::open(const LedgerConfig& config, const Journal& journal,
+                                                         std::function<void(const Alarm&)> alarm) {
+  AuditLog::Options options;
+  options.repository = config.repository;
+  options.remote = config.remote;
+  options.pushes_per_minute = config.pushes_per_minute;
+  options.push_deadline = config.push_timeout;
+  options.limits.receipts_wait = config.receipts_within;
+  options.limits.gather = config.gather_every;
+  auto log = AuditLog::open(options, system_now());
+  if (!log) return log.error();
+  const uint64_t complete = (*log)->progress().complete_to;
+  const Place from{complete >> 32, static_cast<uint32_t>(complete), 0};
+  return std::unique_ptr<LedgerWriter>(new LedgerWriter(std::move(*log), journal.tail(from), std::move(alarm)));
+}
+
+LedgerWriter::LedgerWriter(std::unique_ptr<AuditLog> log, std::unique_ptr<JournalTail> tail,
+                           std::function<void(const Alarm&)> alarm)
+    : log_(std::move(log)),
+      tail_(std::move(tail)),
+      alarm_(std::move(alarm)),
+      ids_(kRemembered),
+      complete_segment_(log_->progress().complete_to >> 32),
+      last_seq_(log_->progress().last_seq),
+      thread_([this](const std::stop_token& stop) { run(stop); }) {}
+
+LedgerWriter::~LedgerWriter() = default;
+
+void LedgerWriter::advance(const Mark& synced) {
+  {
+    const std::lock_guard lock(mutex_);
+    synced_ = synced;
+    moved_ = true;
+  }
+  changed_.notify_one();
+}
+
+void LedgerWriter::status(std::string markdown) {
+  const std::lock_guard lock(mutex_);
+  status_ = std::move(markdown);
+}
+
+void LedgerWriter::add(const Place& place, std::string_view bytes) {
+  Reader outer(bytes);
+  if (!outer.next()) return;
+  const Now now = system_now();
+  if (outer.field() == Record::kAdmittedFieldNumber) {
+    LedgerSignal signal;
+    signal.place = place_number(place);
+    Reader reader(outer.bytes());
+    while (reader.next()) {
+      switch (reader.field()) {
+        case Admitted::kSeqFieldNumber: signal.seq = reader.number(); break;
+        case Admitted::kAtMsFieldNumber: signal.journalled = Millis{static_cast<int64_t>(reader.number())}; break;
+        case Admitted::kChannelsFieldNumber: signal.channels.push_back(reader.bytes()); break;
+        case Admitted::kSignalFieldNumber: signal.raw = reader.bytes(); break;
+        default: break;
+      }
+    }
+    const Head head = read_head(signal.raw);
+    const std::string id = Ulid::from_bytes(head.id).value_or(Ulid{}).text();
+    const std::string reply = head.in_reply_to.empty() ? std::string() : Ulid::from_bytes(head.in_reply_to).value_or(Ulid{}).text();
+    const std::string severity = severity_name(head.severity);
+    signal.id = id;
+    signal.type = head.type;
+    signal.source = head.source;
+    signal.severity = severity;
+    signal.needs_response = head.needs_response;
+    for (const auto& label : head.labels) signal.labels.push_back(label);
+    signal.thread = head.thread;
+    signal.in_reply_to = reply;
+    signal.created = Millis{head.created_ms};
+    signal.expires = Millis{head.expires_ms};
+    signal.title = payload_title(head.payload);
+    signal.body = payload_body(head.payload);
+    ids_[signal.seq % kRemembered] = id;
+    last_seen_seq_ = signal.seq;
+    log_->add(signal, now);
+    return;
+  }
+  if (outer.field() != Record::kSettledFieldNumber) return;
+  Record record;
+  if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
+  const auto& settled = record.settled();
+  LedgerReceipt receipt;
+  receipt.place = place_number(place);
+  receipt.seq = settled.seq();
+  // An id that was overwritten by a later signal's is not said: the number names the signal all the same.
+  if (settled.seq() + kRemembered > last_seen_seq_) receipt.id = ids_[settled.seq() % kRemembered];
+  receipt.channel = settled.channel();
+  switch (settled.state()) {
+    case SettledRecord::DELIVERED: receipt.state = ReceiptState::delivered; break;
+    case SettledRecord::UNKNOWN: receipt.state = ReceiptState::unknown; break;
+    case SettledRecord::EXPIRED: receipt.state = ReceiptState::expired; break;
+    default: receipt.state = ReceiptState::dead; break;
+  }
+  if (settled.parts_size()) {
+    receipt.message = settled.parts(0).message_id();
+    receipt.link = settled.parts(0).link();
+  }
+  receipt.cause = settled.cause();
+  receipt.time = Millis{settled.at_ms()};
+  log_->add(receipt, now);
+}
+
+bool LedgerWriter::feed() {
+  Mark synced;
+  std::string status;
+  {
+    const std::lock_guard lock(mutex_);
+    synced = synced_;
+    moved_ = false;
+    status = std::exchange(status_, {});
+  }
+  if (!status.empty()) log_->status(std::move(status));
+  while (!log_->full()) {
+    const auto next = tail_->next(synced);
+    if (!next) {
+      spdlog::error("the ledger cannot read the journal: {}", next.error().what);
+      if (next.error().code == EBADMSG) continue;  // it goes on behind the damage
+      return false;
+    }
+    if (!*next) return false;
+    add((*next)->place, (*next)->bytes);
+  }
+  return true;
+}
+
+void LedgerWriter::run(const std::stop_token& stop) {
+  // Publishers come first: this thread has all the time in the world.
+  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), 10);
+  Now last_complaint{};
+  const auto publish = [this] {
+    const auto progress = log_->progress();
+    complete_segment_ = progress.complete_to >> 32;
+    last_seq_ = progress.last_seq;
+    commits_ = log_->figures().commits;
+    for (const auto& alarm : log_->take_alarms()) {
+      alarm_({"ledger/" + std::string(name_of(alarm.kind)), alarm.over, alarm.text});
+    }
+  };
+  while (!stop.stop_requested()) {
+    const bool more = feed();
+    const auto turned = log_->turn(system_now());
+    if (!turned && system_now().mono - last_complaint.mono > Millis{60'000}) {
+      last_complaint = system_now();
+      spdlog::error("the ledger cannot commit: {}", turned.error().what);
+    }
+    publish();
+    if (turned && (more || *turned)) continue;
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, stop, std::min(log_->wait(system_now()), turned ? Millis{60'000} : Millis{1'000}),
+                      [this] { return moved_; });
+  }
+  const Millis until = system_now().mono + Millis{10'000};
+  while (feed() && system_now().mono < until) {
+    if (!log_->turn(system_now())) break;
+  }
+  if (const auto flushed = log_->flush(system_now()); !flushed) {
+    spdlog::error("the ledger could not be brought up to date: {}", flushed.error().what);
+  }
+  publish();
+}
+
+}  // namespace detent

@@ -1,0 +1,66 @@
+// Carries the journal into the git ledger, on a thread of its own that follows the journal as `tail -f` does. Only the place
+// up to which the journal is synced crosses to it, and how far it got comes back.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/config.h"
+#include "broker/journal.h"
+
+namespace detent {
+
+class AuditLog;
+
+class LedgerWriter {
+ public:
+  struct Alarm {
+    std::string name;
+    bool over = false;
+    std::string text;
+  };
+
+  /// Opens the ledger. `alarm` is called on the writer's thread.
+  static Result<std::unique_ptr<LedgerWriter>> open(const LedgerConfig& config, const Journal& journal,
+                                                    std::function<void(const Alarm&)> alarm);
+  /// Commits what is journalled, within a bound of time, and ends.
+  ~LedgerWriter();
+
+  /// The journal is synced up to here. Any thread.
+  void advance(const Mark& synced);
+  /// STATUS.md as it should read. Any thread.
+  void status(std::string markdown);
+
+  /// All records of segments before this one are in the ledger. Any thread.
+  uint64_t complete_segment() const { return complete_segment_; }
+  uint64_t last_seq() const { return last_seq_; }
+  uint64_t commits() const { return commits_; }
+
+ private:
+  LedgerWriter(std::unique_ptr<AuditLog> log, std::unique_ptr<JournalTail> tail, std::function<void(const Alarm&)> alarm);
+  void run(const std::stop_token& stop);
+  /// Hands the log what was journalled; true where there may be more.
+  bool feed();
+  void add(const Place& place, std::string_view record);
+
+  std::unique_ptr<AuditLog> log_;
+  std::unique_ptr<JournalTail> tail_;
+  std::function<void(const Alarm&)> alarm_;
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  Mark synced_;
+  std::string status_;
+  bool moved_ = false;
+  std::vector<std::string> ids_;  // of the latest signals, by seq modulo its size
+  uint64_t last_seen_seq_ = 0;
+  std::atomic<uint64_t> complete_segment_ = 0, last_seq_ = 0, commits_ = 0;
+  std::jthread thread_;  // last: joined before what it uses goes
+};
+
+}  // namespace detent

@@ -1,0 +1,60 @@
+// detent-broker: makes signals durable, routes them and fans them out.
+#include <signal.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <thread>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "broker/broker.h"
+
+int main(int argc, char** argv) {
+  using namespace detent;
+  CLI::App app{"The broker: takes signals in, keeps them in its journal, hands them to the consumers of their channels, and "
+               "writes the git ledger.\nIt runs in the foreground; SIGTERM drains it, SIGHUP reads the config again.",
+               "detent-broker"};
+  std::string config_path, log_format, log_level;
+  app.add_option("--config", config_path, "detent.toml to read (else $DETENT_CONFIG, ./detent.toml, /etc/detent/detent.toml)");
+  app.add_option("--log-format", log_format, "text or json")->check(CLI::IsMember({"text", "json"}));
+  app.add_option("--log-level", log_level, "debug, info, warning or error")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+  app.set_version_flag("--version", "detent-broker 0.1.0");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  auto config = load_config(config_path);
+  if (!config) {
+    std::cerr << config.error().what << "\n";
+    return 2;
+  }
+  setup_log("detent-broker", log_format.empty() ? config->log.format : log_format,
+            log_level.empty() ? config->log.level : log_level);
+
+  // Signals are taken by a thread that waits for them, so that no handler runs in the middle of anything.
+  sigset_t wanted;
+  sigemptyset(&wanted);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&wanted, number);
+  pthread_sigmask(SIG_BLOCK, &wanted, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  try {
+    RealDisk disk;
+    Broker broker(std::move(*config), disk);
+    std::jthread signals([&broker, &wanted](const std::stop_token& stop) {
+      while (!stop.stop_requested()) {
+        const timespec patience{0, 200'000'000};
+        const int number = sigtimedwait(&wanted, nullptr, &patience);
+        if (number == SIGHUP) broker.reload();
+        if (number == SIGTERM || number == SIGINT) broker.stop();
+      }
+    });
+    spdlog::info("listening on {}{}", broker.endpoint(), broker.http_url().empty() ? "" : " and " + broker.http_url());
+    broker.run();
+  } catch (const std::exception& error) {
+    spdlog::error("{}", error.what());
+    return 1;
+  }
+  return 0;
+}

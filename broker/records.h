@@ -1,0 +1,24 @@
+// Reading the journal's records.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/core.h"
+
+namespace detent {
+
+class TailedSignal;
+
+/// The bytes of the signal inside an Admitted record; empty where it is another kind of record.
+std::string_view signal_of(std::string_view record);
+
+/// False where the record is not an Admitted.
+bool read_admitted(std::string_view record, TailedSignal& out);
+
+/// A Deliver, sealed, with the bodies from the journal. `lost`: the numbers of those that cannot be read; they are left out.
+std::string deliver_frame(const Outgoing::Bodies& bodies, JournalReader& journal, std::vector<uint64_t>& lost);
+
+}  // namespace detent

@@ -1,0 +1,117 @@
+#include "broker/story.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+
+#include "broker/records.h"
+#include "proto/door.h"
+#include "proto/journal.pb.h"
+#include "proto/json.h"
+
+namespace detent {
+
+namespace json = boost::json;
+
+namespace {
+
+std::string name_of(SettledRecord::State state) {
+  switch (state) {
+    case SettledRecord::DELIVERED: return "delivered";
+    case SettledRecord::UNKNOWN: return "unknown";
+    case SettledRecord::EXPIRED: return "expired";
+    case SettledRecord::DEAD: return "dead";
+    default: return "dropped";
+  }
+}
+
+}  // namespace
+
+Story tell(JournalTail& tail, const Mark& synced, const Ulid& id) {
+  Story story;
+  const auto channel = [&story](const std::string& name) -> Story::OneChannel& {
+    for (auto& one : story.channels) {
+      if (one.name == name) return one;
+    }
+    return story.channels.emplace_back(Story::OneChannel{name});
+  };
+  // A revived dead letter is the same signal under another number.
+  std::vector<uint64_t> seqs;
+  for (;;) {
+    const auto next = tail.next(synced);
+    if (!next) {
+      if (next.error().code == EBADMSG) continue;  // the rest may tell it all the same
+      break;
+    }
+    if (!*next) break;
+    const std::string_view bytes = (*next)->bytes;
+    if (const auto signal = signal_of(bytes); !signal.empty()) {
+      if (signal.find(id.view()) == std::string_view::npos || read_head(signal).id != id.view()) continue;
+      Record record;
+      if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) continue;
+      const auto& admitted = record.admitted();
+      story.found = true;
+      story.seq = admitted.seq();
+      seqs.push_back(admitted.seq());
+      if (!story.journalled_ms) story.journalled_ms = admitted.at_ms();
+      story.repeat_unproven = admitted.repeat_unproven();
+      story.signal = signal;
+      for (const auto& name : admitted.channels()) {
+        auto& one = channel(name);
+        one.state.clear();
+        if (admitted.revived()) one.events.push_back({admitted.at_ms(), "brought back from the dead letters", 0, {}, {}, {}});
+      }
+      continue;
+    }
+    if (seqs.empty()) continue;
+    Record record;
+    if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) continue;
+    const auto ours = [&seqs](uint64_t seq) { return std::find(seqs.begin(), seqs.end(), seq) != seqs.end(); };
+    if (record.has_begun() && ours(record.begun().seq())) {
+      const auto& begun = record.begun();
+      channel(begun.channel())
+          .events.push_back({begun.at_ms(), begun.part().done() ? "sent" : "begun", begun.part().part(), begun.part().message_id(),
+                             begun.part().link(), {}});
+    } else if (record.has_settled() && ours(record.settled().seq())) {
+      const auto& settled = record.settled();
+      auto& one = channel(settled.channel());
+      one.state = name_of(settled.state());
+      one.cause = settled.cause();
+      Story::Event event{settled.at_ms(), one.state, 0, {}, {}, settled.cause()};
+      if (settled.parts_size()) {
+        event.message_id = settled.parts(0).message_id();
+        event.link = settled.parts(0).link();
+      }
+      one.events.push_back(std::move(event));
+    }
+  }
+  return story;
+}
+
+std::string story_json(const Story& story) {
+  json::object out;
+  out["signal"] = json::parse(signal_to_json(story.signal));
+  out["seq"] = story.seq;
+  out["journalled"] = utc_millis(Millis{story.journalled_ms});
+  out["repeat_unproven"] = story.repeat_unproven;
+  json::array channels;
+  for (const auto& one : story.channels) {
+    json::array events;
+    for (const auto& event : one.events) {
+      json::object line{{"at", utc_millis(Millis{event.at_ms})}, {"what", event.what}};
+      if (event.part) line["part"] = event.part;
+      if (!event.message_id.empty()) line["message_id"] = event.message_id;
+      if (!event.link.empty()) line["link"] = event.link;
+      if (!event.cause.empty()) line["cause"] = event.cause;
+      events.push_back(std::move(line));
+    }
+    channels.push_back({{"channel", one.name},
+                        {"state", one.state.empty() ? "queued" : one.state},
+                        {"cause", one.cause},
+                        {"attempts", one.attempts},
+                        {"events", std::move(events)}});
+  }
+  out["channels"] = std::move(channels);
+  return json::serialize(out);
+}
+
+}  // namespace detent

@@ -1,0 +1,39 @@
+// A signal's whole story, as the journal tells it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/ulid.h"
+#include "broker/journal.h"
+
+namespace detent {
+
+struct Story {
+  struct Event {
+    int64_t at_ms = 0;
+    std::string what;  // "begun", "sent", "delivered", "unknown", "expired", "dead", "dropped"
+    uint32_t part = 0;
+    std::string message_id, link, cause;
+  };
+  struct OneChannel {
+    std::string name;
+    std::string state;  // settled how; empty: still open
+    std::string cause;
+    uint32_t attempts = 0;
+    std::vector<Event> events;
+  };
+  bool found = false;
+  uint64_t seq = 0;
+  int64_t journalled_ms = 0;
+  bool repeat_unproven = false;
+  std::string signal;
+  std::vector<OneChannel> channels;
+};
+
+/// Reads the journal from `tail` up to `synced`. Any thread.
+Story tell(JournalTail& tail, const Mark& synced, const Ulid& id);
+
+std::string story_json(const Story& story);
+
+}  // namespace detent

@@ -1,0 +1,88 @@
+#include "bus/connection.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <random>
+#include <zmq.hpp>
+
+#include "base/result.h"
+#include "bus/sockets.h"
+
+namespace detent {
+
+struct Connection::Sockets {
+  zmq::context_t context{1};
+  zmq::socket_t dealer{context, zmq::socket_type::dealer};
+  int wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  ~Sockets() { close(wake_fd); }
+};
+
+uint64_t random_instance() {
+  std::random_device device;
+  return (uint64_t{device()} << 32) | device();
+}
+
+Connection::Connection(const std::string& endpoint, Link::Options options, Millis linger)
+    : link_(std::move(options), random_instance()), sockets_(std::make_unique<Sockets>()) {
+  auto& dealer = sockets_->dealer;
+  harden(dealer);
+  dealer.set(zmq::sockopt::immediate, true);  // nothing is queued for a broker that is not there
+  dealer.set(zmq::sockopt::linger, static_cast<int>(linger.count()));
+  dealer.set(zmq::sockopt::reconnect_ivl, 100);
+  dealer.set(zmq::sockopt::reconnect_ivl_max, 2000);
+  try {
+    dealer.connect(endpoint);
+  } catch (const zmq::error_t& error) {
+    throw Failure("cannot connect to " + endpoint + ": " + error.what());
+  }
+}
+
+Connection::~Connection() = default;
+
+void Connection::wake() {
+  const uint64_t one = 1;
+  // A full counter means that a wake is pending already.
+  [[maybe_unused]] const auto written = write(sockets_->wake_fd, &one, sizeof one);
+}
+
+void Connection::flush() {
+  auto& outgoing = link_.outgoing;
+  size_t sent = 0;
+  while (sent < outgoing.size() &&
+         sockets_->dealer.send(zmq::buffer(outgoing[sent]), zmq::send_flags::dontwait).has_value()) {
+    ++sent;
+  }
+  outgoing.erase(outgoing.begin(), outgoing.begin() + static_cast<ptrdiff_t>(sent));
+}
+
+void Connection::turn(Millis timeout, const std::function<void(const Link::Event&, Now)>& on_event) {
+  Now now = system_now();
+  if (auto event = link_.tick(now); event.kind != Link::Event::None) on_event(event, now);
+  flush();
+  const Millis until_link = std::max(link_.deadline() - now.mono, Millis{0});
+  const Millis wait = std::min(timeout, until_link);
+  zmq::pollitem_t items[] = {
+      {sockets_->dealer.handle(), 0, static_cast<short>(ZMQ_POLLIN | (link_.outgoing.empty() ? 0 : ZMQ_POLLOUT)), 0},
+      {nullptr, sockets_->wake_fd, ZMQ_POLLIN, 0}};
+  // A greeting that cannot leave yet must not spin: POLLOUT comes when the connection stands.
+  try {
+    zmq::poll(items, 2, std::max(wait, Millis{link_.outgoing.empty() ? 0 : 1}));
+  } catch (const zmq::error_t& error) {
+    if (error.num() != EINTR) throw;
+  }
+  if (items[1].revents) {
+    uint64_t count = 0;
+    [[maybe_unused]] const auto taken = read(sockets_->wake_fd, &count, sizeof count);
+  }
+  now = system_now();
+  zmq::message_t message;
+  for (int i = 0; i < 256 && sockets_->dealer.recv(message, zmq::recv_flags::dontwait); ++i) {
+    const auto event = link_.receive(message.to_string_view(), now);
+    if (event.kind != Link::Event::None) on_event(event, now);
+  }
+  flush();
+}
+
+}  // namespace detent

@@ -1,0 +1,90 @@
+#include "bus/router_socket.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <zmq.hpp>
+
+#include "base/result.h"
+#include "bus/sockets.h"
+
+namespace detent {
+
+struct RouterSocket::Sockets {
+  zmq::context_t context{1};
+  zmq::socket_t router{context, zmq::socket_type::router};
+  int wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  ~Sockets() { close(wake_fd); }
+};
+
+RouterSocket::RouterSocket(const std::string& endpoint) : sockets_(std::make_unique<Sockets>()) {
+  auto& router = sockets_->router;
+  harden(router);
+  router.set(zmq::sockopt::router_mandatory, true);  // an unknown or full peer is told, never dropped in silence
+  router.set(zmq::sockopt::linger, 1000);
+  router.set(zmq::sockopt::backlog, 256);
+  // Per peer, and only a second line: credit and the publishers' windows bound what is under way.
+  router.set(zmq::sockopt::sndhwm, 4096);
+  router.set(zmq::sockopt::rcvhwm, 1024);
+  try {
+    router.bind(endpoint);
+  } catch (const zmq::error_t& error) {
+    throw Failure("cannot listen on " + endpoint + ": " + error.what());
+  }
+}
+
+RouterSocket::~RouterSocket() = default;
+
+std::string RouterSocket::endpoint() const { return sockets_->router.get(zmq::sockopt::last_endpoint); }
+
+void RouterSocket::wait(Millis timeout, bool messages) {
+  zmq::pollitem_t items[] = {{nullptr, sockets_->wake_fd, ZMQ_POLLIN, 0},
+                             {sockets_->router.handle(), 0, ZMQ_POLLIN, 0}};
+  try {
+    zmq::poll(items, messages ? 2 : 1, std::max(timeout, Millis{0}));
+  } catch (const zmq::error_t& error) {
+    if (error.num() != EINTR) throw;
+  }
+  if (items[0].revents) {
+    uint64_t count = 0;
+    [[maybe_unused]] const auto taken = read(sockets_->wake_fd, &count, sizeof count);
+  }
+}
+
+size_t RouterSocket::receive(size_t count, size_t bytes,
+                             const std::function<void(std::string_view, std::span<char>)>& take) {
+  size_t got = 0;
+  zmq::message_t peer, message;
+  for (size_t i = 0; i < count && got < bytes; ++i) {
+    if (!sockets_->router.recv(peer, zmq::recv_flags::dontwait)) break;
+    if (!peer.more()) continue;  // cannot be: a ROUTER always puts the peer first
+    if (!sockets_->router.recv(message, zmq::recv_flags::dontwait)) break;
+    got += message.size();
+    const bool more = message.more();
+    take(peer.to_string_view(), {message.data<char>(), more ? 0 : message.size()});  // a Frame is one ZeroMQ frame
+    for (bool rest = more; rest; rest = message.more()) {
+      if (!sockets_->router.recv(message, zmq::recv_flags::dontwait)) break;
+    }
+  }
+  return got;
+}
+
+RouterSocket::Sent RouterSocket::send(std::string_view peer, std::string_view message) {
+  try {
+    if (!sockets_->router.send(zmq::buffer(peer), zmq::send_flags::sndmore | zmq::send_flags::dontwait)) return Sent::Full;
+    // The peer was taken, so its message is: a ROUTER refuses at the first part.
+    return sockets_->router.send(zmq::buffer(message), zmq::send_flags::dontwait) ? Sent::Yes : Sent::Full;
+  } catch (const zmq::error_t& error) {
+    if (error.num() == EHOSTUNREACH) return Sent::Gone;
+    throw;
+  }
+}
+
+void RouterSocket::wake() {
+  const uint64_t one = 1;
+  // A full counter means that a wake is pending already.
+  [[maybe_unused]] const auto written = write(sockets_->wake_fd, &one, sizeof one);
+}
+
+}  // namespace detent

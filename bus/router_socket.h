@@ -1,0 +1,41 @@
+// The broker's end of all links: one ZeroMQ ROUTER, owned by one thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+
+namespace detent {
+
+/// Everything but `wake` is for the owner's thread alone.
+class RouterSocket {
+ public:
+  /// Binds. Throws Failure where that cannot be done. A port of 0 or * takes a free one: see `endpoint`.
+  explicit RouterSocket(const std::string& endpoint);
+  ~RouterSocket();
+
+  /// The endpoint as bound.
+  std::string endpoint() const;
+
+  /// Waits until a message is there (where `messages` asks for that), `wake` was called, or `timeout` passed.
+  void wait(Millis timeout, bool messages = true);
+  /// Hands over messages that are there, until `bytes` of them or `count` are taken; returns the bytes.
+  size_t receive(size_t count, size_t bytes, const std::function<void(std::string_view peer, std::span<char> message)>&);
+
+  enum class Sent { Yes, Full, Gone };
+  /// Never blocks. Gone: no such peer any more. Full: it does not read.
+  Sent send(std::string_view peer, std::string_view message);
+
+  /// Ends a wait. Any thread.
+  void wake();
+
+ private:
+  struct Sockets;
+  std::unique_ptr<Sockets> sockets_;
+};
+
+}  // namespace detent

@@ -1,0 +1,21 @@
+// The options that every socket of ours carries. Included by bus/*.cc alone.
+#pragma once
+
+#include <zmq.hpp>
+
+#include "proto/frame.h"
+
+namespace detent {
+
+/// Limits and keep-alives. No ZMTP heartbeats: with back-pressure they abort libzmq 4.3.4 and lose accepted messages
+/// (zeromq/libzmq#3937, #4767); the links ping by themselves.
+inline void harden(zmq::socket_t& socket) {
+  socket.set(zmq::sockopt::maxmsgsize, static_cast<int64_t>(kMaxFrame));
+  socket.set(zmq::sockopt::handshake_ivl, 5000);
+  socket.set(zmq::sockopt::tcp_keepalive, 1);
+  socket.set(zmq::sockopt::tcp_keepalive_idle, 30);
+  socket.set(zmq::sockopt::tcp_keepalive_intvl, 10);
+  socket.set(zmq::sockopt::tcp_maxrt, 30'000);
+}
+
+}  // namespace detent

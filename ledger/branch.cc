@@ -1,0 +1,178 @@
+#include "ledger/branch.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+
+#include "ledger/line.h"
+
+namespace detent {
+namespace {
+
+using Kind = LedgerAlarm::Kind;
+constexpr const char* kSignals = "signals";
+
+}  // namespace
+
+std::optional<CommitNote> own_note(const Commit& commit) {
+  if (commit.author != kLedgerEmail || commit.committer != kLedgerEmail || commit.parents.size() > 1)
+    return std::nullopt;
+  return note_of(commit.message);
+}
+
+Branch::Branch(Repository& repository, std::string name)
+    : repository_{&repository}, ref_{"refs/heads/" + name}, witness_{"refs/detent/" + name} {}
+
+std::string Branch::command(const std::string& rest) const {
+  return fmt::format("git -C {} {}", repository_->path().string(), rest);
+}
+
+/// Takes `commit` as the end of our chain, where the file it names ends in the line it says.
+Result<> Branch::adopt(const Commit& commit, const CommitNote& note) {
+  auto entry = repository_->find(commit.tree, note.file);
+  if (!entry) return entry.error();
+  if (!*entry) return Error{fmt::format("commit {} does not hold {}, which it names", commit.id.hex(), note.file)};
+  auto text = repository_->blob((*entry)->id);
+  if (!text) return text.error();
+  std::string_view last = *text;
+  if (last.ends_with('\n')) last.remove_suffix(1);
+  if (const auto newline = last.rfind('\n'); newline != std::string_view::npos) last.remove_prefix(newline + 1);
+  const auto line = parse_line(last);
+  if (!line) return Error{fmt::format("{} in commit {}: {}", note.file, commit.id.hex(), line.error().what)};
+  if (line->hash != note.state.hash) {
+    return Error{
+        fmt::format("{} in commit {} does not end in the hash that the commit names", note.file, commit.id.hex())};
+  }
+  ours_ = commit.id;
+  ours_tree_ = commit.tree;
+  state_ = note.state;
+  return {};
+}
+
+Result<Branch> Branch::find(Repository& repository, const std::string& name, const Alarm& alarm) {
+  Branch branch{repository, name};
+  const auto tip = repository.ref(branch.ref_);
+  const auto witness = repository.ref(branch.witness_);
+  if (!tip) return tip.error();
+  if (!witness) return witness.error();
+
+  branch.seen_ = *tip;
+  bool damage_told = false;
+  const auto try_adopting = [&](const Commit& commit) {
+    const auto note = own_note(commit);
+    if (!note) return false;
+    const auto adopted = branch.adopt(commit, *note);
+    if (!adopted && !damage_told) alarm(Kind::chain_damaged, adopted.error().what);
+    damage_told |= !adopted;
+    return adopted.has_value();
+  };
+
+  if (*witness) {
+    const auto commit = repository.commit(**witness);
+    if (!commit) return commit.error();
+    try_adopting(*commit);
+  }
+  // The branch may be ahead of the witness by what was committed just before a crash. Without a witness, the newest
+  // commit of ours anywhere on the branch is the end of the chain.
+  const std::optional<Oid> known = branch.ours_;
+  bool ahead = tip->has_value() && *tip != known;
+  if (ahead && known) {
+    const auto descends = repository.descends(**tip, *known);
+    if (!descends) return descends.error();
+    ahead = *descends;
+  }
+  for (std::optional<Oid> at = ahead ? *tip : std::nullopt; at && at != known;) {
+    const auto commit = repository.commit(*at);
+    if (!commit) return commit.error();
+    if (known) {
+      const auto descends = repository.descends(*at, *known);
+      if (!descends) return descends.error();
+      if (!*descends) break;
+    }
+    if (try_adopting(*commit)) break;
+    at = commit->parents.empty() ? std::nullopt : std::optional{commit->parents.front()};
+  }
+  if (branch.ours_) {
+    if (const auto set = repository.set_ref(branch.witness_, *branch.ours_); !set) return set.error();
+  }
+  return branch;
+}
+
+Result<bool> Branch::holds_our_signals(const Oid& tree) const {
+  if (!ours_tree_) return true;
+  auto theirs = repository_->find(tree, kSignals), ours = repository_->find(*ours_tree_, kSignals);
+  if (!theirs) return theirs.error();
+  if (!ours) return ours.error();
+  return *theirs && *ours && (*theirs)->id == (*ours)->id;
+}
+
+Result<> Branch::reconcile(const Alarm& alarm) {
+  auto looked = repository_->ref(ref_);
+  if (!looked) return looked.error();
+  seen_ = *looked;
+  parent_ = ours_;
+  tree_ = ours_tree_;
+  if (seen_ == ours_) return {};
+
+  const auto tell = [&](Kind kind, const std::string& text) {
+    const std::string about = seen_ ? seen_->hex() : "gone";
+    if (about != told_) alarm(kind, text);
+    told_ = about;
+  };
+
+  if (!seen_) {
+    tell(Kind::went_backwards,
+         fmt::format("{} was gone; the ledger goes on from its last commit {}", ref_, ours_->hex().substr(0, 12)));
+    return {};
+  }
+  const std::string stands = seen_->hex().substr(0, 12);
+  if (ours_) {
+    const auto behind = repository_->descends(*ours_, *seen_);
+    if (!behind) return behind.error();
+    if (*behind) {
+      tell(Kind::went_backwards, fmt::format("{} was moved back to {}; the ledger goes on from its last commit {}",
+                                             ref_, stands, ours_->hex().substr(0, 12)));
+      return {};
+    }
+    const auto above = repository_->descends(*seen_, *ours_);
+    if (!above) return above.error();
+    if (!*above) {
+      const Error error{
+          fmt::format("{} stands at {}, which does not hold our last commit {}; to go on: {}", ref_, stands,
+                      ours_->hex().substr(0, 12),
+                      command(fmt::format("branch -m {} {}-{}", ref_.substr(11), ref_.substr(11), stands)))};
+      tell(Kind::diverged, error.what);
+      return error;
+    }
+  }
+  const auto top = repository_->commit(*seen_);
+  if (!top) return top.error();
+  const auto whole = holds_our_signals(top->tree);
+  if (!whole) return whole.error();
+  if (!*whole) {
+    const Error error{fmt::format("a foreign commit {} on {} changed what the ledger had written; to go on: {}", stands,
+                                  ref_, command(fmt::format("update-ref {} {} {}", ref_, ours_->hex(), seen_->hex())))};
+    tell(Kind::chain_damaged, error.what);
+    return error;
+  }
+  tell(Kind::foreign_commit, fmt::format("a foreign commit {} by {} is on {}; the ledger goes on above it", stands,
+                                         top->author.empty() ? "nobody" : top->author, ref_));
+  parent_ = seen_;
+  tree_ = top->tree;
+  return {};
+}
+
+Result<Branch::Advance> Branch::advance(const Oid& commit, const Oid& tree, ChainState state) {
+  const auto moved = repository_->move_ref(ref_, commit, seen_);
+  if (!moved) return moved.error();
+  if (*moved == Repository::Move::lost) return Advance::lost;
+  if (*moved == Repository::Move::locked) return Advance::locked;
+  ours_ = seen_ = parent_ = commit;
+  ours_tree_ = tree_ = tree;
+  state_ = std::move(state);
+  told_.clear();
+  // The commit stands whether or not the witness follows: the next commit sets it, or the next start.
+  if (const auto set = repository_->set_ref(witness_, commit); !set) spdlog::warn("{}", set.error().what);
+  return Advance::done;
+}
+
+}  // namespace detent

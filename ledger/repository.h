@@ -1,0 +1,99 @@
+// A bare git repository as objects and refs: no worktree, no index, and the only place that sees libgit2.
+//
+// Used by one thread at a time. Writes are fsynced; libgit2's caches are capped for the whole process.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+struct git_repository;
+
+namespace detent {
+
+struct Oid {
+  std::array<unsigned char, 20> bytes{};
+  std::string hex() const;
+  static std::optional<Oid> from_hex(std::string_view text);
+  friend auto operator<=>(const Oid&, const Oid&) = default;
+};
+
+struct Commit {
+  Oid id;
+  Oid tree;
+  std::vector<Oid> parents;
+  std::string message;
+  std::string author;  // e-mail addresses
+  std::string committer;
+  Millis time{0};
+};
+
+struct TreeEntry {
+  std::string name;
+  Oid id;
+  bool folder = false;
+};
+
+class Repository {
+ public:
+  /// Opens the bare repository at `path`.
+  static Result<Repository> open(const std::filesystem::path& path);
+  /// The same, and makes it where there is none, with HEAD on `branch` ("detent/ledger").
+  static Result<Repository> open_or_create(const std::filesystem::path& path, const std::string& branch);
+
+  Repository(Repository&&) noexcept;
+  Repository& operator=(Repository&&) noexcept;
+  ~Repository();
+
+  /// Lets go of packs that are gone and sees those that are new, after git has repacked.
+  Result<> reopen();
+
+  Result<std::optional<Oid>> ref(const std::string& name) const;
+  Result<Commit> commit(const Oid& id) const;
+  /// The entry at `path` ("signals/2026/11") in a tree; none where nothing is there.
+  Result<std::optional<TreeEntry>> find(const Oid& tree, const std::string& path) const;
+  Result<std::vector<TreeEntry>> entries(const Oid& tree) const;
+  Result<std::string> blob(const Oid& id) const;
+  /// Whether `commit` has `ancestor` among its ancestors. A commit is none of its own.
+  Result<bool> descends(const Oid& commit, const Oid& ancestor) const;
+  Result<bool> has(const Oid& id) const;
+
+  struct File {
+    std::string path;
+    std::string_view content;
+  };
+  /// `base` (or an empty tree) with these files in it.
+  Result<Oid> write_tree(const std::optional<Oid>& base, const std::vector<File>& files);
+  /// A commit by Detent, with author and committer time `when`.
+  Result<Oid> write_commit(const Oid& tree, const std::optional<Oid>& parent, const std::string& message, Millis when);
+
+  enum class Move { moved, lost, locked };
+  /// Moves `name` from `from` (none: it must not exist) to `to`, or says that it stood elsewhere, or that someone holds
+  /// its lock.
+  Result<Move> move_ref(const std::string& name, const Oid& to, const std::optional<Oid>& from);
+  /// Sets a ref that nobody else writes, wherever it stood.
+  Result<> set_ref(const std::string& name, const Oid& to);
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  Repository(git_repository* repository, std::filesystem::path path);
+  struct Close {
+    void operator()(git_repository* repository) const;
+  };
+  std::unique_ptr<git_repository, Close> repository_;
+  std::filesystem::path path_;
+};
+
+/// Who commits: "detent@localhost".
+extern const char* const kLedgerEmail;
+
+}  // namespace detent

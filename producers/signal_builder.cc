@@ -1,0 +1,145 @@
+#include "producers/signal_builder.h"
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <charconv>
+#include <optional>
+
+#include "proto/door.h"
+#include "proto/limits.pb.h"
+#include "proto/signal.pb.h"
+
+namespace detent {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+
+struct SignalBuilder::Parts {
+  Patterns patterns;
+  Door door;
+  UlidSource ids;
+  explicit Parts(Patterns given)
+      : patterns(std::move(given)), door([this](std::span<char> text) { return redact(text, patterns); }) {}
+
+  /// Masks `value` where its name calls it a secret ("api_key").
+  std::string shown(std::string_view name, std::string_view value) const {
+    std::string text = fmt::format("{}=\"{}\"", name, value);
+    redact(text, patterns);
+    return text.substr(name.size() + 2, value.size());
+  }
+};
+
+namespace {
+
+constexpr int kFirstOwnField = 10;
+
+template <class Number>
+std::optional<Number> number(std::string_view text) {
+  Number value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+/// Sets the payload's own field of that name. False where it has none; an error where the value does not fit.
+Result<bool> set_own_field(Message& payload, const std::string& name, const std::string& value) {
+  const auto* field = payload.GetDescriptor()->FindFieldByName(name);
+  if (!field || field->number() < kFirstOwnField || field->is_repeated()) return false;
+  const auto& reflection = *payload.GetReflection();
+  const auto wrong = [&](std::string_view expected) {
+    return Error{fmt::format("field {}: \"{}\" is not {}", name, value, expected)};
+  };
+  switch (field->cpp_type()) {
+    case FieldDescriptor::CPPTYPE_STRING:
+      reflection.SetString(&payload, field, value);
+      return true;
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      if (const auto v = number<double>(value)) return reflection.SetDouble(&payload, field, *v), true;
+      return wrong("a number");
+    case FieldDescriptor::CPPTYPE_INT64:
+      if (const auto v = number<int64_t>(value)) return reflection.SetInt64(&payload, field, *v), true;
+      return wrong("a whole number");
+    case FieldDescriptor::CPPTYPE_INT32:
+      if (const auto v = number<int32_t>(value)) return reflection.SetInt32(&payload, field, *v), true;
+      return wrong("a whole number");
+    case FieldDescriptor::CPPTYPE_BOOL:
+      if (value == "true" || value == "false") return reflection.SetBool(&payload, field, value == "true"), true;
+      return wrong("true or false");
+    default:
+      return false;
+  }
+}
+
+void set_text(Message& payload, const char* name, const std::string& value) {
+  if (!value.empty())
+    payload.GetReflection()->SetString(&payload, payload.GetDescriptor()->FindFieldByName(name), value);
+}
+
+}  // namespace
+
+SignalBuilder::SignalBuilder(Patterns patterns) : parts_(std::make_unique<Parts>(std::move(patterns))) {}
+SignalBuilder::~SignalBuilder() = default;
+
+std::unique_ptr<Message> payload_of(std::string_view type) {
+  const auto& file = *Signal::descriptor()->file();
+  for (int i = 0; i < file.message_type_count(); ++i) {
+    const auto& options = file.message_type(i)->options();
+    for (int t = 0; t < options.ExtensionSize(types); ++t) {
+      if (options.GetExtension(types, t) != type) continue;
+      const auto* prototype = google::protobuf::MessageFactory::generated_factory()->GetPrototype(file.message_type(i));
+      return std::unique_ptr<Message>(prototype->New());
+    }
+  }
+  return std::make_unique<Note>();
+}
+
+Result<Built> SignalBuilder::build(const Draft& draft, Now now) {
+  const auto payload = payload_of(draft.type);
+  set_text(*payload, "title", draft.title);
+  set_text(*payload, "body", draft.body);
+  set_text(*payload, "url", draft.url);
+  const auto* list = payload->GetDescriptor()->FindFieldByName("fields");
+  for (const auto& [name, value] : draft.fields) {
+    const std::string shown = parts_->shown(name, value);
+    const Result<bool> own = set_own_field(*payload, name, shown);
+    if (!own) return own.error();
+    if (*own) continue;
+    auto* field = static_cast<Field*>(payload->GetReflection()->AddMessage(payload.get(), list));
+    field->set_name(name);
+    field->set_value(shown);
+    field->set_short_(shown.size() <= 40);
+  }
+  return build(draft, *payload, now);
+}
+
+Result<Built> SignalBuilder::build(const Draft& draft, const Message& payload, Now now) {
+  if (draft.title.empty() && payload.ByteSizeLong() == 0) return Error{"a signal needs a title"};
+  if (draft.severity < INFO || draft.severity > CRITICAL)
+    return Error{fmt::format("severity {} is unknown", draft.severity)};
+  Signal signal;
+  const Ulid id = draft.id == Ulid{} ? parts_->ids.next(now.wall) : draft.id;
+  signal.set_id(id.view().data(), id.view().size());
+  signal.set_type(draft.type);
+  signal.set_source(draft.source);
+  signal.set_severity(static_cast<Severity>(draft.severity));
+  signal.set_needs_response(draft.needs_response);
+  for (const auto& [key, value] : draft.labels) {
+    auto* label = signal.add_labels();
+    label->set_key(key);
+    label->set_value(parts_->shown(key, value));
+  }
+  signal.set_thread(draft.thread);
+  signal.set_created_ms(now.wall.count());
+  if (draft.expires_in > Millis{0}) signal.set_expires_ms((now.wall + draft.expires_in).count());
+  if (draft.in_reply_to != Ulid{}) signal.set_in_reply_to(draft.in_reply_to.view().data(), 16);
+  signal.set_payload(payload.SerializeAsString());
+
+  Built built{id, signal.SerializeAsString()};
+  Head head;
+  if (const auto fault = parts_->door.check(built.signal, head)) return Error{fault->text, fault->reason};
+  return built;
+}
+
+}  // namespace detent

@@ -1,0 +1,259 @@
+#include "proto/door.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <cstring>
+
+#include "base/result.h"
+#include "proto/frame.h"
+#include "proto/limits.pb.h"
+#include "proto/reader.h"
+#include "proto/signal.pb.h"
+#include "proto/wire.pb.h"
+
+namespace detent {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+
+/// One message's fields as a table by field number.
+struct Door::Shape {
+  struct Entry {
+    std::string name;
+    uint32_t wire = 99;  // 99: no such field
+    uint32_t max = 0xffffffff;
+    uint32_t most = 0;  // 0: not repeated
+    bool is_text = false;
+    const Shape* message = nullptr;
+  };
+  std::vector<Entry> fields;
+  std::string name;
+  uint32_t expires_after = 0;
+};
+
+namespace {
+
+uint32_t wire_of(const FieldDescriptor& field) {
+  switch (field.type()) {
+    case FieldDescriptor::TYPE_DOUBLE:
+    case FieldDescriptor::TYPE_FIXED64:
+    case FieldDescriptor::TYPE_SFIXED64: return 1;
+    case FieldDescriptor::TYPE_FLOAT:
+    case FieldDescriptor::TYPE_FIXED32:
+    case FieldDescriptor::TYPE_SFIXED32: return 5;
+    case FieldDescriptor::TYPE_STRING:
+    case FieldDescriptor::TYPE_BYTES:
+    case FieldDescriptor::TYPE_MESSAGE: return 2;
+    default: return 0;
+  }
+}
+
+using Shapes = std::map<std::string, std::unique_ptr<Door::Shape>, std::less<>>;
+
+const Door::Shape* shape_of(const Descriptor& message, Shapes& shapes) {
+  auto& slot = shapes[message.full_name()];
+  if (slot) return slot.get();
+  slot = std::make_unique<Door::Shape>();
+  auto& shape = *slot;
+  shape.name = message.name();
+  shape.expires_after = message.options().GetExtension(expires_after);
+  for (int i = 0; i < message.field_count(); ++i) {
+    const auto& field = *message.field(i);
+    const auto number = static_cast<size_t>(field.number());
+    if (shape.fields.size() <= number) shape.fields.resize(number + 1);
+    Door::Shape::Entry entry;
+    entry.name = field.name();
+    entry.wire = wire_of(field);
+    if (field.options().HasExtension(max)) entry.max = field.options().GetExtension(max);
+    if (field.is_repeated()) entry.most = field.options().HasExtension(most) ? field.options().GetExtension(most) : 1024;
+    entry.is_text = field.type() == FieldDescriptor::TYPE_STRING;
+    if (field.type() == FieldDescriptor::TYPE_MESSAGE) entry.message = shape_of(*field.message_type(), shapes);
+    shapes[message.full_name()]->fields[number] = std::move(entry);
+  }
+  return &shape;
+}
+
+bool good_type(std::string_view type) {
+  if (type.empty()) return false;
+  for (const char c : type) {
+    if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-')) return false;
+  }
+  return type.front() != '.' && type.back() != '.';
+}
+
+}  // namespace
+
+Door::Door(Mask mask) : mask_(std::move(mask)) {
+  const auto& file = *Signal::descriptor()->file();
+  for (int i = 0; i < file.message_type_count(); ++i) {
+    const auto& message = *file.message_type(i);
+    const auto* shape = shape_of(message, shapes_);
+    const auto& options = message.options();
+    for (int t = 0; t < options.ExtensionSize(types); ++t) by_type_[options.GetExtension(types, t)] = shape;
+  }
+  signal_ = shapes_.find(Signal::descriptor()->full_name())->second.get();
+  note_ = shapes_.find(Note::descriptor()->full_name())->second.get();
+}
+
+Door::~Door() = default;
+
+uint32_t Door::expires_after(std::string_view type) const {
+  const auto found = by_type_.find(type);
+  return found == by_type_.end() ? 0 : found->second->expires_after;
+}
+
+bool Door::text(std::string_view bytes) {
+  if (!is_utf8(bytes)) return false;
+  // The view is of the caller's own mutable bytes (see check).
+  if (mask_ && mask_({const_cast<char*>(bytes.data()), bytes.size()})) ++masked_;
+  return true;
+}
+
+bool Door::walk(std::string_view bytes, const Shape& shape, int depth, std::string& why) {
+  if (depth > 4) {
+    why = "nested too deep";
+    return false;
+  }
+  uint32_t counts[16] = {};
+  uint32_t other = 0;
+  Reader reader(bytes);
+  while (reader.next()) {
+    if (reader.field() >= shape.fields.size() || shape.fields[reader.field()].wire == 99) {
+      // A newer word than ours is passed on as it is, unless it carries a secret that cannot be masked in safety.
+      if (reader.wire() != 2 || !mask_) continue;
+      std::string copy(reader.bytes());
+      if (mask_(copy)) {
+        why = fmt::format("{}: unknown field {} carries a secret", shape.name, reader.field());
+        return false;
+      }
+      continue;
+    }
+    const auto& entry = shape.fields[reader.field()];
+    if (reader.wire() != entry.wire && !(entry.most && entry.wire != 2 && reader.wire() == 2)) {
+      why = fmt::format("{}.{}: wrong wire type {}", shape.name, entry.name, reader.wire());
+      return false;
+    }
+    if (entry.most) {
+      uint32_t& count = reader.field() < 16 ? counts[reader.field()] : other;
+      if (++count > entry.most) {
+        why = fmt::format("{}.{}: more than {}", shape.name, entry.name, entry.most);
+        return false;
+      }
+    }
+    if (reader.wire() != 2) continue;
+    if (reader.bytes().size() > entry.max) {
+      why = fmt::format("{}.{}: {} bytes, over the limit of {}", shape.name, entry.name, reader.bytes().size(), entry.max);
+      return false;
+    }
+    if (entry.is_text && !text(reader.bytes())) {
+      why = fmt::format("{}.{}: not UTF-8", shape.name, entry.name);
+      return false;
+    }
+    if (entry.message && !walk(reader.bytes(), *entry.message, depth + 1, why)) {
+      why = fmt::format("{}.{}", shape.name, why);
+      return false;
+    }
+  }
+  if (!reader.ok()) why = fmt::format("{}: cannot be read", shape.name);
+  return reader.ok();
+}
+
+std::optional<Fault> Door::check(std::span<char> signal, Head& head) {
+  const std::string_view bytes(signal.data(), signal.size());
+  if (bytes.size() > kMaxSignal) return Fault{BAD_SIGNAL, fmt::format("{} bytes, over the limit of {}", bytes.size(), kMaxSignal)};
+  std::string why;
+  if (!walk(bytes, *signal_, 0, why)) return Fault{BAD_SIGNAL, why};
+  head = read_head(bytes);
+  if (head.id.size() != 16) return Fault{BAD_SIGNAL, "Signal.id: not 16 bytes (a ULID)"};
+  if (!good_type(head.type)) {
+    return Fault{BAD_SIGNAL, fmt::format("Signal.type: \"{}\" is not lower-case words joined by dots", head.type)};
+  }
+  if (head.severity > CRITICAL) return Fault{BAD_SIGNAL, fmt::format("Signal.severity: {} is unknown", head.severity)};
+  if (!head.in_reply_to.empty() && head.in_reply_to.size() != 16) return Fault{BAD_SIGNAL, "Signal.in_reply_to: not 16 bytes"};
+  if (head.created_ms < 0 || head.expires_ms < 0) return Fault{BAD_SIGNAL, "Signal: a time before 1970"};
+  const auto known = by_type_.find(head.type);
+  const Shape& shape = known == by_type_.end() ? *note_ : *known->second;
+  if (!walk(head.payload, shape, 1, why)) return Fault{BAD_PAYLOAD, fmt::format("payload of {}: {}", head.type, why)};
+  return std::nullopt;
+}
+
+Head read_head(std::string_view signal) {
+  Head head;
+  Reader reader(signal);
+  while (reader.next()) {
+    switch (reader.field()) {
+      case Signal::kIdFieldNumber: head.id = reader.bytes(); break;
+      case Signal::kTypeFieldNumber: head.type = reader.bytes(); break;
+      case Signal::kSourceFieldNumber: head.source = reader.bytes(); break;
+      case Signal::kSeverityFieldNumber: head.severity = static_cast<uint32_t>(reader.number()); break;
+      case Signal::kNeedsResponseFieldNumber: head.needs_response = reader.number() != 0; break;
+      case Signal::kThreadFieldNumber: head.thread = reader.bytes(); break;
+      case Signal::kCreatedMsFieldNumber: head.created_ms = static_cast<int64_t>(reader.number()); break;
+      case Signal::kExpiresMsFieldNumber: head.expires_ms = static_cast<int64_t>(reader.number()); break;
+      case Signal::kInReplyToFieldNumber: head.in_reply_to = reader.bytes(); break;
+      case Signal::kPayloadFieldNumber: head.payload = reader.bytes(); break;
+      case Signal::kLabelsFieldNumber: {
+        std::pair<std::string_view, std::string_view> label;
+        Reader inner(reader.bytes());
+        while (inner.next()) (inner.field() == 1 ? label.first : label.second) = inner.bytes();
+        head.labels.push_back(label);
+        break;
+      }
+      default: break;
+    }
+  }
+  return head;
+}
+
+namespace {
+std::string_view text_field(std::string_view payload, uint32_t field) {
+  std::string_view text;
+  Reader reader(payload);
+  while (reader.next()) {
+    if (reader.field() == field && reader.wire() == 2) text = reader.bytes();
+  }
+  return text;
+}
+}  // namespace
+
+std::string_view payload_title(std::string_view payload) { return text_field(payload, Note::kTitleFieldNumber); }
+std::string_view payload_body(std::string_view payload) { return text_field(payload, Note::kBodyFieldNumber); }
+
+bool is_utf8(std::string_view text) {
+  const auto* at = reinterpret_cast<const uint8_t*>(text.data());
+  const auto* end = at + text.size();
+  while (at != end) {
+    uint64_t eight = 0;
+    while (end - at >= 8) {
+      std::memcpy(&eight, at, 8);
+      if (eight & 0x8080808080808080) break;
+      at += 8;
+    }
+    if (at == end) break;
+    const uint8_t first = *at++;
+    if (first < 0x80) continue;
+    // Unicode 15, table 3-7: the well-formed sequences by their first byte.
+    int more = 0;
+    uint8_t low = 0x80, high = 0xbf;
+    if (first >= 0xc2 && first <= 0xdf) {
+      more = 1;
+    } else if (first >= 0xe0 && first <= 0xef) {
+      more = 2;
+      if (first == 0xe0) low = 0xa0;
+      if (first == 0xed) high = 0x9f;
+    } else if (first >= 0xf0 && first <= 0xf4) {
+      more = 3;
+      if (first == 0xf0) low = 0x90;
+      if (first == 0xf4) high = 0x8f;
+    } else {
+      return false;
+    }
+    for (; more > 0; --more, low = 0x80, high = 0xbf) {
+      if (at == end || *at < low || *at > high) return false;
+      ++at;
+    }
+  }
+  return true;
+}
+
+}  // namespace detent

@@ -1,0 +1,74 @@
+// The check that every signal passes before it is journalled: well-formed, within the limits written in proto/*.proto, and
+// free of secrets. It reads the encoded bytes in place; nothing is unpacked.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace detent {
+
+/// What the broker reads of a signal. Views into the checked bytes.
+struct Head {
+  std::string_view id, type, source, thread, in_reply_to, payload;
+  uint32_t severity = 0;
+  bool needs_response = false;
+  int64_t created_ms = 0;
+  int64_t expires_ms = 0;
+  std::vector<std::pair<std::string_view, std::string_view>> labels;
+};
+
+/// Why a signal is refused for good. `reason` is a Reason of proto/wire.proto.
+struct Fault {
+  int reason = 0;
+  std::string text;
+};
+
+class Door {
+ public:
+  /// Masks secrets in a text without changing its length; true where it found one.
+  using Mask = std::function<bool(std::span<char>)>;
+
+  explicit Door(Mask mask);
+  ~Door();
+
+  /// Checks one encoded Signal, masks the secrets in its texts in place, and reads its head. Nothing where it is good.
+  std::optional<Fault> check(std::span<char> signal, Head& head);
+
+  /// Seconds after which signals of `type` expire by default; 0: never.
+  uint32_t expires_after(std::string_view type) const;
+
+  uint64_t masked() const { return masked_; }
+
+  struct Shape;
+
+ private:
+  bool walk(std::string_view bytes, const Shape& shape, int depth, std::string& why);
+  bool text(std::string_view bytes);
+
+  Mask mask_;
+  std::map<std::string, std::unique_ptr<Shape>, std::less<>> shapes_;  // by message name
+  std::map<std::string, const Shape*, std::less<>> by_type_;
+  const Shape* signal_ = nullptr;
+  const Shape* note_ = nullptr;
+  uint64_t masked_ = 0;
+};
+
+/// Whether `bytes` is valid UTF-8.
+bool is_utf8(std::string_view bytes);
+
+/// Reads the head of a signal that passed the door before.
+Head read_head(std::string_view signal);
+
+/// "title" of any payload: every payload message begins with a Note's fields.
+std::string_view payload_title(std::string_view payload);
+std::string_view payload_body(std::string_view payload);
+
+}  // namespace detent

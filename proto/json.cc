@@ -1,0 +1,172 @@
+#include "proto/json.h"
+
+#include <google/protobuf/util/json_util.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <array>
+#include <boost/json.hpp>
+
+#include "proto/door.h"
+#include "proto/limits.pb.h"
+#include "proto/signal.pb.h"
+
+namespace detent {
+
+namespace json = boost::json;
+using google::protobuf::Message;
+
+namespace {
+
+constexpr std::array<std::string_view, 5> kSeverities{"info", "notice", "warning", "error", "critical"};
+
+/// A fresh message of the payload that belongs to `type`.
+std::unique_ptr<Message> payload_of(std::string_view type) {
+  const auto& file = *Signal::descriptor()->file();
+  for (int i = 0; i < file.message_type_count(); ++i) {
+    const auto& options = file.message_type(i)->options();
+    for (int t = 0; t < options.ExtensionSize(types); ++t) {
+      if (options.GetExtension(types, t) == type) {
+        return std::unique_ptr<Message>(
+            google::protobuf::MessageFactory::generated_factory()->GetPrototype(file.message_type(i))->New());
+      }
+    }
+  }
+  return std::make_unique<Note>();
+}
+
+std::string text_of(const json::value& value) {
+  return value.is_string() ? std::string(value.get_string()) : json::serialize(value);
+}
+
+Result<std::string> one_signal(const json::value& value, UlidSource& ids, Now now) {
+  if (!value.is_object()) return Error{"a signal is a JSON object"};
+  Signal signal;
+  json::object payload;
+  for (const auto& [key, item] : value.get_object()) {
+    const auto wants = [&](bool right, std::string_view what) -> Result<void> {
+      if (right) return {};
+      return Error{fmt::format("\"{}\" must be {}", std::string(key), what)};
+    };
+    if (key == "id" || key == "in_reply_to") {
+      const auto id = item.is_string() ? Ulid::parse(std::string_view(item.get_string())) : std::nullopt;
+      if (auto good = wants(id.has_value(), "a ULID of 26 characters"); !good) return good.error();
+      (key == "id" ? *signal.mutable_id() : *signal.mutable_in_reply_to()) = std::string(id->view());
+    } else if (key == "type" || key == "source" || key == "thread") {
+      if (auto good = wants(item.is_string(), "a string"); !good) return good.error();
+      const std::string text(item.get_string());
+      if (key == "type") signal.set_type(text);
+      if (key == "source") signal.set_source(text);
+      if (key == "thread") signal.set_thread(text);
+    } else if (key == "severity") {
+      const int severity = item.is_string() ? severity_from_name(std::string_view(item.get_string())) : -1;
+      if (auto good = wants(severity >= 0, "info, notice, warning, error or critical"); !good) return good.error();
+      signal.set_severity(static_cast<Severity>(severity));
+    } else if (key == "needs_response") {
+      if (auto good = wants(item.is_bool(), "true or false"); !good) return good.error();
+      signal.set_needs_response(item.get_bool());
+    } else if (key == "created_ms" || key == "expires_ms") {
+      if (auto good = wants(item.is_int64() && item.get_int64() >= 0, "milliseconds since 1970"); !good) return good.error();
+      key == "created_ms" ? signal.set_created_ms(item.get_int64()) : signal.set_expires_ms(item.get_int64());
+    } else if (key == "labels" || key == "fields") {
+      if (key == "fields" && item.is_array()) {
+        payload["fields"] = item;
+        continue;
+      }
+      if (auto good = wants(item.is_object(), "an object of names and texts"); !good) return good.error();
+      json::array fields;
+      for (const auto& [name, content] : item.get_object()) {
+        if (key == "labels") {
+          auto* label = signal.add_labels();
+          label->set_key(std::string(name));
+          label->set_value(text_of(content));
+        } else {
+          fields.push_back({{"name", name}, {"value", text_of(content)}});
+        }
+      }
+      if (key == "fields") payload["fields"] = std::move(fields);
+    } else {
+      payload[key] = item;
+    }
+  }
+  if (signal.type().empty()) return Error{"\"type\" is missing"};
+  if (signal.id().empty()) signal.set_id(std::string(ids.next(now.wall).view()));
+  if (!signal.created_ms()) signal.set_created_ms(now.wall.count());
+  const auto message = payload_of(signal.type());
+  const auto status = google::protobuf::util::JsonStringToMessage(json::serialize(payload), message.get());
+  if (!status.ok()) {
+    return Error{fmt::format("the payload of {} ({}): {}", signal.type(), message->GetDescriptor()->name(),
+                             std::string(status.message()))};
+  }
+  signal.set_payload(message->SerializeAsString());
+  return signal.SerializeAsString();
+}
+
+}  // namespace
+
+int severity_from_name(std::string_view name) {
+  for (size_t i = 0; i < kSeverities.size(); ++i) {
+    if (kSeverities[i] == name) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+std::string_view severity_name(int severity) {
+  return severity >= 0 && severity < static_cast<int>(kSeverities.size()) ? kSeverities[static_cast<size_t>(severity)] : "unknown";
+}
+
+Result<std::vector<std::string>> signals_from_json(std::string_view text, UlidSource& ids, Now now) {
+  boost::system::error_code code;
+  const auto value = json::parse(json::string_view(text.data(), text.size()), code);
+  if (code) return Error{"not JSON: " + code.message()};
+  std::vector<std::string> signals;
+  if (!value.is_array()) {
+    auto signal = one_signal(value, ids, now);
+    if (!signal) return signal.error();
+    signals.push_back(std::move(*signal));
+    return signals;
+  }
+  for (size_t i = 0; i < value.get_array().size(); ++i) {
+    auto signal = one_signal(value.get_array()[i], ids, now);
+    if (!signal) return Error{fmt::format("signal {}: {}", i, signal.error().what)};
+    signals.push_back(std::move(*signal));
+  }
+  return signals;
+}
+
+std::string signal_to_json(std::string_view bytes) {
+  const Head head = read_head(bytes);
+  json::object out;
+  const auto text = [](std::string_view value) { return json::string(value.data(), value.size()); };
+  if (const auto id = Ulid::from_bytes(head.id)) out["id"] = id->text();
+  out["type"] = text(head.type);
+  out["source"] = text(head.source);
+  out["severity"] = text(severity_name(static_cast<int>(head.severity)));
+  out["needs_response"] = head.needs_response;
+  if (!head.labels.empty()) {
+    json::object labels;
+    for (const auto& [key, value] : head.labels) labels[json::string_view(key.data(), key.size())] = text(value);
+    out["labels"] = std::move(labels);
+  }
+  if (!head.thread.empty()) out["thread"] = text(head.thread);
+  out["created_ms"] = head.created_ms;
+  if (head.expires_ms) out["expires_ms"] = head.expires_ms;
+  if (const auto reply = Ulid::from_bytes(head.in_reply_to)) out["in_reply_to"] = reply->text();
+  const auto message = payload_of(head.type);
+  if (message->ParseFromArray(head.payload.data(), static_cast<int>(head.payload.size()))) {
+    std::string payload;
+    google::protobuf::util::JsonPrintOptions options;
+    options.preserve_proto_field_names = true;
+    if (google::protobuf::util::MessageToJsonString(*message, &payload, options).ok()) {
+      boost::system::error_code code;
+      const auto value = json::parse(payload, code);
+      if (!code && value.is_object()) {
+        for (const auto& [key, item] : value.get_object()) {
+          if (!out.contains(key)) out[key] = item;
+        }
+      }
+    }
+  }
+  return json::serialize(out);
+}
+
+}  // namespace detent

@@ -1,0 +1,34 @@
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <iostream>
+
+#include "tests/simulation/world.h"
+
+namespace detent::test {
+
+/// DETENT_SEED runs that one; DETENT_SEEDS says how many, from 1.
+TEST(Simulation, KeepsItsPromisesUnderEverySeed) {
+  uint64_t first = 1, count = 500;
+  if (const char* seed = std::getenv("DETENT_SEED")) {
+    first = std::strtoull(seed, nullptr, 10);
+    count = 1;
+  } else if (const char* seeds = std::getenv("DETENT_SEEDS")) {
+    count = std::strtoull(seeds, nullptr, 10);
+  }
+  uint64_t crashes = 0, deliveries = 0;
+  for (uint64_t seed = first; seed < first + count; ++seed) {
+    World world(seed);
+    const std::string broken = world.run();
+    ASSERT_EQ(broken, "") << "replay with: DETENT_SEED=" << seed << " build/dev/bin/test_simulation";
+    crashes += world.crashes();
+    deliveries += world.deliveries();
+  }
+  std::cout << count << " seeds, " << crashes << " broker crashes, " << deliveries << " deliveries\n";
+  if (count > 10) {
+    EXPECT_GT(crashes, count / 2);
+    EXPECT_GT(deliveries, count * 10);
+  }
+}
+
+}  // namespace detent::test

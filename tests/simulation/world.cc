@@ -1,0 +1,423 @@
+#include "tests/simulation/world.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include "broker/records.h"
+#include "proto/journal.pb.h"
+#include "proto/signal.pb.h"
+#include "proto/wire.pb.h"
+
+namespace detent::test {
+
+namespace {
+const std::vector<std::string> kTypes{"heartbeat.ok", "incident.detected", "cron.output", "note.odd", "chat.message"};
+constexpr int kProducers = 2, kConsumers = 3;
+}  // namespace
+
+struct World::Client {
+  int number = 0;
+  bool producer = false;
+  uint64_t life = 1;  // of its connection; a restart or a reconnect is a new one
+  std::unique_ptr<Link> link;
+  Millis cut_off_until{0};
+
+  std::unique_ptr<PublisherCore> publisher;
+  std::map<uint64_t, std::string> tickets;  // not acknowledged: ticket -> id
+
+  struct Held {
+    std::string channel, id;
+    uint64_t seq = 0;
+    bool begun = false, durable = false;
+  };
+  std::vector<std::string> channels;
+  std::vector<Held> held;
+  std::map<std::string, int64_t> credit;  // given and not used up, by channel
+
+  std::string peer() const { return fmt::format("{}/{}", number, life); }
+};
+
+World::World(uint64_t seed, Weather weather) : random_(seed), weather_(weather) {
+  config_ = *parse_config(R"(
+[telegram]
+chat = 1
+[discord.channels]
+alerts = "2"
+system = "4"
+chat = "6"
+)",
+                          "simulated.toml");
+  door_ = std::make_unique<Door>(Door::Mask{});
+  start_broker();
+  for (int i = 0; i < kProducers + kConsumers; ++i) {
+    auto client = std::make_unique<Client>();
+    client->number = i;
+    client->producer = i < kProducers;
+    if (client->producer) {
+      PublisherCore::Limits limits;
+      limits.frame_signals = 1 + below(8);
+      limits.window = 1 + below(4);
+      client->publisher = std::make_unique<PublisherCore>(limits);
+    } else {
+      // Two compete for the same channels, the third has telegram beside one of them.
+      client->channels = i == kProducers + 2 ? std::vector<std::string>{"telegram", "discord.system"}
+                                             : std::vector<std::string>{"discord.system", "discord.alerts", "discord.chat"};
+    }
+    clients_.push_back(std::move(client));
+    crash_client(*clients_.back());
+  }
+}
+
+World::~World() = default;
+
+void World::broken(const std::string& what) {
+  if (failure_.empty()) failure_ = what;
+}
+
+// ---- the broker's process
+
+void World::start_broker() {
+  auto files = IdFiles::open(disk_, "state/ids");
+  if (!files) return broken("id files: " + files.error().what);
+  ids_ = std::make_unique<IdWindow>(std::move(*files));
+  Core::Options options;
+  options.channels = config_.channels();
+  options.most_losses = 1000;
+  core_ = std::make_unique<Core>(options, *Router::compile(config_), *door_, *ids_, random_());
+  JournalOptions journal;
+  journal.segment_bytes = 32 << 10;
+  journal.spares = 1;
+  journal.reserve_bytes = 0;
+  journal.low_water = 0;
+  JournalVisitor visitor;
+  visitor.snapshot = [&](std::string_view bytes) { core_->restore(bytes); };
+  visitor.record = [&](const Place& place, std::string_view bytes, bool after) { core_->replay(bytes, place, after); };
+  visitor.damage = [&](const Damage& damage) { broken("damage after a power cut: " + damage.why); };
+  auto opened = Journal::open(disk_, "state/journal", journal, visitor);
+  if (!opened) return broken("journal: " + opened.error().what);
+  journal_ = std::move(*opened);
+  auto dead = DeadLetters::open(disk_, "state/dead", *core_, visitor.damage);
+  if (!dead) return broken("dead letters: " + dead.error().what);
+  dead_ = std::move(*dead);
+  reader_ = journal_->reader();
+  core_->recovered(now_);
+  check_journal_holds_acknowledged();
+}
+
+void World::stop_broker(bool power_cut) {
+  ++crashes_;
+  if (sync_ && chance(0.7)) {  // in the middle of a write
+    if (power_cut) disk_.cut_power_at(disk_.calls() + 1 + below(4));
+    if (!sync_->work.burials.empty()) (void)dead_->bury(sync_->work.burials, *reader_);
+    (void)journal_->append(sync_->work.batch);
+  } else if (power_cut) {
+    disk_.cut_power_at(disk_.calls() + 1);
+    (void)disk_.exists("state");
+    (void)disk_.list("state");
+  }
+  sync_.reset();
+  reader_.reset();
+  dead_.reset();
+  journal_.reset();
+  core_.reset();
+  ids_.reset();
+  if (power_cut) {
+    disk_.power_on(static_cast<Cut>(below(3)), random_());
+  } else {
+    disk_.kill();
+  }
+  snapshot_due_ = false;
+  broker_up_at_ = now_.mono + Millis{below(4000)};
+}
+
+void World::check_journal_holds_acknowledged() {
+  std::set<std::string> found;
+  auto tail = journal_->tail();
+  for (;;) {
+    const auto next = tail->next(journal_->end());
+    if (!next) return broken("the journal cannot be read: " + next.error().what);
+    if (!*next) break;
+    const auto signal = signal_of((*next)->bytes);
+    if (!signal.empty()) found.insert(std::string(read_head(signal).id));
+  }
+  for (const auto& [id, signal] : published_) {
+    if (signal.acknowledged && !found.contains(id)) {
+      return broken("acknowledged and gone after a restart: " + Ulid::from_bytes(id)->text());
+    }
+  }
+}
+
+void World::broker_turn() {
+  if (!core_) {
+    if (now_.mono >= broker_up_at_) start_broker();
+    return;
+  }
+  if (sync_ && now_.mono >= sync_->done_at) {
+    if (!sync_->work.burials.empty()) {
+      const auto buried = dead_->bury(sync_->work.burials, *reader_);
+      if (!buried) return broken("bury: " + buried.error().what);
+      dead_->buried(*buried);
+    }
+    const auto appended = journal_->append(sync_->work.batch);
+    if (!appended) return broken("append: " + appended.error().what);
+    if (!sync_->snapshot.empty()) {
+      if (const auto put = journal_->put_snapshot(appended->end, sync_->snapshot); !put) return broken("snapshot: " + put.error().what);
+    }
+    snapshot_due_ = snapshot_due_ || appended->rolled || chance(0.05);
+    sync_.reset();
+    core_->journalled(static_cast<uint32_t>(appended->segment), appended->base_offset, now_);
+  }
+  if (now_.mono >= core_->deadline()) core_->tick(now_);
+  core_->flush(now_);
+  if (core_->wants_sync()) {
+    sync_ = std::make_unique<Sync>(Sync{core_->take_work(), now_.mono + Millis{below(20)}, {}});
+    if (snapshot_due_) {
+      snapshot_due_ = false;
+      sync_->snapshot = core_->snapshot();
+    }
+  }
+  for (auto& message : core_->outgoing) {
+    std::vector<uint64_t> lost;
+    if (message.deliver) message.frame = deliver_frame(*message.deliver, *reader_, lost);
+    if (!lost.empty()) broken("a body cannot be read");
+    send(std::stoi(message.peer), false, message.peer.substr(message.peer.find('/') + 1) + "|" + message.frame);
+  }
+  core_->outgoing.clear();
+  core_->questions.clear();
+  core_->tail_changes.clear();
+  if (!core_->credit_is_sound()) broken("credit went below zero");
+}
+
+// ---- the network
+
+void World::send(int client, bool to_broker, std::string bytes) {
+  Packet packet{client, clients_[static_cast<size_t>(client)]->life, to_broker, std::move(bytes)};
+  if (!to_broker) {
+    const auto bar = packet.bytes.find('|');
+    packet.life = std::stoull(packet.bytes.substr(0, bar));
+    packet.bytes.erase(0, bar + 1);
+  }
+  if (clients_[static_cast<size_t>(client)]->cut_off_until > now_.mono || chance(weather_.lose)) return;
+  const int copies = chance(weather_.repeat) ? 2 : 1;
+  for (int i = 0; i < copies; ++i) {
+    const Millis delay{chance(weather_.late) ? below(3000) : 1};
+    network_.emplace(std::pair{now_.mono + delay, packets_++}, packet);
+  }
+}
+
+void World::deliver(const Packet& packet) {
+  Client& client = *clients_[static_cast<size_t>(packet.client)];
+  if (packet.life != client.life) return;
+  if (packet.to_broker) {
+    std::string bytes = packet.bytes;
+    if (core_) core_->receive(client.peer(), bytes, now_);
+    return;
+  }
+  const auto event = client.link->receive(packet.bytes, now_);
+  if (event.kind != Link::Event::None) on_event(client, event);
+}
+
+// ---- clients
+
+void World::crash_client(Client& client) {
+  ++client.life;
+  Link::Options options;
+  options.name = client.peer();
+  options.role = client.producer ? Link::Role::Producer : Link::Role::Consumer;
+  options.channels = client.channels;
+  options.instance = random_() | 1;
+  client.link = std::make_unique<Link>(options, random_());
+  client.held.clear();
+  client.credit.clear();
+  if (client.producer) {
+    // It kept what was not acknowledged (as an outbox would) and publishes it again, with the same ids.
+    std::vector<std::string> again;
+    for (const auto& [ticket, id] : client.tickets) again.push_back(id);
+    client.tickets.clear();
+    client.publisher = std::make_unique<PublisherCore>();
+    for (const auto& id : again) client.tickets[*client.publisher->add(published_[id].bytes)] = id;
+  }
+}
+
+void World::publish(Client& client) {
+  Signal signal;
+  UlidSource ids(random_());
+  signal.set_id(std::string(ids.next(now_.wall).view()));
+  signal.set_type(kTypes[below(kTypes.size())]);
+  signal.set_needs_response(chance(0.2));
+  if (chance(0.5)) signal.set_thread(fmt::format("thread-{}", below(3)));
+  signal.set_expires_ms(now_.wall.count() + 10LL * 365 * 86'400'000);  // the clock jumps, and all must arrive
+  Note note;
+  note.set_title(fmt::format("signal {}", made_++));
+  if (chance(0.1)) note.set_body(std::string(below(20'000), 'x'));
+  signal.set_payload(note.SerializeAsString());
+  Published published;
+  published.bytes = signal.SerializeAsString();
+  published.thread = signal.thread();
+  const Head head = read_head(published.bytes);
+  auto router = *Router::compile(config_);
+  const Route& route = router.decide({head.type, 0, head.source, head.labels, head.needs_response});
+  published.channels = {route.channels.begin(), route.channels.end()};
+  client.tickets[*client.publisher->add(published.bytes)] = signal.id();
+  published_[signal.id()] = std::move(published);
+}
+
+void World::on_event(Client& client, const Link::Event& event) {
+  if (event.kind == Link::Event::Opened) {
+    if (client.producer) return client.publisher->opened();
+    client.held.clear();
+    client.credit.clear();
+    for (const auto& channel : client.channels) {
+      Credit credit;
+      credit.set_channel(channel);
+      credit.set_count(1 + static_cast<uint32_t>(below(6)));
+      credit.set_bytes(1 + below(100'000));
+      client.credit[channel] = credit.count();
+      client.link->send(Frame::kCredit, credit.SerializeAsString());
+    }
+    return;
+  }
+  if (event.kind == Link::Event::Lost) {
+    if (client.producer) client.publisher->lost();
+    return;  // a consumer goes on with what it has in hand: what it says of it later is stale
+  }
+  if (event.kind != Link::Event::Frame) return;
+  if (event.field == Frame::kPublished) {
+    const auto progress = client.publisher->published(event.body, now_);
+    if (!progress.refusals.empty()) broken("refused: " + progress.refusals.front().text);
+    while (!client.tickets.empty() && client.tickets.begin()->first <= progress.upto) {
+      published_[client.tickets.begin()->second].acknowledged = true;
+      client.tickets.erase(client.tickets.begin());
+    }
+  } else if (event.field == Frame::kDeliver) {
+    on_deliver(client, event.body);
+  } else if (event.field == Frame::kBegunDurable) {
+    BegunDurable durable;
+    durable.ParseFromArray(event.body.data(), static_cast<int>(event.body.size()));
+    for (auto& held : client.held) {
+      if (held.channel == durable.channel() && held.seq == durable.delivery()) held.durable = true;
+    }
+  }
+}
+
+void World::on_deliver(Client& client, std::string_view body) {
+  Deliver deliver;
+  if (!deliver.ParseFromArray(body.data(), static_cast<int>(body.size()))) return broken("a Deliver cannot be read");
+  for (const auto& delivery : deliver.deliveries()) {
+    ++deliveries_;
+    const std::string id(read_head(delivery.signal()).id);
+    const auto known = published_.find(id);
+    if (known == published_.end() || known->second.bytes != delivery.signal()) return broken("a signal was invented");
+    if (!known->second.channels.contains(deliver.channel())) return broken("a signal in the wrong channel");
+    seq_of_[id] = delivery.delivery();
+    if (--client.credit[deliver.channel()] < 0) return broken("more was delivered than credit was given");
+    client.held.push_back({deliver.channel(), id, delivery.delivery(), false, false});
+  }
+}
+
+void World::consumer_acts(Client& client) {
+  if (client.held.empty() || !client.link->is_open()) return;
+  const size_t index = below(client.held.size());
+  auto& held = client.held[index];
+  if (!held.begun) {
+    held.begun = true;
+    Begun begun;
+    begun.set_channel(held.channel);
+    begun.set_delivery(held.seq);
+    begun.mutable_part()->set_part(1);
+    return client.link->send(Frame::kBegun, begun.SerializeAsString());
+  }
+  if (!held.durable) return;
+  Settle settle;
+  settle.set_channel(held.channel);
+  const double fate = std::uniform_real_distribution<>(0, 1)(random_);
+  if (fate < 0.15) {
+    auto* one = settle.add_settled();
+    one->set_delivery(held.seq);
+    one->set_outcome(NOT_NOW);
+    one->set_delay_ms(static_cast<uint32_t>(below(2000)));
+  } else {
+    const auto& signal = published_[held.id];
+    if (taken_.insert({held.channel, held.id}).second && !signal.thread.empty()) {
+      // The platform sees it for the first time: never before an earlier one of its thread.
+      auto& last = last_first_[{held.channel, signal.thread}];
+      if (held.seq < last) return broken(fmt::format("{} took {} of {} after {}", held.channel, held.seq, signal.thread, last));
+      last = held.seq;
+    }
+    settle.add_delivered(held.seq);
+  }
+  client.link->send(Frame::kSettle, settle.SerializeAsString());
+  Credit credit;
+  credit.set_channel(held.channel);
+  credit.set_count(1);
+  credit.set_bytes(20'000);
+  client.credit[held.channel] += 1;
+  client.link->send(Frame::kCredit, credit.SerializeAsString());
+  client.held.erase(client.held.begin() + static_cast<ptrdiff_t>(index));
+}
+
+void World::client_turn(Client& client) {
+  if (const auto event = client.link->tick(now_); event.kind != Link::Event::None) on_event(client, event);
+  if (client.producer && client.link->is_open()) {
+    while (auto frame = client.publisher->next_frame(now_)) {
+      auto& out = client.link->begin(Frame::kPublish, frame->size());
+      out.append(frame->head);
+      out.append(frame->signals);
+    }
+  }
+  if (!client.producer) consumer_acts(client);
+  for (auto& message : client.link->outgoing) send(client.number, true, std::move(message));
+  client.link->outgoing.clear();
+}
+
+// ---- a day
+
+void World::step(bool calm) {
+  now_.mono += Millis{1 + below(60)};
+  now_.wall += Millis{30};
+  if (!calm) {
+    if (chance(weather_.clock_jump)) now_.wall += Millis{static_cast<int64_t>(below(7'200'000)) - 3'600'000};
+    if (core_ && chance(weather_.broker_crash)) stop_broker(chance(weather_.power_cut));
+    for (auto& client : clients_) {
+      if (chance(weather_.client_crash)) crash_client(*client);
+      if (chance(weather_.partition)) client->cut_off_until = now_.mono + Millis{below(15'000)};
+    }
+    auto& producer = *clients_[below(kProducers)];
+    if (made_ < weather_.signals && chance(0.15)) publish(producer);
+  }
+  while (!network_.empty() && network_.begin()->first.first <= now_.mono) {
+    const Packet packet = std::move(network_.begin()->second);
+    network_.erase(network_.begin());
+    deliver(packet);
+  }
+  broker_turn();
+  for (auto& client : clients_) client_turn(*client);
+}
+
+bool World::settled_all() const {
+  if (!core_) return false;
+  for (const auto& client : clients_) {
+    if (client->producer && !client->publisher->idle()) return false;
+  }
+  for (const auto& [name, channel] : core_->channels()) {
+    if (channel.open()) return false;
+  }
+  return true;
+}
+
+std::string World::run() {
+  for (int i = 0; i < weather_.steps && failure_.empty(); ++i) step(false);
+  weather_.lose = weather_.repeat = weather_.late = 0;
+  for (auto& client : clients_) client->cut_off_until = Millis{0};
+  for (int i = 0; i < 20'000 && failure_.empty() && !settled_all(); ++i) step(true);
+  if (!failure_.empty()) return failure_;
+  if (!settled_all()) return "not everything settled";
+  for (const auto& [id, signal] : published_) {
+    if (!signal.acknowledged) return "never acknowledged";
+    for (const auto& channel : signal.channels) {
+      if (!taken_.contains({channel, id})) return "acknowledged and never delivered: " + Ulid::from_bytes(id)->text() + " to " + channel;
+    }
+  }
+  return {};
+}
+
+}  // namespace detent::test
