@@ -143,8 +143,7 @@ void Core::on_hello(std::string_view peer, std::string_view body, Now now) {
     if (hello.instance() && other->instance == hello.instance()) session = other.get();
   }
   if (const auto before = by_peer_.find(peer); !session && before != by_peer_.end()) session = find_session(before->second);
-  const bool repeated = session && session->peer == peer && session->received == 0 && session->sent == 0 &&
-                        session->instance == hello.instance();
+  const bool repeated = session && session->peer == peer && session->greeting == hello.greeting();
   if (session && !repeated) {
     end_session(session->id, REPLACED, "a new session took its place", now);
     session = nullptr;
@@ -160,6 +159,7 @@ void Core::on_hello(std::string_view peer, std::string_view body, Now now) {
     fresh->name = hello.name();
     fresh->role = hello.role();
     fresh->instance = hello.instance();
+    fresh->greeting = hello.greeting();
     fresh->last_heard = fresh->last_sent = now.mono;
     if (hello.role() == Hello::CONSUMER) {
       for (const auto& name : hello.channels()) {
@@ -185,6 +185,7 @@ void Core::on_hello(std::string_view peer, std::string_view body, Now now) {
   welcome.set_max_frame(kMaxFrame);
   welcome.set_max_signal(kMaxSignal);
   welcome.set_max_signals(kMaxSignals);
+  welcome.set_greeting(hello.greeting());
   outgoing.push_back({session->peer, seal(session->id, 0, Frame::kWelcome, welcome.SerializeAsString()), nullptr});
 }
 

@@ -11,6 +11,7 @@ struct Core::Session {
   std::string name;
   int role = 0;
   uint64_t instance = 0;
+  uint64_t greeting = 0;  // of the HELLO that it answered
   std::vector<std::string> channels;
   uint64_t sent = 0;
   uint64_t received = 0;

@@ -11,7 +11,7 @@ namespace {
 constexpr Backoff kGreeting{Millis{250}, Millis{5000}};
 }
 
-Link::Link(Options options, uint64_t seed) : options_(std::move(options)), random_(seed) {}
+Link::Link(Options options, uint64_t seed) : options_(std::move(options)), random_(seed), greeting_(random_()) {}
 
 void Link::greet(Now now) {
   Hello hello;
@@ -20,6 +20,7 @@ void Link::greet(Now now) {
   hello.set_role(static_cast<Hello::Role>(options_.role));
   for (const auto& channel : options_.channels) hello.add_channels(channel);
   hello.set_instance(options_.instance);
+  hello.set_greeting(greeting_);
   outgoing.clear();  // an earlier greeting that could not leave
   outgoing.push_back(seal(0, 0, Frame::kHello, hello.SerializeAsString()));
   next_greeting_ = now.mono + kGreeting.after(++greetings_, random_);
@@ -31,6 +32,7 @@ Link::Event Link::lose(Now now) {
   outgoing.clear();
   next_greeting_ = now.mono;
   greetings_ = 0;
+  greeting_ = random_();
   return {was_open ? Event::Lost : Event::None};
 }
 
@@ -50,6 +52,7 @@ Link::Event Link::receive(std::string_view message, Now now) {
     Welcome welcome;
     if (is_open() || !welcome.ParseFromArray(frame.body.data(), static_cast<int>(frame.body.size()))) return {};
     if (welcome.version() != kProtocolVersion || welcome.session() == 0) return {};
+    if (welcome.greeting() != greeting_) return {};  // answers an earlier asking; its session's frames are numbered already
     session_ = welcome.session();
     sent_ = received_ = 0;
     greetings_ = 0;

@@ -66,6 +66,7 @@ class Link {
 
   Options options_;
   std::mt19937_64 random_;
+  uint64_t greeting_;
   uint64_t session_ = 0;
   uint64_t sent_ = 0, received_ = 0;
   uint32_t greetings_ = 0;

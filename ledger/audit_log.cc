@@ -230,7 +230,7 @@ Result<Branch::Advance> AuditLog::Parts::try_commit(const std::vector<std::uint6
                         folder_of(when) + std::to_string(note.first_seq ? note.first_seq : note.state.last_seq));
   if (!path) return path.error();
   note.file = std::move(*path);
-  std::vector<Repository::File> files{{note.file, content}};
+  std::vector<Repository::File> files{{note.file, content, true}};
   const auto differs = status_differs(branch->tree());
   if (!differs) return differs.error();
   if (*differs) files.push_back({kStatusFile, status});
