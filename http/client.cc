@@ -88,17 +88,11 @@ struct Connection {
 
 class KeepAliveClient::Wire {
  public:
-  explicit Wire(Options options) : options_(std::move(options)), tls_(net::ssl::context::tls_client) {
-    tls_.set_options(net::ssl::context::default_workarounds | net::ssl::context::no_tlsv1 |
-                     net::ssl::context::no_tlsv1_1);
-    tls_.set_verify_mode(net::ssl::verify_peer);
-    error_code failed;
-    if (options_.ca_file.empty()) {
-      tls_.set_default_verify_paths(failed);
-    } else {
-      tls_.load_verify_file(options_.ca_file, failed);
+  explicit Wire(Options options) : options_(std::move(options)) {
+    if (options_.ca_file.empty()) return;
+    if (const error_code failed = prepare_tls()) {
+      throw Failure("TLS certificates in " + options_.ca_file + ": " + failed.message());
     }
-    if (failed) throw Failure("TLS certificates of " + options_.ca_file + ": " + failed.message());
   }
 
   Answer send(const Request& request) {
@@ -141,6 +135,23 @@ class KeepAliveClient::Wire {
     start([&result](error_code failed, auto&&...) { result = failed; });
     while (!result) io_->run_one();
     return *result;
+  }
+
+  /// Reading the system's certificates takes tens of milliseconds, so that is left to the first https request.
+  error_code prepare_tls() {
+    if (tls_) return {};
+    net::ssl::context fresh(net::ssl::context::tls_client);
+    fresh.set_options(net::ssl::context::default_workarounds | net::ssl::context::no_tlsv1 |
+                      net::ssl::context::no_tlsv1_1);
+    fresh.set_verify_mode(net::ssl::verify_peer);
+    error_code failed;
+    if (options_.ca_file.empty()) {
+      fresh.set_default_verify_paths(failed);
+    } else {
+      fresh.load_verify_file(options_.ca_file, failed);
+    }
+    if (!failed) tls_.emplace(std::move(fresh));
+    return failed;
   }
 
   SendFailure failure(const char* step, error_code failed, Sent sent) {
@@ -207,11 +218,14 @@ class KeepAliveClient::Wire {
 
   boost::system::result<ConnectionPtr, SendFailure> connect(const Place& place) {
     if (interrupted_) return failure("connecting", net::error::operation_aborted, Sent::No);
+    if (place.secure) {
+      if (const error_code failed = prepare_tls()) return failure("TLS certificates", failed, Sent::No);
+    }
     auto endpoints = resolve(place);
     if (!endpoints) return endpoints.error();
     auto connection = std::make_unique<Connection>();
     if (place.secure) {
-      connection->secure.emplace(*io_, tls_);
+      connection->secure.emplace(*io_, *tls_);
     } else {
       connection->plain.emplace(*io_);
     }
@@ -301,7 +315,7 @@ class KeepAliveClient::Wire {
   const Options options_;
   std::shared_ptr<net::io_context> io_ = std::make_shared<net::io_context>(1);
   net::executor_work_guard<net::io_context::executor_type> guard_ = net::make_work_guard(*io_);
-  net::ssl::context tls_;
+  std::optional<net::ssl::context> tls_;
   std::map<std::string, ConnectionPtr> kept_;
   std::atomic<bool> interrupted_{false};
 

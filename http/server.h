@@ -1,4 +1,4 @@
-// An HTTP server on a thread of its own: broker's door for curl and probes, and the sandbox's whole wire.
+// An HTTP server on a thread of its own: the broker's door for curl and probes, and the sandbox's whole wire.
 #pragma once
 
 #include <cstdint>

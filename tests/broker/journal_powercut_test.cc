@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 
 #include "tests/broker/journal_run.h"
@@ -23,13 +25,16 @@ class Quiet {
 struct Case {
   std::uint64_t seed = 1;
   int steps = 0;
-  std::uint64_t at = 0;    // the call that is cut or fails
+  std::uint64_t at = 0;    // the call that is cut
   Cut cut = Cut::kDrop;    // of every power cut in it
   std::uint64_t coin = 0;  // for Cut::kTear
-  int fault = -1;          // index into kFaults, or a power cut alone
+  bool killed = false;     // the run ends by a kill; a power cut comes after the recovery
+  int fault = -1;          // index into kFaults, or none
+  std::uint64_t fault_at = 0;
 
   std::string text() const {
-    return fmt::format("{},{},{},{},{},{}", seed, steps, at, static_cast<int>(cut), coin, fault);
+    return fmt::format("{},{},{},{},{},{},{},{}", seed, steps, at, static_cast<int>(cut), coin, int{killed}, fault,
+                       fault_at);
   }
 };
 
@@ -51,11 +56,10 @@ std::uint64_t calls_of(std::uint64_t seed, int steps) {
 std::string play(const Case& c) {
   MemoryDisk disk;
   JournalRun run(disk, c.seed);
-  if (c.fault < 0) {
-    disk.cut_power_at(c.at);
-  } else {
+  disk.cut_power_at(c.at);
+  if (c.fault >= 0) {
     auto fault = kFaults[static_cast<std::size_t>(c.fault)];
-    fault.at = c.at;
+    fault.at = c.fault_at;
     disk.fail(fault);
   }
   run.open();
@@ -63,18 +67,17 @@ std::string play(const Case& c) {
   if (!run.problem().empty()) return "before the end: " + run.problem();
   disk.heal();
 
-  const bool killed = c.fault >= 0 && c.coin % 2 == 1;
-  killed ? run.kill() : run.cut(c.cut, c.coin);
-  if (!run.open()) return "first recovery: " + (run.problem().empty() ? "it fails" : run.problem());
+  c.killed ? run.kill() : run.cut(c.cut, c.coin);
+  if (!run.open()) return "first recovery: " + (run.problem().empty() ? run.open_error() : run.problem());
   const auto first = run.visited();
 
-  run.kill();
-  if (!run.open()) return "second recovery: " + (run.problem().empty() ? "it fails" : run.problem());
+  c.killed ? run.cut(c.cut, c.coin) : run.kill();
+  if (!run.open()) return "second recovery: " + (run.problem().empty() ? run.open_error() : run.problem());
   if (run.visited() != first) return "the second recovery finds something else than the first";
 
   for (int i = 0; i < 3 && run.is_open(); ++i) run.append();
   run.cut(c.cut, c.coin + 1);
-  if (!run.open()) return "recovery after going on: " + (run.problem().empty() ? "it fails" : run.problem());
+  if (!run.open()) return "recovery after going on: " + (run.problem().empty() ? run.open_error() : run.problem());
   return "";
 }
 
@@ -90,8 +93,11 @@ TEST(JournalPowerCut, ReplaysOneCase) {
   const char* text = std::getenv("DETENT_CASE");
   if (text == nullptr) GTEST_SKIP() << "set DETENT_CASE to what a failure prints";
   Case c;
-  int cut = 0;
-  ASSERT_EQ(std::sscanf(text, "%lu,%d,%lu,%d,%lu,%d", &c.seed, &c.steps, &c.at, &cut, &c.coin, &c.fault), 6);
+  int cut = 0, killed = 0;
+  ASSERT_EQ(std::sscanf(text, "%lu,%d,%lu,%d,%lu,%d,%d,%lu", &c.seed, &c.steps, &c.at, &cut, &c.coin, &killed, &c.fault,
+                        &c.fault_at),
+            8);
+  c.killed = killed != 0;
   c.cut = static_cast<Cut>(cut);
   EXPECT_EQ(play(c), "");
 }
@@ -102,8 +108,8 @@ TEST(JournalPowerCut, LosesNothingAcknowledgedWhereverTheRunIsCut) {
     const int steps = 30;
     const std::uint64_t calls = calls_of(seed, steps);
     for (std::uint64_t at = 1; at <= calls; ++at) {
-      if (!holds({seed, steps, at, Cut::kDrop, 0})) return;
-      if (!holds({seed, steps, at, Cut::kKeep, 0})) return;
+      if (!holds({seed, steps, at, Cut::kDrop})) return;
+      if (!holds({seed, steps, at, Cut::kKeep})) return;
       for (std::uint64_t coin = 1; coin <= 3; ++coin) {
         if (!holds({seed, steps, at, Cut::kTear, coin * 1000 + at})) return;
       }
@@ -111,28 +117,44 @@ TEST(JournalPowerCut, LosesNothingAcknowledgedWhereverTheRunIsCut) {
   }
 }
 
-TEST(JournalPowerCut, LosesNothingAcknowledgedInLongRunsCutAtRandom) {
+TEST(JournalPowerCut, LosesNothingServedAfterAKillWhenThePowerGoesNext) {
   const Quiet quiet;
-  for (std::uint64_t seed = 1000; seed < 1150; ++seed) {
-    const int steps = 200;
+  for (std::uint64_t seed = 100; seed < 106; ++seed) {
+    const int steps = 30;
+    const std::uint64_t calls = calls_of(seed, steps);
+    for (std::uint64_t at = 1; at <= calls; ++at) {
+      if (!holds({seed, steps, at, Cut::kDrop, 0, true})) return;
+      if (!holds({seed, steps, at, Cut::kTear, at, true})) return;
+    }
+  }
+}
+
+TEST(JournalPowerCut, LosesNothingAcknowledgedInLongRunsWithAFaultAndACutAtRandom) {
+  const Quiet quiet;
+  for (std::uint64_t seed = 1000; seed < 1100; ++seed) {
+    const int steps = 150;
     const std::uint64_t calls = calls_of(seed, steps);
     std::mt19937_64 dice(seed);
-    for (int i = 0; i < 4; ++i) {
-      if (!holds({seed, steps, 1 + dice() % calls, Cut::kTear, dice()})) return;
+    for (int i = 0; i < 6; ++i) {
+      const std::uint64_t at = 1 + dice() % calls;
+      const int fault = static_cast<int>(dice() % 7) - 1;
+      const std::uint64_t fault_at = at - std::min(at, dice() % 30);
+      if (!holds({seed, steps, at, Cut::kTear, dice(), i % 3 == 0, fault, fault_at})) return;
     }
   }
 }
 
 TEST(JournalPowerCut, LosesNothingAcknowledgedWhicheverCallFails) {
   const Quiet quiet;
-  for (std::uint64_t seed = 50; seed < 56; ++seed) {
-    const int steps = 30;
+  for (std::uint64_t seed = 50; seed < 53; ++seed) {
+    const int steps = 24;
     const std::uint64_t calls = calls_of(seed, steps);
     for (std::uint64_t at = 1; at <= calls; ++at) {
       for (int fault = 0; fault < static_cast<int>(kFaults.size()); ++fault) {
-        if (!holds({seed, steps, at, Cut::kDrop, at * 2, fault})) return;
-        if (!holds({seed, steps, at, Cut::kTear, at * 2 + 1, fault})) return;  // killed first
-        if (!holds({seed, steps, at, Cut::kTear, at * 4, fault})) return;
+        const std::uint64_t never = UINT64_MAX;
+        if (!holds({seed, steps, never, Cut::kDrop, at, false, fault, at})) return;
+        if (!holds({seed, steps, never, Cut::kTear, at, false, fault, at})) return;
+        if (!holds({seed, steps, never, Cut::kTear, at, true, fault, at})) return;
       }
     }
   }

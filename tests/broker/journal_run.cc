@@ -2,7 +2,9 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <set>
 
 namespace detent::test {
@@ -26,10 +28,19 @@ JournalRun::JournalRun(MemoryDisk& disk, std::uint64_t seed) : disk_(disk), seed
 }
 
 std::string JournalRun::record(std::uint64_t seq) const {
-  std::mt19937_64 dice(seed_ * 1000003 + seq);
-  const std::size_t length = dice() % 8 == 0 ? 600 + dice() % 3000 : 1 + dice() % 300;
+  std::uint64_t state = seed_ * 1000003 + seq;
+  const auto toss = [&] {
+    state = (state ^ state >> 30) * 0xbf58476d1ce4e5b9 + 0x9e3779b97f4a7c15;
+    return state ^ state >> 27;
+  };
+  const std::size_t length = toss() % 8 == 0 ? 600 + toss() % 3000 : 1 + toss() % 300;
   std::string text = fmt::format("{}|", seq);
-  while (text.size() < length) text += static_cast<char>(dice() % 16 == 0 ? 0 : dice());
+  const std::size_t head = text.size();
+  text.resize(std::max(length, head), '\0');
+  for (std::size_t at = head; at + 8 <= text.size(); at += 8) {
+    const std::uint64_t word = toss();
+    std::memcpy(text.data() + at, &word, 8);
+  }
   return text;
 }
 
@@ -55,7 +66,10 @@ bool JournalRun::open() {
   };
   visitor.damage = [&](const Damage& damage) { damages_.push_back(damage); };
   auto opened = Journal::open(disk_, kDirectory, options_, visitor);
-  if (!opened) return false;
+  if (!opened) {
+    open_error_ = opened.error().what;
+    return false;
+  }
   journal_ = std::move(*opened);
   check(visits, snapshot);
   return problem_.empty();

@@ -31,6 +31,7 @@ class JournalRun {
 
   /// The first thing that went wrong; empty where nothing did.
   const std::string& problem() const { return problem_; }
+  const std::string& open_error() const { return open_error_; }
   bool is_open() const { return journal_ != nullptr; }
   Journal& journal() { return *journal_; }
   const std::vector<std::uint64_t>& visited() const { return visited_; }
@@ -70,6 +71,7 @@ class JournalRun {
   std::vector<std::uint64_t> visited_;
   std::vector<Damage> damages_;
   bool damage_allowed_ = false;
+  std::string open_error_;
   std::string problem_;
 };
 

@@ -181,6 +181,8 @@ void MemoryDisk::kill() {
   const std::lock_guard lock(mutex_);
   ++generation_;
   locks_.clear();
+  cut_at_ = UINT64_MAX;
+  off_ = false;
 }
 
 void MemoryDisk::power_on(Cut cut, std::uint64_t seed) {

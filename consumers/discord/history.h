@@ -1,0 +1,34 @@
+// What a channel's history (GET /channels/{id}/messages) tells: whether one of our messages is there, and which threads
+// our messages began. Pure.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace detent::discord {
+
+/// The smallest snowflake of a time, as text.
+std::string snowflake(int64_t wall_ms);
+
+struct Page {
+  size_t count = 0;
+  std::string newest;             // id
+  std::optional<std::string> id;  // of the message that carries the mark
+};
+
+/// Looks through one page for the message whose text or footer holds `mark`. Nothing where `body` is not a page.
+std::optional<Page> look_for(std::string_view body, std::string_view mark);
+
+/// A message that began a thread key, and whether its thread exists. The thread's id is the message's.
+struct Root {
+  std::string message;
+  bool open = false;
+};
+
+/// The oldest message of each thread mark on the page, those with a thread before those without.
+std::map<std::string, Root> roots(std::string_view body);
+
+}  // namespace detent::discord

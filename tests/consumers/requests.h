@@ -1,0 +1,60 @@
+// Gathers requests as JSON lines in the form of tools/check-requests and has that check them, where it is to be found.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+namespace detent::testing {
+
+class Requests {
+ public:
+  explicit Requests(const std::string& name)
+      : path_(std::filesystem::temp_directory_path() / (name + "." + std::to_string(::getpid()) + ".jsonl")),
+        out_(path_) {}
+  ~Requests() {
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
+  }
+
+  void add(const std::string& service, const std::string& path, const std::string& body) {
+    out_ << boost::json::object{{"service", service},
+                                {"method", "POST"},
+                                {"path", path},
+                                {"headers", {{"User-Agent", "DiscordBot (https://detent.invalid, 0.1.0)"}}},
+                                {"body", boost::json::parse(body)},
+                                {"status", 200}}
+         << '\n';
+    ++count_;
+  }
+
+  /// Runs the check; skips the test where the script is not beside the repository.
+  void check() {
+    out_.close();
+    const auto script = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path().parent_path() /
+                        "shared/tools/check-requests";
+    if (!std::filesystem::exists(script))
+      GTEST_SKIP() << script << " is not there: the requests were checked only by this test";
+    const std::string report = path_.string() + ".report";
+    const std::string command = "python3 '" + script.string() + "' '" + path_.string() + "' --min " +
+                                std::to_string(count_) + " > '" + report + "' 2>&1";
+    const int status = std::system(command.c_str());
+    std::ifstream in(report);
+    std::string text((std::istreambuf_iterator<char>(in)), {});
+    std::filesystem::remove(report);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 2) GTEST_SKIP() << "check-requests could not run: " << text;
+    EXPECT_EQ(status, 0) << text.substr(0, 4000);
+  }
+
+ private:
+  std::filesystem::path path_;
+  std::ofstream out_;
+  size_t count_ = 0;
+};
+
+}  // namespace detent::testing
