@@ -163,7 +163,7 @@ void show(Invocation& invocation, const Options& options) {
   const char* end = options.which.data() + options.which.size();
   const bool number = std::from_chars(options.which.data(), end, seq).ptr == end;
   if (!number && !Ulid::parse(options.which)) {
-    throw Usage("detent audit show: \"" + options.which + "\" is neither a signal's id (26 characters) nor its number");
+    throw Usage("\"" + options.which + "\" is neither a signal's id (26 characters) nor its number");
   }
   const AuditReader ledger = reader(invocation);
   const auto places = number ? ledger.show(seq).value() : ledger.show(std::string_view(options.which)).value();

@@ -3,6 +3,8 @@
 #include <google/protobuf/stubs/logging.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iterator>
 #include <ostream>
 
 #include "base/log.h"
@@ -13,7 +15,7 @@ namespace detent {
 const Config& Invocation::config() {
   if (!config_) {
     Result<Config> loaded = load_config(config_file);
-    if (!loaded) throw Usage(loaded.error().what);
+    if (!loaded) throw Misconfigured(loaded.error().what);
     config_ = std::move(*loaded);
   }
   return *config_;
@@ -68,11 +70,20 @@ std::string full_name(const CLI::App& command) {
   return command.get_parent() ? full_name(*command.get_parent()) + " " + command.get_name() : command.get_name();
 }
 
+/// Where "--" ends what is ours, which is so for `run` alone: its command's options are its own affair.
+std::vector<std::string>::const_iterator own_end(const std::vector<std::string>& arguments) {
+  auto name = arguments.begin();
+  while (name != arguments.end() && name->starts_with('-'))
+    name += *name == "--config" && name + 1 != arguments.end() ? 2 : 1;
+  return name != arguments.end() && *name == "run" ? std::find(name, arguments.end(), "--") : arguments.end();
+}
+
 }  // namespace
 
-int detent_command(const std::vector<std::string>& arguments, std::istream& in, std::ostream& out, std::ostream& err) {
+int detent_command(const std::vector<std::string>& arguments, std::istream& in, std::ostream& out, std::ostream& err,
+                   std::string program) {
   google::protobuf::SetLogHandler(nullptr);  // what it would print is an error of ours already
-  Invocation invocation(in, out, err);
+  Invocation invocation(in, out, err, std::move(program));
   CLI::App app{
       "Detent holds every signal of an autonomous agent until it has been delivered to the place where it belongs.",
       "detent"};
@@ -88,7 +99,9 @@ int detent_command(const std::vector<std::string>& arguments, std::istream& in, 
     add(app, invocation);
   }
   try {
-    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+    const auto end = own_end(arguments);
+    if (end != arguments.end()) invocation.rest.assign(end + 1, arguments.end());
+    std::vector<std::string> reversed(std::make_reverse_iterator(end), arguments.rend());
     app.parse(reversed);
     return invocation.exit;
   } catch (const CLI::Success& asked) {
@@ -98,8 +111,11 @@ int detent_command(const std::vector<std::string>& arguments, std::istream& in, 
     const CLI::App& command = deepest(app);
     err << full_name(command) << ": " << one_line(error.what()) << " (see " << full_name(command) << " --help)\n";
     return kWrong;
-  } catch (const Usage& error) {
+  } catch (const Misconfigured& error) {
     err << error.what() << "\n";
+    return kWrong;
+  } catch (const Usage& error) {
+    err << full_name(deepest(app)) << ": " << error.what() << " (see " << full_name(deepest(app)) << " --help)\n";
     return kWrong;
   } catch (const std::exception& error) {
     err << full_name(deepest(app)) << ": " << error.what() << "\n";

@@ -21,26 +21,33 @@ namespace detent {
 /// Done or safely spooled; failed; wrong usage or configuration.
 enum Exit { kDone = 0, kFailed = 1, kWrong = 2 };
 
-/// Wrong usage or configuration, in one or more readable lines.
+/// Wrong usage, in one readable line.
 struct Usage : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+/// A config that does not load; a line for each problem, with its place.
+struct Misconfigured : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
 /// One invocation. Commands read it in their callback, when all options are known.
 struct Invocation {
-  Invocation(std::istream& from, std::ostream& to, std::ostream& errors) : in(from), out(to), err(errors) {}
+  Invocation(std::istream& from, std::ostream& to, std::ostream& errors, std::string self)
+      : in(from), out(to), err(errors), program(std::move(self)) {}
 
   std::istream& in;
   std::ostream& out;
   std::ostream& err;
+  std::string program;  // the path of `detent` itself, for what calls it later
 
-  std::string config_file;  // --config
-  std::string broker;       // --broker
-  Millis deadline{5000};    // --deadline
-  bool json = false;        // --json
-  int exit = kDone;         // what a command that ended without a Failure found
+  std::string config_file;        // --config
+  std::string broker;             // --broker
+  Millis deadline{5000};          // --deadline
+  bool json = false;              // --json
+  std::vector<std::string> rest;  // what stands behind "--"
+  int exit = kDone;               // what a command that ended without a Failure found
 
-  /// The config, read once. Throws Usage.
+  /// The config, read once. Throws Misconfigured.
   const Config& config();
   /// Where the broker is asked: --broker, or where the config has it listen.
   std::string endpoint();
@@ -50,7 +57,8 @@ struct Invocation {
 };
 
 /// `detent ARGUMENTS…`. Its exit code.
-int detent_command(const std::vector<std::string>& arguments, std::istream& in, std::ostream& out, std::ostream& err);
+int detent_command(const std::vector<std::string>& arguments, std::istream& in, std::ostream& out, std::ostream& err,
+                   std::string program);
 
 /// Adds --json, --broker and --deadline, for commands that ask the broker.
 void add_asking_options(CLI::App& command, Invocation& invocation);

@@ -71,9 +71,7 @@ void show(Invocation& invocation, const Options& options) {
 
 void close(Invocation& invocation, const Options& options, bool retry) {
   const int ways = (options.seq != 0) + options.all + (options.seq == 0 && !options.channel.empty());
-  if (ways != 1)
-    throw Usage(
-        fmt::format("detent dead {}: say which: a NUMBER, --channel CHANNEL, or --all", retry ? "retry" : "drop"));
+  if (ways != 1) throw Usage("say which: a NUMBER, --channel CHANNEL, or --all");
   const json::value answer = ask(invocation, retry ? "dead.retry" : "dead.drop", options);
   if (invocation.json) {
     invocation.out << answer << "\n";

@@ -43,7 +43,7 @@ std::string contents(const fs::path& file) {
 
 /// Runs in the background and writes what went wrong beside the hooks, so that a commit never waits or fails for it.
 std::string script(Invocation& invocation, const Options& options) {
-  std::string command = shell_quoted(fs::read_symlink("/proc/self/exe").string());
+  std::string command = shell_quoted(invocation.program);
   if (!invocation.config().file.empty())
     command += " --config " + shell_quoted(fs::absolute(invocation.config().file).string());
   command += " hook fire";

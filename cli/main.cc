@@ -1,4 +1,4 @@
-#include <csignal>
+#include <filesystem>
 #include <iostream>
 
 #include "base/log.h"
@@ -6,5 +6,6 @@
 
 int main(int argc, char** argv) {
   detent::setup_log("detent", "text", "warn");
-  return detent::detent_command({argv + 1, argv + argc}, std::cin, std::cout, std::cerr);
+  return detent::detent_command({argv + 1, argv + argc}, std::cin, std::cout, std::cerr,
+                                std::filesystem::read_symlink("/proc/self/exe").string());
 }

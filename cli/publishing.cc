@@ -13,7 +13,7 @@ Ulid publish_signal(Invocation& invocation, const Draft& draft, const google::pr
   SignalBuilder builder(Patterns::compile(invocation.config().redact).value());
   const Now now = system_now();
   const Result<Built> built = payload ? builder.build(draft, *payload, now) : builder.build(draft, now);
-  if (!built) throw Usage("this signal cannot be published: " + built.error().what);
+  if (!built) throw Usage("not a good signal: " + built.error().what);
   Publisher publisher({.endpoint = invocation.endpoint(), .name = "detent publish", .limits = {}});
   publisher.publish_and_wait(built->signal, invocation.deadline).value();
   return built->id;

@@ -26,7 +26,7 @@ struct Options {
 
 Router router_of(const Config& config) {
   Result<Router> router = Router::compile(config);
-  if (!router) throw Usage(router.error().what);
+  if (!router) throw Misconfigured(router.error().what);
   return std::move(*router);
 }
 

@@ -46,8 +46,7 @@ std::string fenced(const std::string& text) {
 }
 
 void run(Invocation& invocation, const Options& options, std::vector<std::string> command) {
-  if (!command.empty() && command.front() == "--") command.erase(command.begin());
-  if (command.empty()) throw Usage("detent run: say what to run: detent run -- COMMAND …");
+  if (command.empty()) throw Usage("say what to run: detent run -- COMMAND …");
   const Watched watched = watch(command, STDOUT_FILENO, STDERR_FILENO, kOutputKept);
   invocation.exit = watched.exit_code;
   if (!watched.not_started.empty()) invocation.err << "detent run: " << watched.not_started << "\n";
@@ -107,7 +106,11 @@ void add_run(CLI::App& app, Invocation& invocation) {
       "  detent run --name backup -- /usr/local/bin/backup --all\n"
       "  0 3 * * *  detent run --only-failures -- certbot renew      (in a crontab)");
   command->prefix_command();
-  command->callback([&invocation, options, command] { run(invocation, *options, command->remaining()); });
+  command->callback([&invocation, options, command] {
+    std::vector<std::string> words = command->remaining();
+    words.insert(words.end(), invocation.rest.begin(), invocation.rest.end());
+    run(invocation, *options, std::move(words));
+  });
 }
 
 }  // namespace detent

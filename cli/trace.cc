@@ -21,7 +21,7 @@ void add_trace(CLI::App& app, Invocation& invocation) {
   add_asking_options(*command, invocation);
   command->footer("Example:\n  detent trace $(detent publish cron.output \"backup ok\" --json | jq -r .id)");
   command->callback([&invocation, id] {
-    if (!Ulid::parse(*id)) throw Usage("detent trace: \"" + *id + "\" is not a signal's id (26 characters)");
+    if (!Ulid::parse(*id)) throw Usage("\"" + *id + "\" is not a signal's id (26 characters)");
     BrokerClient client(invocation.endpoint(), invocation.deadline);
     json::value story = client.ask({{"command", "trace"}, {"id", *id}});
     if (invocation.json) {

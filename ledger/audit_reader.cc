@@ -65,7 +65,7 @@ struct Search {
           signal_found = true;
           channels = line->channels;
         }
-        found.push_back({path, number, line->receipt, std::string{whole}, std::move(line->raw)});
+        found.push_back({{}, path, number, line->receipt, std::string{whole}, std::move(line->raw)});
       }
       at = text.find(id, end);
     }
@@ -99,6 +99,21 @@ struct AuditReader::Parts {
       search.look_into(below, *text);
     }
     return {};
+  }
+
+  /// Finds the commit that each place came with.
+  Result<> name_commits(std::vector<LedgerPlace>& places, const Oid& tip) const {
+    std::size_t open = places.size();
+    if (open == 0) return {};
+    return walk_ledger(repository, tip,
+                       [&](const Commit& commit, const std::optional<CommitNote>& note) -> Result<bool> {
+                         for (LedgerPlace& place : places) {
+                           if (!note || !place.commit.empty() || place.file != note->file) continue;
+                           place.commit = commit.id.hex();
+                           --open;
+                         }
+                         return open > 0;
+                       });
   }
 };
 
@@ -180,6 +195,7 @@ Result<std::vector<LedgerPlace>> AuditReader::show(std::string_view id) const {
   }
   const auto looked = parts_->look_through(search, (*top)->id, "signals", 4, from);
   if (!looked) return looked.error();
+  if (const auto named = parts_->name_commits(search.found, *tip); !named) return named.error();
   return std::move(search.found);
 }
 

@@ -32,6 +32,7 @@ struct LedgerCommit {
 
 /// One line of the log, and where it stands.
 struct LedgerPlace {
+  std::string commit;  // hex
   std::string file;
   std::size_t line = 0;  // counted from 1
   bool receipt = false;

@@ -19,7 +19,8 @@ namespace {
 /// How long the output of a child that ended is still read while something it started keeps the pipe open.
 constexpr Millis kLinger{500};
 
-std::vector<std::string> environment_with(const std::vector<std::pair<std::string, std::string>>& more) {
+std::vector<std::string> environment_with(const std::vector<std::pair<std::string, std::string>>& more,
+                                          const std::vector<std::string>& without) {
   std::map<std::string, std::string> all;
   for (char** at = environ; *at; ++at) {
     const std::string_view entry = *at;
@@ -27,6 +28,7 @@ std::vector<std::string> environment_with(const std::vector<std::pair<std::strin
     if (equals != std::string_view::npos)
       all[std::string{entry.substr(0, equals)}] = std::string{entry.substr(equals + 1)};
   }
+  for (const auto& name : without) all.erase(name);
   for (const auto& [name, value] : more) all[name] = value;
   std::vector<std::string> out;
   for (const auto& [name, value] : all) out.push_back(name + "=" + value);
@@ -70,7 +72,7 @@ Result<Child> Child::start(Options options, Millis mono) {
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setsigdefault(&attributes, &all);
 
-  auto environment = environment_with(options.environment);
+  auto environment = environment_with(options.environment, options.without);
   const auto argv = pointers(options.command), envp = pointers(environment);
   pid_t pid = -1;
   const int number = posix_spawnp(&pid, argv[0], &files, &attributes, argv.data(), envp.data());

@@ -20,6 +20,7 @@ class Child {
   struct Options {
     std::vector<std::string> command;                              // found in PATH; stdin is /dev/null
     std::vector<std::pair<std::string, std::string>> environment;  // on top of ours
+    std::vector<std::string> without;                              // of ours, these not
     Millis deadline{60'000};                                       // then TERM to the group
     Millis grace{2'000};                                           // then KILL
     std::size_t output_most = 256 << 10;                           // kept of each stream; the rest is read and dropped

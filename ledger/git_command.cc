@@ -55,6 +55,16 @@ Child::Options git_command(const std::filesystem::path& repository, std::vector<
   options.command.insert(options.command.end(), std::make_move_iterator(arguments.begin()),
                          std::make_move_iterator(arguments.end()));
   options.environment = {{"LC_ALL", "C"}, {"GIT_TERMINAL_PROMPT", "0"}, {"GIT_OPTIONAL_LOCKS", "0"}};
+  // What a hook, in which we may have been started, sets for another repository.
+  options.without = {"GIT_DIR",
+                     "GIT_WORK_TREE",
+                     "GIT_INDEX_FILE",
+                     "GIT_OBJECT_DIRECTORY",
+                     "GIT_NAMESPACE",
+                     "GIT_PREFIX",
+                     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+                     "GIT_QUARANTINE_PATH",
+                     "GIT_COMMON_DIR"};
   if (remote) {
     std::string ssh = remote->ssh_command;
     if (ssh.empty()) {

@@ -4,8 +4,18 @@
 #include <git2/sys/repository.h>
 #include <spdlog/fmt/fmt.h>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <mutex>
+#include <set>
+#include <utility>
+
+#include "ledger/loose.h"
 
 namespace detent {
 
@@ -35,7 +45,6 @@ Error git_error(std::string_view what) {
 void start_libgit2() {
   static const bool started = [] {
     git_libgit2_init();
-    git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, 1);
     git_libgit2_opts(GIT_OPT_SET_CACHE_MAX_SIZE, static_cast<ssize_t>(4 << 20));
     git_libgit2_opts(GIT_OPT_SET_MWINDOW_SIZE, static_cast<size_t>(1 << 20));
     git_libgit2_opts(GIT_OPT_SET_MWINDOW_MAPPED_LIMIT, static_cast<size_t>(16 << 20));
@@ -47,6 +56,22 @@ void start_libgit2() {
   }();
   (void)started;
 }
+
+/// While it lives, libgit2 syncs what it writes: a setting of the whole process, and so one at a time.
+class SyncedWrites {
+ public:
+  SyncedWrites() : turn_{mutex()} { git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, 1); }
+  ~SyncedWrites() { git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, 0); }
+  SyncedWrites(const SyncedWrites&) = delete;
+  SyncedWrites& operator=(const SyncedWrites&) = delete;
+
+ private:
+  static std::mutex& mutex() {
+    static std::mutex only;
+    return only;
+  }
+  std::lock_guard<std::mutex> turn_;
+};
 
 const git_oid* native(const Oid& id) { return reinterpret_cast<const git_oid*>(id.bytes.data()); }
 
@@ -60,6 +85,14 @@ Result<Held<git_tree>> look_up_tree(git_repository* repository, const Oid& id) {
   git_tree* tree = nullptr;
   if (git_tree_lookup(&tree, repository, native(id))) return git_error("cannot read tree " + id.hex());
   return Held<git_tree>{tree};
+}
+
+Result<> sync(const std::filesystem::path& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const bool synced = file >= 0 && fsync(file) == 0;
+  const int number = errno;
+  if (file >= 0) close(file);
+  return synced ? Result<>{} : system_error("cannot sync " + path.string(), number);
 }
 
 TreeEntry entry_of(const git_tree_entry* entry) {
@@ -107,15 +140,25 @@ Result<Repository> Repository::open_or_create(const std::filesystem::path& path,
         fmt::format("[ledger] repository {} is neither a bare git repository nor an empty folder; name another place",
                     path.string())};
   }
+  // Made beside its place and moved there whole, so that a crash leaves all of it or nothing.
+  std::filesystem::path making = path;
+  making += ".making";
+  std::filesystem::remove_all(making, failed);
   git_repository* repository = nullptr;
   git_repository_init_options options = GIT_REPOSITORY_INIT_OPTIONS_INIT;
   options.flags = GIT_REPOSITORY_INIT_BARE | GIT_REPOSITORY_INIT_MKPATH;
   options.mode = 0700;
   options.initial_head = branch.c_str();
-  if (git_repository_init_ext(&repository, path.c_str(), &options)) {
+  if (git_repository_init_ext(&repository, making.c_str(), &options)) {
     return git_error(fmt::format("cannot make the ledger repository {}", path.string()));
   }
-  return Repository{repository, path};
+  git_repository_free(repository);
+  for (const char* part : {"HEAD", "config", "objects", "refs", "."}) {
+    if (const auto synced = sync(making / part); !synced) return synced.error();
+  }
+  if (::rename(making.c_str(), path.c_str())) return system_error("cannot make " + path.string(), errno);
+  if (const auto synced = sync(std::filesystem::absolute(path).parent_path()); !synced) return synced.error();
+  return open(path);
 }
 
 Result<> Repository::reopen() {
@@ -133,7 +176,14 @@ Result<std::optional<Oid>> Repository::ref(const std::string& name) const {
   return std::optional<Oid>{from_native(&id)};
 }
 
+Result<> Repository::guard(const Oid& id) const {
+  const auto loose = read_loose(path_, id.hex());
+  if (!loose) return loose.error();
+  return {};
+}
+
 Result<Commit> Repository::commit(const Oid& id) const {
+  if (const auto sound = guard(id); !sound) return sound.error();
   git_commit* raw = nullptr;
   if (git_commit_lookup(&raw, repository_.get(), native(id))) return git_error("cannot read commit " + id.hex());
   const Held<git_commit> commit{raw};
@@ -151,17 +201,24 @@ Result<Commit> Repository::commit(const Oid& id) const {
 }
 
 Result<std::optional<TreeEntry>> Repository::find(const Oid& tree, const std::string& path) const {
-  auto top = look_up_tree(repository_.get(), tree);
-  if (!top) return top.error();
-  git_tree_entry* raw = nullptr;
-  const int code = git_tree_entry_bypath(&raw, top->get(), path.c_str());
-  if (code == GIT_ENOTFOUND) return std::optional<TreeEntry>{};
-  if (code) return git_error(fmt::format("cannot read {} in tree {}", path, tree.hex()));
-  const Held<git_tree_entry> entry{raw};
-  return std::optional<TreeEntry>{entry_of(raw)};
+  Oid at = tree;
+  for (std::string_view rest = path;;) {
+    if (const auto sound = guard(at); !sound) return sound.error();
+    const auto folder = look_up_tree(repository_.get(), at);
+    if (!folder) return folder.error();
+    const auto slash = rest.find('/');
+    const auto* entry = git_tree_entry_byname(folder->get(), std::string{rest.substr(0, slash)}.c_str());
+    if (!entry) return std::optional<TreeEntry>{};
+    auto found = entry_of(entry);
+    if (slash == std::string_view::npos) return std::optional{std::move(found)};
+    if (!found.folder) return std::optional<TreeEntry>{};
+    at = found.id;
+    rest.remove_prefix(slash + 1);
+  }
 }
 
 Result<std::vector<TreeEntry>> Repository::entries(const Oid& id) const {
+  if (const auto sound = guard(id); !sound) return sound.error();
   auto tree = look_up_tree(repository_.get(), id);
   if (!tree) return tree.error();
   std::vector<TreeEntry> out;
@@ -172,6 +229,17 @@ Result<std::vector<TreeEntry>> Repository::entries(const Oid& id) const {
 }
 
 Result<std::string> Repository::blob(const Oid& id) const {
+  auto loose = read_loose(path_, id.hex());
+  if (!loose) return loose.error();
+  if (*loose) {
+    git_oid hash;
+    const std::string& content = (*loose)->content;
+    if ((*loose)->type != "blob" || git_odb_hash(&hash, content.data(), content.size(), GIT_OBJECT_BLOB) ||
+        from_native(&hash) != id) {
+      return Error{fmt::format("object {} is damaged: its content has another hash", id.hex())};
+    }
+    return Result<std::string>{boost::system::in_place_value, std::move((*loose)->content)};
+  }
   git_blob* raw = nullptr;
   if (git_blob_lookup(&raw, repository_.get(), native(id))) return git_error("cannot read blob " + id.hex());
   const Held<git_blob> blob{raw};
@@ -192,6 +260,41 @@ Result<bool> Repository::has(const Oid& id) const {
   return git_odb_exists(raw, native(id)) == 1;
 }
 
+Result<> Repository::sync_objects() {
+  struct Object {
+    std::filesystem::path path;
+    int file;
+    bool unique;
+  };
+  std::vector<Object> objects;
+  std::set<std::filesystem::path> folders{path_ / "objects"};
+  Result<> outcome;
+  for (const Unsynced& written : std::exchange(unsynced_, {})) {
+    const std::string hex = written.id.hex();
+    const auto folder = path_ / "objects" / hex.substr(0, 2);
+    const Object object{folder / hex.substr(2), ::open((folder / hex.substr(2)).c_str(), O_RDONLY | O_CLOEXEC),
+                        written.unique};
+    if (object.file < 0 && errno == ENOENT) continue;  // it is in a pack, by an earlier write
+    if (object.file < 0) outcome = system_error("cannot open " + object.path.string(), errno);
+    if (object.file >= 0) sync_file_range(object.file, 0, 0, SYNC_FILE_RANGE_WRITE);
+    objects.push_back(object);
+    folders.insert(folder);
+  }
+  for (const Object& object : objects) {
+    if (outcome && fsync(object.file)) outcome = system_error("cannot sync " + object.path.string(), errno);
+    if (object.file >= 0) close(object.file);
+  }
+  for (const auto& folder : folders) {
+    if (outcome) outcome = sync(folder);
+  }
+  if (!outcome) {
+    for (const Object& object : objects) {
+      if (object.unique) unlink(object.path.c_str());
+    }
+  }
+  return outcome;
+}
+
 Result<Oid> Repository::write_tree(const std::optional<Oid>& base, const std::vector<File>& files) {
   Held<git_tree> bottom;
   if (base) {
@@ -207,6 +310,7 @@ Result<Oid> Repository::write_tree(const std::optional<Oid>& base, const std::ve
     auto found = look_up_tree(repository_.get(), from_native(&empty));
     if (!found) return found.error();
     bottom = std::move(*found);
+    unsynced_.push_back({from_native(&empty)});
   }
   std::vector<git_tree_update> updates;
   for (const File& file : files) {
@@ -215,12 +319,24 @@ Result<Oid> Repository::write_tree(const std::optional<Oid>& base, const std::ve
       return git_error(fmt::format("cannot write {} into {}", file.path, path_.string()));
     }
     updates.push_back(update);
+    unsynced_.push_back({from_native(&update.id), file.unique});
   }
   git_oid id;
   if (git_tree_create_updated(&id, repository_.get(), bottom.get(), updates.size(), updates.data())) {
     return git_error("cannot write a tree in " + path_.string());
   }
-  return from_native(&id);
+  const Oid top = from_native(&id);
+  const bool unique = std::any_of(files.begin(), files.end(), [](const File& file) { return file.unique; });
+  unsynced_.push_back({top, unique});
+  for (const File& file : files) {
+    for (auto slash = file.path.find('/'); slash != std::string::npos; slash = file.path.find('/', slash + 1)) {
+      const auto folder = find(top, file.path.substr(0, slash));
+      if (!folder) return folder.error();
+      CHECK(folder->has_value(), "a tree lacks the folder that was just written into it");
+      unsynced_.push_back({(*folder)->id, file.unique});
+    }
+  }
+  return top;
 }
 
 Result<Oid> Repository::write_commit(const Oid& tree, const std::optional<Oid>& parent, const std::string& message,
@@ -242,10 +358,13 @@ Result<Oid> Repository::write_commit(const Oid& tree, const std::optional<Oid>& 
                         parents)) {
     return git_error("cannot write a commit in " + path_.string());
   }
+  unsynced_.push_back({from_native(&id), true});
   return from_native(&id);
 }
 
 Result<Repository::Move> Repository::move_ref(const std::string& name, const Oid& to, const std::optional<Oid>& from) {
+  if (const auto synced = sync_objects(); !synced) return synced.error();
+  const SyncedWrites writes;
   git_reference* raw = nullptr;
   const int code = from ? git_reference_create_matching(&raw, repository_.get(), name.c_str(), native(to), 1,
                                                         native(*from), "detent")
@@ -266,6 +385,8 @@ Result<Repository::Move> Repository::move_ref(const std::string& name, const Oid
 }
 
 Result<> Repository::set_ref(const std::string& name, const Oid& to) {
+  if (const auto synced = sync_objects(); !synced) return synced.error();
+  const SyncedWrites writes;
   git_reference* raw = nullptr;
   const int code = git_reference_create(&raw, repository_.get(), name.c_str(), native(to), 1, "detent");
   const Held<git_reference> reference{raw};

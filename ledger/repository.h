@@ -1,6 +1,10 @@
 // A bare git repository as objects and refs: no worktree, no index, and the only place that sees libgit2.
 //
-// Used by one thread at a time. Writes are fsynced; libgit2's caches are capped for the whole process.
+// Used by one thread at a time. libgit2's caches are capped for the whole process.
+//
+// Durable before visible: no ref moves before the objects written since the last move are synced. libgit2 would sync
+// each object and its folder as it writes it, some twenty waits for the disk in a commit; here all are handed to the
+// disk first and then waited for, which it answers mostly at once.
 #pragma once
 
 #include <array>
@@ -69,6 +73,7 @@ class Repository {
   struct File {
     std::string path;
     std::string_view content;
+    bool unique = false;  // nothing else in the repository has this content
   };
   /// `base` (or an empty tree) with these files in it.
   Result<Oid> write_tree(const std::optional<Oid>& base, const std::vector<File>& files);
@@ -76,8 +81,8 @@ class Repository {
   Result<Oid> write_commit(const Oid& tree, const std::optional<Oid>& parent, const std::string& message, Millis when);
 
   enum class Move { moved, lost, locked };
-  /// Moves `name` from `from` (none: it must not exist) to `to`, or says that it stood elsewhere, or that someone holds
-  /// its lock.
+  /// Syncs what was written, then moves `name` from `from` (none: it must not exist) to `to`, or says that it stood
+  /// elsewhere, or that someone holds its lock.
   Result<Move> move_ref(const std::string& name, const Oid& to, const std::optional<Oid>& from);
   /// Sets a ref that nobody else writes, wherever it stood.
   Result<> set_ref(const std::string& name, const Oid& to);
@@ -85,12 +90,24 @@ class Repository {
   const std::filesystem::path& path() const { return path_; }
 
  private:
+  /// An error where the object is loose and damaged: libgit2 must not be asked for it then.
+  Result<> guard(const Oid& id) const;
+
   Repository(git_repository* repository, std::filesystem::path path);
   struct Close {
     void operator()(git_repository* repository) const;
   };
+  /// Waits until all objects in `unsynced_` are on disk. After a failure what the page cache shows of a file proves
+  /// nothing: the objects that only this write needs are taken away, so that the next try writes them to fresh files.
+  Result<> sync_objects();
+
   std::unique_ptr<git_repository, Close> repository_;
   std::filesystem::path path_;
+  struct Unsynced {
+    Oid id;
+    bool unique = false;
+  };
+  std::vector<Unsynced> unsynced_;
 };
 
 /// Who commits: "detent@localhost".
