@@ -43,7 +43,7 @@ class AtTheDoor : public testing::Test {
   /// taken.
   Refusal publish(Stranger& stranger, const std::string& signal) {
     Publish publish;
-    publish.set_first(++published_[&stranger]);
+    publish.set_first(stranger.number());
     publish.add_signals(signal);
     stranger.say(Frame::kPublish, publish.SerializeAsString());
     while (const auto heard = stranger.hear()) {
@@ -80,7 +80,6 @@ class AtTheDoor : public testing::Test {
   House house;
 
  private:
-  std::map<Stranger*, uint64_t> published_;
   int rest_ = 0;
 };
 

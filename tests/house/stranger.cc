@@ -134,7 +134,7 @@ uint64_t Stranger::greet(int role, uint32_t version) {
   hello.set_instance(reinterpret_cast<uintptr_t>(this) ^ static_cast<uint64_t>(system_now().mono.count()));
   if (!send(seal(0, 0, Frame::kHello, hello.SerializeAsString()))) return 0;
   const auto heard = hear();
-  said_ = 0;
+  said_ = published_ = 0;
   session_ = heard && heard->field == Frame::kWelcome ? heard->session : 0;
   return session_;
 }

@@ -38,6 +38,8 @@ class Stranger {
   uint64_t greet(int role = 0, uint32_t version = kProtocolVersion);
   /// The next frame of the session.
   bool say(uint32_t field, std::string_view body);
+  /// The number of the next signal that this session publishes.
+  uint64_t number() { return ++published_; }
   const std::string& refusal() const { return refusal_; }
   int reason() const { return reason_; }
 
@@ -49,7 +51,7 @@ class Stranger {
   int fd_ = -1;
   bool closed_ = false;
   std::string in_;
-  uint64_t session_ = 0, said_ = 0;
+  uint64_t session_ = 0, said_ = 0, published_ = 0;
   std::string refusal_;
   int reason_ = 0;
 };
