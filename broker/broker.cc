@@ -329,6 +329,7 @@ void Broker::look_after_disk() {
       looking_after_disk_ = false;
       if (space) {
         space_ = *space;
+        look_after_publishers();
         if (space_.low) {
           core_->raise("disk-low", fmt::format("the broker's disk is low: {} MiB free", space_.free >> 20),
                        "Publishers are refused until there is room again; what was taken in is safe.", false, now_);
@@ -351,6 +352,11 @@ void Broker::hold(int reason, std::string text) {
 }
 
 void Broker::look_after_ledger() {
+  look_after_publishers();
+  ledger_->status(Answers(*this).status_markdown());
+}
+
+void Broker::look_after_publishers() {
   // What the ledger has not taken up, in whole segments: near enough for a limit of gigabytes.
   uint64_t lag = 0;
   for (const auto& segment : journal_->segments()) {
@@ -363,7 +369,6 @@ void Broker::look_after_ledger() {
   } else {
     hold(0, {});
   }
-  ledger_->status(Answers(*this).status_markdown());
 }
 
 void Broker::reload() {

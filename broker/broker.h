@@ -57,6 +57,8 @@ class Broker {
   void drop_segments();
   void look_after_disk();
   void look_after_ledger();
+  /// Whether publishers are refused: no room, or the ledger too far behind.
+  void look_after_publishers();
   void feed_tails();
   void answer_questions();
   /// The verdict per section, as JSON; an error where the file does not load and the old one stays in force.

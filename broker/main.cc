@@ -8,6 +8,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "broker/broker.h"
+#include "broker/router.h"
 
 int main(int argc, char** argv) {
   using namespace detent;
@@ -28,6 +29,10 @@ int main(int argc, char** argv) {
   auto config = load_config(config_path);
   if (!config) {
     std::cerr << config.error().what << "\n";
+    return 2;
+  }
+  if (const auto routes = Router::compile(*config); !routes) {
+    std::cerr << routes.error().what << "\n";
     return 2;
   }
   setup_log("detent-broker", log_format.empty() ? config->log.format : log_format,
