@@ -142,7 +142,9 @@ TEST_F(Bodies, WithMarkupForThePlatformsBreakOutOfNothing) {
     if (!entities) continue;
     for (const json::value& entity : entities->as_array()) {
       const auto* url = entity.as_object().if_contains("url");
-      if (url) EXPECT_THAT(std::string(url->as_string()), Not(HasSubstr("javascript")));
+      if (url) {
+        EXPECT_THAT(std::string(url->as_string()), Not(HasSubstr("javascript")));
+      }
       EXPECT_NE(entity.at("type").as_string(), "text_mention");
       EXPECT_NE(entity.at("type").as_string(), "spoiler");
     }
@@ -194,7 +196,7 @@ TEST(Secrets, InTextsAreNowhereToBeFound) {
             200);
   EXPECT_EQ(house.detent({"publish", "cron.output", "By hand", "--body", secret}).code, 0);
   ASSERT_TRUE(eventually([&] { return house.discord("system").size() >= 3 && house.settled(Millis{0}); }));
-  ASSERT_TRUE(eventually([&] { return house.status_of("discord.alerts").at("dead").to_number<int>() == 1; }))
+  ASSERT_TRUE(eventually([&] { return house.status_of("discord.alerts").at("dead").to_number<int>() > 0; }))
       << "without permission to send, the incident is a dead letter";
   Ended dead;
   ASSERT_TRUE(eventually([&] {

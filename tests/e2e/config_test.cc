@@ -23,11 +23,10 @@ struct Wrong {
 const Wrong kWrong[] = {
     {"UnknownKey", "[broker]\nlissten = \"tcp://127.0.0.1:7400\"\n", ":2:1", "\"listen\""},
     {"UnknownSection", "[brokr]\n", ":1:", "\"broker\""},
-    {"BadDuration", "[ledger]\npush_timeout = \"soon\"\n", ":2:16", "soon"},
-    {"BadSize", "[broker]\nsegment = \"12 bananas\"\n", ":2:11", "bananas"},
+    {"BadDuration", "[ledger]\npush_timeout = \"soon\"\n", ":2:16", "push_timeout must be a duration"},
+    {"BadSize", "[broker]\nsegment = \"12 bananas\"\n", ":2:11", "segment must be a size"},
     {"WrongType", "[telegram]\nchat = \"me\"\n", ":2:8", "chat"},
-    {"NoToml", "[broker\nlisten = 1\n", ":1:", "config"},
-    {"UnknownChannel", "[[route]]\nmatch = { type = \"*\" }\nto = [\"discord.alerst\"]\n", ":3:", "alerst"},
+    {"NoToml", "[broker\nlisten = 1\n", ":1:8", "expected ']'"},
 };
 
 class AWrongConfig : public testing::TestWithParam<Wrong> {};
@@ -49,6 +48,17 @@ TEST_P(AWrongConfig, EndsEveryProgramWithTwoAndThePlace) {
     EXPECT_EQ(ended.code, 2) << command[0] << ": " << ended.output;
     EXPECT_THAT(ended.output, HasSubstr("wrong.toml" + std::string(wrong.at))) << command[0];
     EXPECT_THAT(ended.output, HasSubstr(wrong.says)) << command[0];
+  }
+}
+
+TEST(ARouteToNowhere, EndsTheBrokerAndTheCheckWithTwoAndThePlace) {
+  House house;
+  house.rewrite_config(
+      [](Plan& plan) { plan.more = "[[route]]\nmatch = { type = \"*\" }\nto = [\"discord.alerst\"]\n"; });
+  for (const Ended& ended : {run({std::string(DETENT_BIN) + "/detent-broker", "--config", house.config()}),
+                             house.detent({"config", "check"})}) {
+    EXPECT_EQ(ended.code, 2) << ended.output;
+    EXPECT_THAT(ended.output, testing::ContainsRegex("detent.toml:[0-9]+:[0-9]+: .*alerst"));
   }
 }
 

@@ -82,6 +82,8 @@ TEST(SigHup, LeavesTheOldConfigInForceWhereTheNewOneIsWrong) {
   House house({.more = "[[route]]\nmatch = { type = \"backup.*\" }\nto = [\"discord.alerts\"]\n"});
   house.start_broker();
   house.start_discord({"alerts"});
+  house.publish({.type = "backup.done", .title = "First"});
+  ASSERT_TRUE(house.settled());
   const std::string good = read_whole(house.config());
   house.write(house.config(), good + "to_nobody = 1\n");
   house.process("broker").signal(SIGHUP);

@@ -93,7 +93,7 @@ TEST_F(AFullDisk, HoldsPublishersWhileSettlingGoesOnAndEndsByItself) {
   EXPECT_EQ(by_hand.code, 1) << by_hand.output;
 
   // What was taken in before goes out, and the phone says what is wrong.
-  house->start_discord({"system"});
+  house->start_discord({"system", "alerts"});
   ASSERT_TRUE(eventually([&] { return house->discord("system").size() == 20; }));
   ASSERT_TRUE(eventually([&] { return house->status_of("discord.system").at("open").to_number<int>() == 0; }));
   EXPECT_TRUE(eventually([&] { return House::count(house->telegram(), "disk is low") == 1; }));
@@ -113,7 +113,7 @@ TEST_F(AFullDisk, HoldsPublishersWhileSettlingGoesOnAndEndsByItself) {
 }
 
 TEST_F(AFullDisk, ToTheLastByteUnderLoadLosesNothingAcknowledged) {
-  house->start_discord({"system"});
+  house->start_discord({"system", "alerts"});
   const std::string body(20'000, 'b');
   const auto load = [&](const std::string& what, int count) {
     for (int i = 0; i < count; ++i) {

@@ -363,11 +363,15 @@ void House::expect_a_whole_ledger() {
 
 std::map<std::string, std::string> House::receipts() const {
   std::map<std::string, std::string> out;
+  std::map<uint64_t, std::string> ids;  // a receipt names its signal by number
   for (const json::object& line : ledger_lines(ledger())) {
     const auto* state = line.if_contains("receipt");
-    if (!state) continue;
-    out[std::string(line.at("id").as_string()) + " " + std::string(line.at("channel").as_string())] =
-        state->as_string();
+    const auto seq = line.at("seq").to_number<uint64_t>();
+    if (!state) {
+      ids[seq] = std::string(line.at("id").as_string());
+    } else {
+      out[ids[seq] + " " + std::string(line.at("channel").as_string())] = state->as_string();
+    }
   }
   return out;
 }
