@@ -148,6 +148,37 @@ TEST(BadHour, OfOneChannelCostsTheOthersNothing) {
   EXPECT_EQ(House::count(house.discord("alerts"), "**Held up**"), 1u);
 }
 
+TEST(ARefusalForGood, IsADeadLetterWithItsCauseAndComesBackByRetry) {
+  House house;
+  house.start_broker();
+  house.start_discord({"alerts", "system"});
+  house.start_telegram();
+  json::object fault{
+      {"service", "discord"}, {"kind", "404"}, {"method", "POST"}, {"channel", House::channel_id("system")}};
+  house.fault(fault);
+  house.publish({.type = "cron.output", .title = "Refused by Discord"});
+  ASSERT_TRUE(eventually([&] { return house.status_of("discord.system").at("dead").to_number<int>() == 1; }));
+  fault = {{"service", "telegram"}, {"kind", "403"}, {"method", "sendMessage"}};
+  ASSERT_TRUE(eventually([&] { return House::count(house.telegram(), "given up") == 1; }))
+      << "the alarm: a dead letter";
+  house.fault(fault);
+  house.publish({.type = "question.asked", .title = "Refused by Telegram", .needs_response = true});
+  ASSERT_TRUE(eventually([&] { return house.status_of("telegram").at("dead").to_number<int>() == 1; }));
+  Ended list;
+  ASSERT_TRUE(eventually([&] {
+    list = house.detent({"dead", "list"});
+    return list.output.find("discord.system") != std::string::npos && list.output.find("telegram") != std::string::npos;
+  })) << list.output;
+  EXPECT_THAT(list.output, HasSubstr("Unknown Channel"));
+  EXPECT_THAT(list.output, HasSubstr("telegram 403"));
+  EXPECT_EQ(house.detent({"dead", "retry", "--all"}).code, 0);
+  ASSERT_TRUE(eventually([&] { return House::count(house.discord("system"), "**Refused by Discord**") == 1; }));
+  ASSERT_TRUE(eventually([&] { return House::count(house.telegram(), "Refused by Telegram") == 1; }));
+  ASSERT_TRUE(house.settled());
+  house.stop_all();
+  house.expect_a_whole_ledger();
+}
+
 TEST(Permissions, ThatAreMissingMakePlainMessagesAndThatIsSaidOnce) {
   House house;
   house.control("POST", "permissions",
