@@ -141,7 +141,8 @@ TEST(AnOpenCircuit, IsFoundAgainByTheConsumerThatIsStartedAnew) {
   house.start_discord({"alerts"});
   ASSERT_TRUE(eventually([&] { return House::count(house.discord("alerts"), "**Refused once**") == 1; }));
   EXPECT_FALSE(circuit_open(house, "discord.alerts"));
-  EXPECT_TRUE(eventually([&] { return house.status().at("alarms").as_array().empty(); })) << json::serialize(house.status());
+  EXPECT_TRUE(eventually([&] { return house.status().at("alarms").as_array().empty(); }))
+      << json::serialize(house.status());
 }
 
 }  // namespace detent::house

@@ -32,7 +32,7 @@ struct Plan {
   std::string broker, ledger, discord, telegram;
   /// Lines before the first section.
   std::string top;
-  /// Where `state` is; empty: in the house's own folder.
+  /// Where `state` is, and the ledger in it; empty: in the house's own folder.
   std::filesystem::path state;
   std::vector<std::string> sandbox{"--discord-global", "off", "--discord-limit", "off"};
 };
@@ -71,7 +71,7 @@ class House {
   const std::filesystem::path& folder() const { return folder_; }
   std::filesystem::path config() const { return folder_ / "detent.toml"; }
   std::filesystem::path state() const { return plan_.state.empty() ? folder_ / "state" : plan_.state; }
-  std::filesystem::path ledger() const { return folder_ / "ledger.git"; }
+  std::filesystem::path ledger() const { return (plan_.state.empty() ? folder_ : plan_.state) / "ledger.git"; }
   std::filesystem::path discord_token() const { return folder_ / "discord.token"; }
   std::filesystem::path telegram_token() const { return folder_ / "telegram.token"; }
   void write(const std::filesystem::path& file, std::string_view text) const;
@@ -93,6 +93,7 @@ class House {
   json::value control(const std::string& method, const std::string& path, const std::string& body = {});
   /// The requests recorded so far, one a line.
   std::vector<json::object> requests() const;
+  const std::filesystem::path& record() const { return record_; }
 
   // ---- the broker
 

@@ -1,0 +1,256 @@
+// What is wrong at the door: refused with a reason that the sender sees, and counted; the rest is served meanwhile.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "proto/signal.pb.h"
+#include "proto/wire.pb.h"
+#include "tests/house/house.h"
+#include "tests/house/stranger.h"
+
+namespace detent::house {
+
+namespace {
+
+using testing::HasSubstr;
+
+const char* const kRefused = "detent_publish_total{outcome=\"refused\"}";
+const char* const kMalformed = "detent_frames_bad_total{kind=\"malformed\"}";
+
+std::string fresh_id() {
+  static UlidSource source;
+  return std::string(source.next(system_now().wall).view());
+}
+
+Signal good(const std::string& title) {
+  Note note;
+  note.set_title(title);
+  Signal signal;
+  signal.set_id(fresh_id());
+  signal.set_type("cron.output");
+  signal.set_created_ms(system_now().wall.count());
+  signal.set_payload(note.SerializeAsString());
+  return signal;
+}
+
+class AtTheDoor : public testing::Test {
+ protected:
+  void SetUp() override {
+    house.start_broker();
+    house.start_discord({"system"});
+  }
+
+  /// Publishes one encoded signal as the next of `stranger`'s session, and what became of it: REASON_NONE where it was
+  /// taken.
+  Refusal publish(Stranger& stranger, const std::string& signal) {
+    Publish publish;
+    publish.set_first(stranger.number());
+    publish.add_signals(signal);
+    stranger.say(Frame::kPublish, publish.SerializeAsString());
+    while (const auto heard = stranger.hear()) {
+      Published published;
+      if (heard->field != Frame::kPublished || !published.ParseFromString(heard->body)) continue;
+      for (const Refusal& refusal : published.refusals()) return refusal;
+      if (published.upto() >= publish.first()) return {};
+    }
+    Refusal none;
+    none.set_reason(MALFORMED);
+    none.set_text("no answer: " + stranger.refusal());
+    return none;
+  }
+
+  void expect_refused(const std::string& signal, Reason reason, const std::string& says) {
+    Stranger stranger(house.endpoint());
+    ASSERT_NE(stranger.greet(), 0u);
+    const double before = house.metric(kRefused);
+    const Refusal refusal = publish(stranger, signal);
+    EXPECT_EQ(refusal.reason(), reason) << refusal.text();
+    EXPECT_THAT(refusal.text(), HasSubstr(says));
+    EXPECT_EQ(house.metric(kRefused), before + 1);
+    // The same peer is served as before.
+    EXPECT_EQ(publish(stranger, good("Good, after " + says).SerializeAsString()).reason(), REASON_NONE);
+  }
+
+  /// Others are served, from their publish to their message.
+  void expect_the_rest_is_served() {
+    const std::string title = "The rest " + std::to_string(++rest_);
+    house.publish({.type = "cron.output", .title = title});
+    EXPECT_TRUE(eventually([&] { return House::count(house.discord("system"), title) == 1; })) << title;
+  }
+
+  House house;
+
+ private:
+  int rest_ = 0;
+};
+
+}  // namespace
+
+TEST_F(AtTheDoor, AStrangersPublishIsTakenByTheProtocolAlone) {
+  Stranger stranger(house.endpoint());
+  ASSERT_NE(stranger.greet(), 0u);
+  EXPECT_EQ(publish(stranger, good("From a stranger").SerializeAsString()).reason(), REASON_NONE);
+  EXPECT_TRUE(eventually([&] { return House::count(house.discord("system"), "From a stranger") == 1; }));
+}
+
+TEST_F(AtTheDoor, AMalformedFrameIsRefusedWithItsReason) {
+  Stranger stranger(house.endpoint());
+  ASSERT_TRUE(stranger.send("GET / HTTP/1.1\r\n\r\n"));
+  const auto heard = stranger.hear();
+  ASSERT_TRUE(heard.has_value());
+  EXPECT_EQ(heard->field, static_cast<uint32_t>(Frame::kRefused));
+  EXPECT_EQ(stranger.reason(), MALFORMED);
+  EXPECT_THAT(stranger.refusal(), HasSubstr("not a Frame"));
+  EXPECT_EQ(house.metric(kMalformed), 1);
+  expect_the_rest_is_served();
+}
+
+TEST_F(AtTheDoor, AMalformedFrameEndsItsSessionAlone) {
+  Stranger one(house.endpoint()), other(house.endpoint());
+  ASSERT_NE(one.greet(), 0u);
+  ASSERT_NE(other.greet(), 0u);
+  one.say(Frame::kPublish, "\xff\xff\xff");
+  ASSERT_TRUE(one.hear().has_value());
+  EXPECT_EQ(one.reason(), MALFORMED);
+  EXPECT_EQ(publish(other, good("Of the other").SerializeAsString()).reason(), REASON_NONE);
+}
+
+TEST_F(AtTheDoor, APeerThatGoesOnWithMalformedFramesIsNotServedAnyMore) {
+  Stranger stranger(house.endpoint());
+  size_t answers = 0;
+  for (int i = 0; i < 50 && stranger.send("nonsense " + std::to_string(i)); ++i) {
+    if (!stranger.hear(Millis{i < 8 ? 5'000 : 50})) break;
+    ++answers;
+  }
+  EXPECT_LE(answers, 10u);
+  EXPECT_GE(answers, 1u);
+  EXPECT_EQ(stranger.greet(), 0u) << "it is too late for a greeting";
+  EXPECT_GE(house.metric(kMalformed), static_cast<double>(answers));
+  EXPECT_THAT(house.log("broker"), HasSubstr("not listened to any more"));
+  expect_the_rest_is_served();
+}
+
+TEST_F(AtTheDoor, AMessageOverTheFrameLimitCostsItsSenderTheConnection) {
+  Stranger stranger(house.endpoint());
+  ASSERT_NE(stranger.greet(), 0u);
+  Publish publish;
+  publish.set_first(1);
+  publish.add_signals(std::string(kMaxFrame, 'x'));
+  stranger.say(Frame::kPublish, publish.SerializeAsString());
+  EXPECT_FALSE(stranger.hear().has_value());
+  EXPECT_TRUE(stranger.closed());
+  expect_the_rest_is_served();
+}
+
+TEST_F(AtTheDoor, ASignalOverItsLimitIsRefused) {
+  Signal signal = good("Too large");
+  Note note;
+  note.set_title("Too large");
+  note.set_body(std::string(kMaxSignal, 'x'));
+  signal.set_payload(note.SerializeAsString());
+  Stranger stranger(house.endpoint());
+  ASSERT_NE(stranger.greet(), 0u);
+  const Refusal refusal = publish(stranger, signal.SerializeAsString());
+  EXPECT_TRUE(refusal.reason() == BAD_SIGNAL || refusal.reason() == BAD_PAYLOAD || refusal.reason() == TOO_LARGE)
+      << refusal.text();
+  EXPECT_FALSE(refusal.text().empty());
+  expect_the_rest_is_served();
+}
+
+TEST_F(AtTheDoor, AKnownTypeWithAMalformedPayloadIsRefused) {
+  Signal signal = good("");
+  signal.set_payload("\x0a\xff\xff\xff\xff");  // a title of more bytes than there are
+  expect_refused(signal.SerializeAsString(), BAD_PAYLOAD, "CronOutput");
+}
+
+TEST_F(AtTheDoor, AFieldOverItsLimitIsNamed) {
+  Signal long_source = good("Fine");
+  long_source.set_source(std::string(129, 's'));
+  expect_refused(long_source.SerializeAsString(), BAD_SIGNAL, "source");
+  Note note;
+  note.set_title(std::string(513, 't'));
+  Signal long_title = good("");
+  long_title.set_payload(note.SerializeAsString());
+  expect_refused(long_title.SerializeAsString(), BAD_PAYLOAD, "title");
+  Signal many_labels = good("Fine");
+  for (int i = 0; i < 33; ++i) many_labels.add_labels()->set_key("k" + std::to_string(i));
+  expect_refused(many_labels.SerializeAsString(), BAD_SIGNAL, "labels");
+}
+
+TEST_F(AtTheDoor, ATextThatIsNotUtf8IsRefused) {
+  Signal signal = good("");
+  signal.set_payload(std::string("\x0a\x02\xc3\x28", 4));
+  expect_refused(signal.SerializeAsString(), BAD_PAYLOAD, "UTF-8");
+}
+
+TEST_F(AtTheDoor, AMalformedHeadIsRefused) {
+  Signal short_id = good("Fine");
+  short_id.set_id("short");
+  expect_refused(short_id.SerializeAsString(), BAD_SIGNAL, "id");
+  Signal wrong_type = good("Fine");
+  wrong_type.set_type("Not A Type");
+  expect_refused(wrong_type.SerializeAsString(), BAD_SIGNAL, "type");
+}
+
+TEST_F(AtTheDoor, AProtocolVersionThatIsNotSpokenIsRefusedWithTheOneThatIs) {
+  Stranger stranger(house.endpoint());
+  const double before = house.metric(kRefused);
+  EXPECT_EQ(stranger.greet(0, 99), 0u);
+  EXPECT_EQ(stranger.reason(), VERSION);
+  EXPECT_THAT(stranger.refusal(), HasSubstr("speaks 1"));
+  EXPECT_EQ(house.metric(kRefused), before + 1);
+  EXPECT_NE(stranger.greet(), 0u) << "with the right one it is welcome";
+  expect_the_rest_is_served();
+}
+
+TEST_F(AtTheDoor, AnIdUsedAgainForOtherContentIsRefusedAndForTheSameIsARepeat) {
+  Stranger stranger(house.endpoint());
+  ASSERT_NE(stranger.greet(), 0u);
+  Signal first = good("The first content");
+  EXPECT_EQ(publish(stranger, first.SerializeAsString()).reason(), REASON_NONE);
+  EXPECT_EQ(publish(stranger, first.SerializeAsString()).reason(), REASON_NONE) << "a repeat is acknowledged";
+  Signal other = good("Other content");
+  other.set_id(first.id());
+  const Refusal refusal = publish(stranger, other.SerializeAsString());
+  EXPECT_EQ(refusal.reason(), ID_REUSED);
+  EXPECT_THAT(refusal.text(), HasSubstr(Ulid::from_bytes(first.id())->text()));
+  // Neither does a restart forget the id.
+  house.kill("broker");
+  house.start_broker();
+  Stranger later(house.endpoint());
+  ASSERT_NE(later.greet(), 0u);
+  EXPECT_EQ(publish(later, first.SerializeAsString()).reason(), REASON_NONE);
+  EXPECT_EQ(publish(later, other.SerializeAsString()).reason(), ID_REUSED);
+  ASSERT_TRUE(house.settled());
+  EXPECT_EQ(House::count(house.discord("system"), "**The first content**"), 1u) << "a repeat is not delivered again";
+  EXPECT_EQ(House::count(house.discord("system"), "Other content"), 0u);
+}
+
+TEST_F(AtTheDoor, ARoleMayNotDoWhatIsAnothers) {
+  Stranger stranger(house.endpoint());
+  ASSERT_NE(stranger.greet(), 0u);
+  Settle settle;
+  settle.set_channel("discord.system");
+  settle.add_delivered(1);
+  stranger.say(Frame::kSettle, settle.SerializeAsString());
+  ASSERT_TRUE(stranger.hear().has_value());
+  EXPECT_NE(stranger.reason(), 0) << "a producer settles nothing";
+  expect_the_rest_is_served();
+}
+
+TEST_F(AtTheDoor, HttpRefusesLikewiseWithTheReason) {
+  EXPECT_EQ(house.post("/v1/signals", R"({"type":"cron.output","title":"By HTTP"})").status, 200);
+  const auto bad_json = house.post("/v1/signals", "{not json");
+  EXPECT_EQ(bad_json.status, 400);
+  EXPECT_THAT(bad_json.body, HasSubstr("error"));
+  EXPECT_THAT(house.post("/v1/signals", R"({"type":"cron.output","title":"x","titel":"y"})").body, HasSubstr("titel"));
+  const auto long_title =
+      house.post("/v1/signals", R"({"type":"cron.output","title":")" + std::string(600, 't') + "\"}");
+  EXPECT_TRUE(long_title.status == 422 || long_title.status == 400) << long_title.status;
+  EXPECT_THAT(long_title.body, HasSubstr("title"));
+  EXPECT_EQ(house.post("/v1/signals", std::string(kMaxFrame + 1000, ' ')).status, 413);
+  EXPECT_EQ(house.get("/v1/nothing").status, 404);
+  ASSERT_TRUE(house.settled());
+  EXPECT_EQ(House::count(house.discord("system"), "By HTTP"), 1u);
+}
+
+}  // namespace detent::house
