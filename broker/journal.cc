@@ -55,7 +55,8 @@ std::uint64_t random_salt() {
 }
 
 format::SegmentEnd end_of(const Catalog::Segment& segment) {
-  return {segment.header.id, segment.end, segment.chain, segment.records};
+  const auto records = segment.records_known ? segment.records : format::kUnknownRecords;
+  return {segment.header.id, segment.end, segment.chain, records};
 }
 }  // namespace
 
@@ -208,7 +209,7 @@ Result<void> Journal::close() {
 Mark Journal::end() const {
   const std::lock_guard guard(state_->catalog->mutex);
   const auto& [id, segment] = *state_->catalog->segments.rbegin();
-  return {id, segment.end, segment.chain};
+  return {id, segment.end, segment.chain, segment.records};
 }
 
 Result<void> Journal::put_snapshot(const Mark& at, std::string_view bytes) {
@@ -246,7 +247,7 @@ Result<void> Journal::drop(std::span<const std::uint64_t> segments) {
   for (const auto& segment : leaving) {
     const std::string path = s.catalog->path_of(segment.header.id);
     if (!segment.suspect) {
-      auto spare = s.store.rename_to_spare(path, segment.file_bytes);
+      auto spare = s.store.rename_to_spare(path, segment.file_bytes, spares.size());
       if (spare && *spare) {
         spares.push_back(std::move(**spare));
         continue;

@@ -33,11 +33,13 @@ struct Place {
   auto operator<=>(const Place&) const = default;
 };
 
-/// The end of a synced batch: all before it is on the disk. `chain` stands for all content up to there.
+/// The end of a synced batch: all before it is on the disk. `chain` stands for all content up to there; `records` are
+/// those of the segment.
 struct Mark {
   std::uint64_t segment = 0;
   std::uint64_t offset = 0;
   std::uint64_t chain = 0;
+  std::uint64_t records = 0;
   bool operator==(const Mark&) const = default;
 };
 

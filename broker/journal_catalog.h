@@ -19,6 +19,7 @@ struct Catalog {
     std::uint64_t end = 0;         // synced up to here
     std::uint64_t chain = 0;
     std::uint64_t records = 0;
+    bool records_known = true;
     std::uint64_t file_bytes = 0;
     bool suspect = false;  // a write or sync failed, or damage was found: not to be used again
   };

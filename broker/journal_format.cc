@@ -61,10 +61,11 @@ std::uint32_t header_crc(const BatchHeader& header) {
 
 }  // namespace
 
-std::string encode(SegmentHeader& header) {
+std::string encode(SegmentHeader& header, std::uint32_t version) {
   const std::size_t size = sizeof(SegmentFields) + header.ends.size() * sizeof(SegmentEnd);
   header.first = 2 * whole_sectors(size);
-  SegmentFields fields{.ends = static_cast<std::uint32_t>(header.ends.size()),
+  SegmentFields fields{.version = version,
+                       .ends = static_cast<std::uint32_t>(header.ends.size()),
                        .id = header.id,
                        .salt = header.salt,
                        .chain = header.chain,

@@ -19,6 +19,8 @@ inline constexpr std::uint32_t kVersion = 1;
 
 inline constexpr std::uint64_t whole_sectors(std::uint64_t bytes) { return (bytes + kSector - 1) / kSector * kSector; }
 
+inline constexpr std::uint64_t kUnknownRecords = UINT64_MAX;
+
 /// Where an earlier segment ends: what lies behind it there is not part of the journal.
 struct SegmentEnd {
   std::uint64_t segment = 0;
@@ -37,7 +39,7 @@ struct SegmentHeader {
 };
 
 /// Sets `header.first` and returns the bytes up to there: the header twice, each copy a whole number of sectors.
-std::string encode(SegmentHeader& header);
+std::string encode(SegmentHeader& header, std::uint32_t version = kVersion);
 /// From the beginning of a segment's file; the second copy where the first is damaged; none where both are, or where
 /// the header is another segment's.
 std::optional<SegmentHeader> decode_segment_header(std::string_view bytes, std::uint64_t id);

@@ -67,8 +67,8 @@ Result<void> Recovery::look(const std::vector<std::string>& names, Catalog& cata
     for (const auto& end : ends_) {
       if (end.segment != segment) continue;
       damage.bytes = end.end;
-      damage.records = end.records;
-      damage.records_known = true;
+      damage.records_known = end.records != format::kUnknownRecords;
+      damage.records = damage.records_known ? end.records : 0;
     }
     damage.kept = quarantine_.move(name, damage.why).path;
     report(damage);
@@ -110,7 +110,8 @@ Result<void> Recovery::find_end(Catalog::Segment& segment, bool last) {
     if (end.segment != segment.header.id) continue;
     segment.end = end.end;
     segment.chain = end.chain;
-    segment.records = end.records;
+    segment.records_known = end.records != format::kUnknownRecords;
+    segment.records = segment.records_known ? end.records : 0;
     return {};
   }
   const std::string path = directory_ + "/" + format::segment_name(segment.header.id);
@@ -119,7 +120,8 @@ Result<void> Recovery::find_end(Catalog::Segment& segment, bool last) {
   const bool marked = snapshot_at_ && snapshot_at_->segment == segment.header.id;
   const std::uint64_t synced_to = std::max(segment.header.first + 1, marked ? snapshot_at_->offset : 0);
   const std::uint64_t limit = std::max(segment.file_bytes, format::whole_sectors(synced_to));
-  SegmentScan scan(**file, segment.header, limit, synced_to, std::nullopt, options_.scan_window);
+  const auto records = marked ? std::optional(snapshot_at_->records) : std::nullopt;
+  SegmentScan scan(**file, segment.header, limit, synced_to, records, options_.scan_window);
   for (;;) {
     auto found = scan.next();
     if (!found) return found.error();
@@ -129,6 +131,7 @@ Result<void> Recovery::find_end(Catalog::Segment& segment, bool last) {
   segment.end = scan.position();
   segment.chain = scan.chain();
   segment.records = scan.records();
+  segment.records_known = scan.records_known();
   if (!last) return {};
 
   const auto& batch = scan.batch();
@@ -165,7 +168,7 @@ Result<void> Recovery::tidy(Catalog& catalog) {
   for (auto& [id, segment] : catalog.segments) {
     if (id >= next_segment_) continue;
     const std::string path = catalog.path_of(id);
-    if (segment.records == 0 && !segment.suspect) {
+    if (segment.records == 0 && segment.records_known && !segment.suspect) {
       if (auto removed = disk_.remove(path); !removed) return removed;
       empty.push_back(id);
     } else if (id == last_ && segment.file_bytes > last_written_to_) {
@@ -194,7 +197,8 @@ Result<void> Recovery::visit_segment(Catalog::Segment segment, Catalog& catalog)
   const std::uint64_t id = segment.header.id;
   auto file = disk_.open(catalog.path_of(id), OpenMode::kRead);
   if (!file) return file.error();
-  SegmentScan scan(**file, segment.header, segment.end, segment.end, segment.records, options_.scan_window);
+  const auto records = segment.records_known ? std::optional(segment.records) : std::nullopt;
+  SegmentScan scan(**file, segment.header, segment.end, segment.end, records, options_.scan_window);
   for (;;) {
     auto found = scan.next();
     if (!found) return found.error();

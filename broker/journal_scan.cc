@@ -36,12 +36,12 @@ Result<std::string_view> Window::get(File& file, std::uint64_t offset, std::uint
 }
 
 SegmentScan::SegmentScan(File& file, const format::SegmentHeader& header, std::uint64_t limit, std::uint64_t synced_to,
-                         std::optional<std::uint64_t> records_at_end, std::size_t window)
+                         std::optional<std::uint64_t> records_synced, std::size_t window)
     : file_(file),
       segment_{.id = header.id, .salt = header.salt, .chain = header.chain, .first = header.first},
       limit_(limit),
       synced_to_(synced_to),
-      records_at_end_(records_at_end),
+      records_synced_(records_synced),
       window_(window),
       position_(header.first),
       chain_(header.chain) {}
@@ -113,6 +113,7 @@ Result<bool> SegmentScan::take_batch(const BatchHeader& header) {
   chain_ = format::chain_after(header);
   chain_known_ = true;
   records_ = header.records_before + header.count;
+  records_known_ = true;
   return true;
 }
 
@@ -132,6 +133,8 @@ Result<SegmentScan::Found> SegmentScan::pass_damage(const std::optional<BatchHea
     end = witness->offset;
   } else if (synced_to_ < limit_ && header) {
     end = std::min(limit_, header->end());
+  } else if (synced_to_ < limit_ && records_synced_) {
+    end = synced_to_;
   } else if (synced_to_ < limit_) {
     auto used = last_used_byte(position_);
     if (!used) return used.error();
@@ -142,8 +145,8 @@ Result<SegmentScan::Found> SegmentScan::pass_damage(const std::optional<BatchHea
   std::optional<std::uint64_t> records;
   if (witness) {
     records = witness->records_before;
-  } else if (end == limit_ && records_at_end_) {
-    records = records_at_end_;
+  } else if (end == synced_to_ && records_synced_) {
+    records = records_synced_;
   } else if (header) {
     records = header->records_before + header->count;
   }
@@ -152,7 +155,8 @@ Result<SegmentScan::Found> SegmentScan::pass_damage(const std::optional<BatchHea
   if (lost_.records_known) lost_.records = *records - got;
   lost_.why = fmt::format("{} between synced batches; {} of its records could be saved",
                           header ? "a damaged batch" : "damaged bytes", saved_.size());
-  records_ = lost_.records_known ? *records : got;
+  records_known_ = lost_.records_known;
+  records_ = records_known_ ? *records : got;
   if (witness) {
     chain_ = witness->chain;
   } else if (header) {

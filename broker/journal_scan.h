@@ -47,10 +47,10 @@ class SegmentScan {
   enum class Found { kRecord, kLost, kEnd };
 
   /// Looks at nothing from `limit` on. All below `synced_to` is known to have been synced; behind it, what does not
-  /// parse and is followed by nothing that does is a torn tail, and the end. `records_at_end`: in the segment, where
+  /// parse and is followed by nothing that does is a torn tail, and the end. `records_synced`: below `synced_to`, where
   /// known.
   SegmentScan(File& file, const format::SegmentHeader& header, std::uint64_t limit, std::uint64_t synced_to,
-              std::optional<std::uint64_t> records_at_end, std::size_t window);
+              std::optional<std::uint64_t> records_synced, std::size_t window);
 
   Result<Found> next();
 
@@ -65,6 +65,7 @@ class SegmentScan {
   std::uint64_t position() const { return position_; }
   std::uint64_t chain() const { return chain_; }
   std::uint64_t records() const { return records_; }
+  bool records_known() const { return records_known_; }
   /// At the end: the offset behind the torn tail's bytes, where there are any.
   std::uint64_t torn_to() const { return torn_to_; }
 
@@ -91,13 +92,14 @@ class SegmentScan {
   format::SegmentHeader segment_;
   std::uint64_t limit_;
   std::uint64_t synced_to_;
-  std::optional<std::uint64_t> records_at_end_;
+  std::optional<std::uint64_t> records_synced_;
   Window window_;
 
   std::uint64_t position_;
   std::uint64_t chain_;
   bool chain_known_ = true;
   std::uint64_t records_ = 0;
+  bool records_known_ = true;
   std::uint64_t torn_to_ = 0;
   std::optional<format::BatchHeader> batch_;
 

@@ -24,7 +24,7 @@ struct SnapshotHeader {
   Mark at;
   std::uint64_t length = 0;
 };
-static_assert(sizeof(SnapshotHeader) == 48);
+static_assert(sizeof(SnapshotHeader) == 56);
 
 std::string name_of(const Mark& at) { return fmt::format("{}{:012}-{:010}", kPrefix, at.segment, at.offset); }
 

@@ -10,6 +10,10 @@ namespace detent {
 
 namespace {
 
+std::string in_words(const std::vector<std::string>& channels) {
+  return channels.empty() ? "the ledger alone" : fmt::format("{}", fmt::join(channels, ", "));
+}
+
 /// Types beyond this many are decided anew each time: a producer that invents types must not fill the memory.
 constexpr size_t kMostKnownTypes = 1024;
 
@@ -111,7 +115,7 @@ Result<Router> Router::compile(const Config& config) {
     Rule rule{std::move(match), {channel}, continues, "a built-in route"};
     if (!config.has_channel(channel)) {
       router.notes_.push_back(fmt::format("{} is not configured: the built-in route for {} goes to default_to ({})",
-                                          channel, in_words(rule.match), fmt::join(router.default_to_, ", ")));
+                                          channel, in_words(rule.match), in_words(router.default_to_)));
       rule.to = router.default_to_;
     }
     router.rules_.push_back(std::move(rule));
@@ -128,7 +132,7 @@ Route Router::search(const Asked& asked, std::vector<std::string>* why) const {
     if (!matches(rule.match, asked)) continue;
     add(route.channels, rule.to);
     if (why) {
-      why->push_back(fmt::format("{} matches: {} -> {}{}", rule.name, in_words(rule.match), fmt::join(rule.to, ", "),
+      why->push_back(fmt::format("{} matches: {} -> {}{}", rule.name, in_words(rule.match), in_words(rule.to),
                                  rule.continues ? ", and the search continues" : ""));
     }
     if (!rule.continues) {
@@ -140,10 +144,8 @@ Route Router::search(const Asked& asked, std::vector<std::string>* why) const {
     route.fallback = true;
     add(route.channels, default_to_);
     if (why) {
-      why->push_back(fmt::format(
-          "{} -> default_to: {}",
-          route.channels.empty() || why->empty() ? "no route matches" : "no route ends the search",
-          default_to_.empty() ? "no channel, the ledger alone" : fmt::format("{}", fmt::join(default_to_, ", "))));
+      why->push_back(fmt::format("{} -> default_to: {}", why->empty() ? "no route matches" : "no route ends the search",
+                                 in_words(default_to_)));
     }
   }
   if (asked.type == "task.requested") {

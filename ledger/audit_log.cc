@@ -1,18 +1,17 @@
 #include "ledger/audit_log.h"
 
-#include <fcntl.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <map>
-#include <set>
 
+#include "ledger/alarms.h"
 #include "ledger/branch.h"
 #include "ledger/line.h"
+#include "ledger/lock.h"
 #include "ledger/message.h"
 #include "ledger/packer.h"
 #include "ledger/pusher.h"
@@ -49,45 +48,10 @@ std::string folder_of(Millis time) {
   return "signals/" + hour + "/";
 }
 
-/// A file held locked while it is open, so that a ledger has one writer.
-class Lock {
- public:
-  static Result<Lock> take(const std::filesystem::path& path) {
-    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (file < 0) return system_error("cannot open " + path.string(), errno);
-    Lock lock{file};
-    if (flock(file, LOCK_EX | LOCK_NB)) {
-      return Error{fmt::format("another process writes this ledger ({} is locked); stop it first", path.string()),
-                   EWOULDBLOCK};
-    }
-    return lock;
-  }
-  Lock(Lock&& other) noexcept : file_{std::exchange(other.file_, -1)} {}
-  Lock& operator=(Lock&&) = delete;
-  ~Lock() {
-    if (file_ >= 0) close(file_);
-  }
-
- private:
-  explicit Lock(int file) : file_{file} {}
-  int file_;
-};
-
-/// git refuses to work in a repository of somebody else's, and what we wrote there would be in that one's way.
-Result<> owned_by_us(const std::filesystem::path& path) {
-  struct stat about {};
-  if (::stat(path.c_str(), &about)) return system_error("cannot look at " + path.string(), errno);
-  if (about.st_uid == geteuid()) return {};
-  return Error{
-      fmt::format("the ledger repository {} belongs to user {}, and this process runs as {}; run it as its owner, or: "
-                  "chown -R {} {}",
-                  path.string(), about.st_uid, geteuid(), geteuid(), path.string())};
-}
-
 }  // namespace
 
 struct AuditLog::Parts {
-  Parts(Options o, Lock l, Repository r)
+  Parts(Options o, FileLock l, Repository r)
       : options{std::move(o)},
         lock{std::move(l)},
         repository{std::move(r)},
@@ -96,7 +60,7 @@ struct AuditLog::Parts {
   }
 
   Options options;
-  Lock lock;
+  FileLock lock;
   Repository repository;
   std::optional<Branch> branch;
   CommitPolicy policy;
@@ -107,25 +71,11 @@ struct AuditLog::Parts {
   std::string status_there;
   std::optional<Pusher> pusher;
   Packer packer;
-  std::vector<LedgerAlarm> alarms;
-  std::set<Kind> raised;  // alarms that have not ended
+  Alarms alarms;
   Millis retry_at{Millis::min()};
   std::uint64_t commits = 0;
   ino_t lock_inode = 0;  // of a ref's lock that stands in our way, and since when
   Millis lock_since{0};
-
-  Branch::Alarm alarm() {
-    return [this](Kind kind, std::string text) {
-      spdlog::warn("ledger: {}: {}", name_of(kind), text);
-      alarms.push_back({kind, false, std::move(text)});
-    };
-  }
-  void raise(Kind kind, const std::string& text) {
-    if (raised.insert(kind).second) alarm()(kind, text);
-  }
-  void end(Kind kind, const std::string& text) {
-    if (raised.erase(kind)) alarms.push_back({kind, true, text});
-  }
 
   bool wants(std::uint64_t place);
   void take(std::uint64_t place, Record record, CommitPolicy::Item item, Now now);
@@ -185,7 +135,7 @@ Result<bool> AuditLog::Parts::status_differs(const std::optional<Oid>& tree) {
 }
 
 Result<Branch::Advance> AuditLog::Parts::try_commit(const std::vector<std::uint64_t>& places, Now now) {
-  if (const auto stands = branch->reconcile(alarm()); !stands) return stands.error();
+  if (const auto stands = branch->reconcile(alarms.sink()); !stands) return stands.error();
 
   CommitNote note;
   note.state = branch->state();
@@ -284,11 +234,11 @@ Result<bool> AuditLog::Parts::commit(const std::vector<std::uint64_t>& places, N
     lock_inode = 0;
     packer.committed();
     if (pusher) pusher->wanted();
-    end(Kind::write_failed, "the ledger takes commits again");
+    alarms.end(Kind::write_failed, "the ledger takes commits again");
     return true;
   }
   retry_at = now.mono + kRetry;
-  raise(Kind::write_failed, error.what);
+  alarms.raise(Kind::write_failed, error.what);
   return error;
 }
 
@@ -299,21 +249,23 @@ void AuditLog::Parts::poll_children(Now now) {
         case PushOutcome::pushed:
         case PushOutcome::up_to_date:
           for (const Kind kind : {Kind::push_failing, Kind::push_refused, Kind::push_diverged}) {
-            end(kind, "the remote holds the ledger again");
+            alarms.end(kind, "the remote holds the ledger again");
           }
           break;
         case PushOutcome::lost:
           if (pusher->failures() >= kPushFailuresBorne || result->reason.find("lock") == std::string::npos) {
-            raise(Kind::push_diverged, "the remote's branch is not where this ledger left it: " + result->reason);
+            alarms.raise(Kind::push_diverged,
+                         "the remote's branch is not where this ledger left it: " + result->reason);
           }
           break;
         case PushOutcome::refused:
-          raise(Kind::push_refused, "the remote refuses the ledger: " + result->reason);
+          alarms.raise(Kind::push_refused, "the remote refuses the ledger: " + result->reason);
           break;
         case PushOutcome::unreachable:
           spdlog::info("ledger: push: {}", result->reason);
           if (pusher->failures() >= kPushFailuresBorne) {
-            raise(Kind::push_failing, fmt::format("{} pushes in a row failed: {}", pusher->failures(), result->reason));
+            alarms.raise(Kind::push_failing,
+                         fmt::format("{} pushes in a row failed: {}", pusher->failures(), result->reason));
           }
           break;
       }
@@ -322,9 +274,9 @@ void AuditLog::Parts::poll_children(Now now) {
   if (const auto outcome = packer.turn(now.mono)) {
     auto packed = outcome->packed ? repository.reopen() : Result<>{Error{"git repack failed: " + outcome->reason}};
     if (packed) {
-      end(Kind::packing_failed, "the ledger is packed again");
+      alarms.end(Kind::packing_failed, "the ledger is packed again");
     } else {
-      raise(Kind::packing_failed, packed.error().what);
+      alarms.raise(Kind::packing_failed, packed.error().what);
     }
   }
 }
@@ -336,22 +288,22 @@ Result<std::unique_ptr<AuditLog>> AuditLog::open(Options options, Now now) {
   auto repository = Repository::open_or_create(options.repository, options.branch);
   if (!repository) return repository.error();
   if (const auto ours = owned_by_us(options.repository); !ours) return ours.error();
-  auto lock = Lock::take(options.repository / "detent-ledger.lock");
+  auto lock = FileLock::take(options.repository / "detent-ledger.lock");
   if (!lock) return lock.error();
   auto parts = std::make_unique<Parts>(std::move(options), std::move(*lock), std::move(*repository));
-  auto branch = Branch::find(parts->repository, parts->options.branch, parts->alarm());
+  auto branch = Branch::find(parts->repository, parts->options.branch, parts->alarms.sink());
   if (!branch) return branch.error();
   parts->branch = std::move(*branch);
   // What is wrong with the branch is said at once; whether it can be written to is asked again before each commit.
-  if (const auto stands = parts->branch->reconcile(parts->alarm()); !stands) {
+  if (const auto stands = parts->branch->reconcile(parts->alarms.sink()); !stands) {
     spdlog::warn("ledger: {}", stands.error().what);
   }
   const ChainState& state = parts->branch->state();
   for (const Overtaken& one : state.held) parts->owed.emplace(one.place, one.seq);
   const auto& set = parts->options;
   if (state.last_seq < set.known_seq) {
-    parts->alarm()(Kind::went_backwards, fmt::format("{} held signals up to {} once and now ends at {}", set.branch,
-                                                     set.known_seq, state.last_seq));
+    parts->alarms.say(Kind::went_backwards, fmt::format("{} held signals up to {} once and now ends at {}", set.branch,
+                                                        set.known_seq, state.last_seq));
   }
   if (!set.remote.empty()) {
     const Millis every{static_cast<Millis::rep>(60'000 / std::max(0.01, set.pushes_per_minute))};
@@ -426,7 +378,7 @@ Millis AuditLog::wait(Now now) const {
   return wait;
 }
 
-std::vector<LedgerAlarm> AuditLog::take_alarms() { return std::exchange(parts_->alarms, {}); }
+std::vector<LedgerAlarm> AuditLog::take_alarms() { return parts_->alarms.take(); }
 
 AuditLog::Figures AuditLog::figures() const {
   Figures figures;
@@ -439,31 +391,6 @@ AuditLog::Figures AuditLog::figures() const {
     figures.last_push = parts_->pusher->last_success();
   }
   return figures;
-}
-
-std::string_view name_of(LedgerAlarm::Kind kind) {
-  switch (kind) {
-    case Kind::foreign_commit:
-      return "foreign commit";
-    case Kind::chain_damaged:
-      return "chain damaged";
-    case Kind::went_backwards:
-      return "went backwards";
-    case Kind::diverged:
-      return "diverged";
-    case Kind::write_failed:
-      return "write failed";
-    case Kind::push_failing:
-      return "push failing";
-    case Kind::push_refused:
-      return "push refused";
-    case Kind::push_diverged:
-      return "push diverged";
-    case Kind::packing_failed:
-      return "packing failed";
-  }
-  CHECK(false, "an alarm without a kind");
-  return {};
 }
 
 }  // namespace detent

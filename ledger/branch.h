@@ -5,13 +5,12 @@
 // in the repository.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
-#include "ledger/audit_log.h"
+#include "ledger/alarms.h"
 #include "ledger/message.h"
 #include "ledger/repository.h"
 
@@ -22,7 +21,7 @@ std::optional<CommitNote> own_note(const Commit& commit);
 
 class Branch {
  public:
-  using Alarm = std::function<void(LedgerAlarm::Kind, std::string)>;
+  using Alarm = Alarms::Sink;
 
   /// Finds the end of our chain on `name` ("detent/ledger").
   static Result<Branch> find(Repository& repository, const std::string& name, const Alarm& alarm);

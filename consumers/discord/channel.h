@@ -23,6 +23,7 @@ class Channel : public consumers::Channel {
     std::string id;    // the channel's; empty for a webhook
     bool webhook = false;
     bool silent = false;
+    Millis deadline{15'000};  // of one request; four times that where a file is sent
   };
 
   /// `secret` is the bot's token, or the webhook's whole URL. Both it and `limits` may be shared with other channels of

@@ -120,6 +120,7 @@ Step Job::ask(Doing doing, std::string method, const std::string& path, std::str
   lane_ = lane;
   Step step{.kind = Step::Request};
   step.request.method = std::move(method);
+  step.request.deadline = channel_.place_.deadline;
   step.request.headers = {{"User-Agent", kUserAgent}};
   if (channel_.place_.webhook) {
     step.request.url = channel_.secret_.reveal() + path;
@@ -157,7 +158,7 @@ Step Job::send(const Message& message, bool begin) {
       if (name == "Content-Type") value = form.content_type;
     }
     step.request.body = std::move(form.body);
-    step.request.deadline = Millis{60'000};
+    step.request.deadline = 4 * channel_.place_.deadline;
   }
   step.part = message.part;
   step.place = place;
@@ -296,11 +297,13 @@ Verdict Job::sent_part(const http::Response& response) {
     state.link = channel_.link(channel.empty() ? channel_.place_.id : channel, state.message_id);
     if (!first_cause_.empty()) {
       // The simpler form was taken: it is the permission that is missing.
-      const char* what = style_.embeds != channel_.style_.embeds ? "embeds" : "files";
+      const bool embeds = style_.embeds != channel_.style_.embeds;
       channel_.style_.embeds = style_.embeds;
       channel_.style_.files = style_.files;
-      channel_.say_once(what,
-                        fmt::format("no permission for {}, plain messages from here on ({})", what, first_cause_));
+      channel_.say_once(embeds ? "embeds" : "files", fmt::format("no permission for {} ({})",
+                                                                 embeds ? "embeds, messages are plain from here on"
+                                                                        : "files, long texts are cut from here on",
+                                                                 first_cause_));
       first_cause_.clear();
     }
     if (keyed() && thread_.empty() && at_ == 0)

@@ -122,6 +122,7 @@ class Chat::Job : public consumers::Job {
   Step send(const Message& message, bool begin) {
     Step step{.kind = Step::Request, .part = message.part, .begin = begin};
     step.request.method = "POST";
+    step.request.deadline = chat_.place_.deadline;
     step.request.url = chat_.place_.api + "/bot" + chat_.secret_.reveal() + "/" + message.method;
     json::object body = object_of(plain_ ? message.plain : message.payload);
     body["chat_id"] = chat_.place_.chat;
@@ -138,7 +139,7 @@ class Chat::Job : public consumers::Job {
     http::Multipart whole = http::multipart(form);
     step.request.headers = {{"Content-Type", whole.content_type}};
     step.request.body = std::move(whole.body);
-    step.request.deadline = Millis{60'000};
+    step.request.deadline = 4 * chat_.place_.deadline;
     return step;
   }
 

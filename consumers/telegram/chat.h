@@ -20,6 +20,7 @@ class Chat : public consumers::Channel {
     std::string name;  // Detent's: "telegram"
     int64_t chat = 0;
     int silent_below = 0;
+    Millis deadline{15'000};  // of one request; four times that where a file is sent
   };
 
   /// `secret` outlives this.

@@ -12,6 +12,24 @@
 
 namespace detent::testing {
 
+/// Has the check look through a record of requests; skips the test where the script is not beside the repository.
+inline void check_requests(const std::string& record, size_t least = 1) {
+  const std::filesystem::path here(__FILE__);
+  const auto script = here.parent_path().parent_path().parent_path().parent_path() / "shared/tools/check-requests";
+  if (!std::filesystem::exists(script)) {
+    GTEST_SKIP() << script << " is not there: the requests were checked only by this test";
+  }
+  const std::string report = record + ".report";
+  const std::string command =
+      "python3 '" + script.string() + "' '" + record + "' --min " + std::to_string(least) + " > '" + report + "' 2>&1";
+  const int status = std::system(command.c_str());
+  std::ifstream in(report);
+  std::string text((std::istreambuf_iterator<char>(in)), {});
+  std::filesystem::remove(report);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 2) GTEST_SKIP() << "check-requests could not run: " << text;
+  EXPECT_EQ(status, 0) << text.substr(0, 4000);
+}
+
 class Requests {
  public:
   explicit Requests(const std::string& name)
@@ -33,22 +51,9 @@ class Requests {
     ++count_;
   }
 
-  /// Runs the check; skips the test where the script is not beside the repository.
   void check() {
     out_.close();
-    const auto script = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path().parent_path() /
-                        "shared/tools/check-requests";
-    if (!std::filesystem::exists(script))
-      GTEST_SKIP() << script << " is not there: the requests were checked only by this test";
-    const std::string report = path_.string() + ".report";
-    const std::string command = "python3 '" + script.string() + "' '" + path_.string() + "' --min " +
-                                std::to_string(count_) + " > '" + report + "' 2>&1";
-    const int status = std::system(command.c_str());
-    std::ifstream in(report);
-    std::string text((std::istreambuf_iterator<char>(in)), {});
-    std::filesystem::remove(report);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 2) GTEST_SKIP() << "check-requests could not run: " << text;
-    EXPECT_EQ(status, 0) << text.substr(0, 4000);
+    check_requests(path_.string(), count_);
   }
 
  private:

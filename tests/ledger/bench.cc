@@ -2,6 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <thread>
@@ -10,8 +11,9 @@ namespace detent::test {
 
 namespace fs = std::filesystem;
 
-Folder::Folder() {
-  std::string name = (fs::temp_directory_path() / "detent-ledger-XXXXXX").string();
+Folder::Folder(Kind kind) {
+  const bool memory = kind == Kind::quick && access("/dev/shm", W_OK) == 0;
+  std::string name = ((memory ? fs::path{"/dev/shm"} : fs::temp_directory_path()) / "detent-ledger-XXXXXX").string();
   path_ = mkdtemp(name.data());
 }
 

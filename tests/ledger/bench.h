@@ -12,10 +12,12 @@
 
 namespace detent::test {
 
-/// A folder that lives as long as this.
+/// A folder that lives as long as this; in memory where it can be, so that the tests wait for no disk, or where
+/// programs can be run from it.
 class Folder {
  public:
-  Folder();
+  enum class Kind { quick, runs_programs };
+  explicit Folder(Kind kind = Kind::quick);
   ~Folder();
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
 

@@ -56,7 +56,7 @@ class PushTest : public testing::Test {
     }
   }
 
-  test::Folder folder_;
+  test::Folder folder_{test::Folder::Kind::runs_programs};
 };
 
 TEST_F(PushTest, BringsTheBranchToTheRemote) {

@@ -6,7 +6,7 @@
 #include <atomic>
 #include <thread>
 
-#include "tests/producers/small_broker.h"
+#include "tests/support/small_broker.h"
 
 namespace detent {
 

@@ -145,8 +145,8 @@ class Recorded : public City {
     discord("POST", "/webhooks/12/secret-of-the-hook?wait=true", {{"content", "x"}, {"allowed_mentions", quiet}}, "");
     const http::Multipart form = http::multipart(
         {{.name = "payload_json",
-          .body =
-              R"({"content":"long","nonce":"n2","enforce_nonce":true,"allowed_mentions":{"parse":[]},"attachments":[{"id":"0","filename":"a.md"}]})",
+          .body = R"({"content":"long","nonce":"n2","enforce_nonce":true,"allowed_mentions":{"parse":[]},)"
+                  R"("attachments":[{"id":"0","filename":"a.md"}]})",
           .content_type = "application/json"},
          {.name = "files[0]", .body = "text", .filename = "a.md", .content_type = "text/markdown"}});
     ask("POST", "/discord/api/v10/channels/11/messages", form.body, form.content_type);

@@ -2,6 +2,7 @@
 // does as the test tells it.
 #pragma once
 
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -40,6 +41,11 @@ class SmallBroker {
     const std::lock_guard lock(mutex_);
     return published_;
   }
+  /// Waits until `count` signals are there; false where they are not after `deadline`.
+  bool wait_for(size_t count, Millis deadline) const {
+    std::unique_lock lock(mutex_);
+    return grown_.wait_for(lock, deadline, [&] { return published_.size() >= count; });
+  }
   /// Forgets every session, as a restart would.
   void forget() {
     const std::lock_guard lock(mutex_);
@@ -63,7 +69,7 @@ class SmallBroker {
   }
 
   void take(const std::string& peer, const FrameView& frame) {
-    if (frame.field == Frame::kHello) return greet(peer);
+    if (frame.field == Frame::kHello) return greet(peer, frame.body);
     const auto found = sessions_.find(peer);
     if (found == sessions_.end() || found->second.id != frame.session) {
       Refused refused;
@@ -91,6 +97,7 @@ class SmallBroker {
         }
         ++session.expected;
       }
+      grown_.notify_all();
       answer.set_upto(session.expected - 1);
       answer.set_durability(JOURNALED);
       send(peer, session, Frame::kPublished, answer.SerializeAsString());
@@ -114,7 +121,9 @@ class SmallBroker {
     }
   }
 
-  void greet(const std::string& peer) {
+  void greet(const std::string& peer, std::string_view body) {
+    Hello hello;
+    hello.ParseFromArray(body.data(), static_cast<int>(body.size()));
     if (!behaviour_.refuse_hello.empty()) {
       Refused refused;
       refused.set_reason(VERSION);
@@ -127,6 +136,7 @@ class SmallBroker {
     Welcome welcome;
     welcome.set_version(kProtocolVersion);
     welcome.set_session(session.id);
+    welcome.set_greeting(hello.greeting());
     welcome.set_broker("small");
     welcome.set_ping_ms(200);
     socket_.send(peer, seal(session.id, 0, Frame::kWelcome, welcome.SerializeAsString()));
@@ -138,6 +148,7 @@ class SmallBroker {
 
   Behaviour behaviour_;
   mutable std::mutex mutex_;
+  mutable std::condition_variable grown_;
   std::vector<std::string> published_;
   std::map<std::string, Session> sessions_;
   uint64_t last_session_ = 0;

@@ -1,0 +1,115 @@
+#include <spdlog/fmt/fmt.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/json.hpp>
+#include <memory>
+
+#include "cli/broker_client.h"
+#include "cli/command.h"
+#include "cli/text.h"
+
+namespace detent {
+
+namespace json = boost::json;
+
+namespace {
+
+struct Options {
+  uint64_t seq = 0;
+  std::string channel;
+  bool all = false;
+};
+
+json::value ask(Invocation& invocation, std::string_view command, const Options& options) {
+  json::object question{{"command", command}};
+  if (options.seq) question["seq"] = options.seq;
+  if (!options.channel.empty()) question["channel"] = options.channel;
+  if (options.all) question["all"] = true;
+  BrokerClient client(invocation.endpoint(), invocation.deadline);
+  return client.ask(question);
+}
+
+void list(Invocation& invocation, const Options& options) {
+  const json::value answer = ask(invocation, "dead.list", options);
+  if (invocation.json) {
+    invocation.out << answer << "\n";
+    return;
+  }
+  const json::array& letters = list_of(answer, "letters");
+  if (letters.empty()) {
+    invocation.out << "no dead letters" << (options.channel.empty() ? "" : " of " + options.channel) << "\n";
+    return;
+  }
+  std::vector<std::vector<std::string>> rows{{"NUMBER", "CHANNEL", "SINCE", "TYPE", "TITLE", "CAUSE"}};
+  for (const json::value& letter : letters) {
+    rows.push_back({text_of(letter, "seq"), text_of(letter, "channel"), text_of(letter, "at"),
+                    plain(text_of(letter, "type")), plain(text_of(letter, "title")), plain(text_of(letter, "cause"))});
+  }
+  print_table(invocation.out, rows);
+  const std::string total = text_of(answer, "total");
+  if (total != std::to_string(letters.size())) invocation.out << letters.size() << " of " << total << " in all\n";
+}
+
+void show(Invocation& invocation, const Options& options) {
+  const json::value letter = ask(invocation, "dead.show", options);
+  if (invocation.json) {
+    invocation.out << letter << "\n";
+    return;
+  }
+  invocation.out << plain(text_of(letter, "type")) << ": " << plain(text_of(letter, "title")) << "\n";
+  print_table(invocation.out, {{"id", text_of(letter, "id")},
+                               {"number", text_of(letter, "seq")},
+                               {"channel", text_of(letter, "channel")},
+                               {"since", text_of(letter, "at")},
+                               {"attempts", text_of(letter, "attempts")},
+                               {"cause", plain(text_of(letter, "cause"))}});
+  const auto* object = letter.if_object();
+  if (const auto* signal = object ? object->if_contains("signal") : nullptr) {
+    if (const std::string body = text_of(*signal, "body"); !body.empty()) invocation.out << "\n" << body << "\n";
+  }
+}
+
+void close(Invocation& invocation, const Options& options, bool retry) {
+  const int ways = (options.seq != 0) + options.all + (options.seq == 0 && !options.channel.empty());
+  if (ways != 1) throw Usage("say which: a NUMBER, --channel CHANNEL, or --all");
+  const json::value answer = ask(invocation, retry ? "dead.retry" : "dead.drop", options);
+  if (invocation.json) {
+    invocation.out << answer << "\n";
+    return;
+  }
+  const std::string done = text_of(answer, retry ? "retried" : "dropped"), of = text_of(answer, "of");
+  invocation.out << (retry ? "brought back " : "dropped ") << done << (done == of ? "" : " of " + of) << "\n";
+  if (done != of) invocation.exit = kFailed;
+}
+
+}  // namespace
+
+void add_dead(CLI::App& app, Invocation& invocation) {
+  auto options = std::make_shared<Options>();
+  auto* dead = app.add_subcommand("dead", "Deliveries that were given up: see them, bring them back, drop them");
+  dead->require_subcommand(1);
+  const auto add = [&](const char* name, const char* what, bool number, bool required, bool all) {
+    auto* command = dead->add_subcommand(name, what);
+    if (number) {
+      auto* option = command->add_option("NUMBER", options->seq, "As `detent dead list` shows it");
+      if (required) option->required();
+    }
+    command->add_option("--channel", options->channel, "Only those of this channel")->type_name("CHANNEL");
+    if (all) command->add_flag("--all", options->all, "All of them");
+    add_asking_options(*command, invocation);
+    return command;
+  };
+  add("list", "Number, channel, cause", false, false, false)->callback([&invocation, options] {
+    list(invocation, *options);
+  });
+  add("show", "One of them, with its body", true, true, false)->callback([&invocation, options] {
+    show(invocation, *options);
+  });
+  auto* retry = add("retry", "Deliver them after all", true, false, true);
+  retry->footer("Examples:\n  detent dead retry 4711\n  detent dead retry --channel discord.alerts");
+  retry->callback([&invocation, options] { close(invocation, *options, true); });
+  auto* drop = add("drop", "Forget them for good", true, false, true);
+  drop->callback([&invocation, options] { close(invocation, *options, false); });
+}
+
+}  // namespace detent

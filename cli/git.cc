@@ -1,0 +1,24 @@
+#include "cli/git.h"
+
+#include "base/result.h"
+#include "cli/text.h"
+#include "ledger/child.h"
+
+namespace detent {
+
+std::string git(const std::string& folder, const std::vector<std::string>& arguments) {
+  std::vector<std::string> command{"git", "-C", folder};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  Child child =
+      Child::start(
+          {.command = std::move(command), .environment = {}, .deadline = Millis{30'000}, .output_most = 2 << 20},
+          system_now().mono)
+          .value();
+  Child::Exit exit = child.wait();
+  if (exit.timed_out) throw Failure("git " + arguments.front() + " in " + folder + " took longer than 30 s");
+  if (exit.code != 0) throw Failure("git " + arguments.front() + " in " + folder + ": " + plain(exit.err));
+  if (exit.out.ends_with('\n')) exit.out.pop_back();
+  return std::move(exit.out);
+}
+
+}  // namespace detent

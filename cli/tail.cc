@@ -1,0 +1,83 @@
+#include <spdlog/fmt/fmt.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/json.hpp>
+#include <memory>
+
+#include "base/ulid.h"
+#include "base/units.h"
+#include "cli/broker_client.h"
+#include "cli/command.h"
+#include "cli/text.h"
+#include "proto/door.h"
+#include "proto/json.h"
+#include "proto/wire.pb.h"
+
+namespace detent {
+
+namespace {
+
+struct Options {
+  BrokerClient::Tailing tailing;
+  std::string since;
+  uint64_t count = 0;
+};
+
+void print(Invocation& invocation, const TailedSignal& signal) {
+  if (invocation.json) {
+    boost::json::object line{{"seq", signal.seq()}, {"journalled", utc_millis(Millis{signal.journalled_ms()})}};
+    boost::json::array channels;
+    for (const std::string& channel : signal.channels()) channels.emplace_back(channel);
+    line["channels"] = std::move(channels);
+    line["signal"] = boost::json::parse(signal_to_json(signal.signal()));
+    invocation.out << line << std::endl;
+    return;
+  }
+  const Head head = read_head(signal.signal());
+  const auto id = Ulid::from_bytes(head.id);
+  invocation.out << fmt::format("{}  {:<8}  {}  {}{}  -> {}  {}", utc(Millis{signal.journalled_ms()}),
+                                severity_name(head.severity), plain(head.type), plain(payload_title(head.payload)),
+                                head.needs_response ? "  (needs a response)" : "",
+                                signal.channels().empty() ? "the ledger alone"
+                                                          : fmt::format("{}", fmt::join(signal.channels(), ", ")),
+                                id ? id->text() : "")
+                 << std::endl;
+}
+
+void tail(Invocation& invocation, Options& options) {
+  if (!options.since.empty()) {
+    const auto ago = parse_duration(options.since);
+    if (!ago) throw Usage("--since wants how long ago: 10m, 2h, 1d; not \"" + options.since + "\"");
+    options.tailing.since_ms = (system_now().wall - *ago).count();
+  }
+  uint64_t shown = 0;
+  BrokerClient client(invocation.endpoint(), invocation.deadline);
+  client.tail(options.tailing, [&](const Tailed* tailed) {
+    if (!tailed) return invocation.out.good();
+    if (tailed->missed())
+      invocation.err << "detent tail: " << tailed->missed() << " signals came faster than they could be shown\n";
+    for (const TailedSignal& signal : tailed->signals()) {
+      print(invocation, signal);
+      if (++shown == options.count) return false;
+    }
+    return invocation.out.good();
+  });
+}
+
+}  // namespace
+
+void add_tail(CLI::App& app, Invocation& invocation) {
+  auto options = std::make_shared<Options>();
+  auto* command = app.add_subcommand("tail", "Show signals as they become durable, until it is stopped");
+  command->add_option("--channel", options->tailing.channel, "Only those that go to this channel")
+      ->type_name("CHANNEL");
+  command->add_option("--type", options->tailing.type, "Only types of this form: incident.*")->type_name("GLOB");
+  command->add_option("--since", options->since, "Begin this long ago (default: now)")->type_name("DURATION");
+  command->add_option("--count", options->count, "End after this many")->type_name("N");
+  add_asking_options(*command, invocation);
+  command->footer(
+      "Examples:\n  detent tail --since 1h\n  detent tail --channel discord.alerts --json | jq .signal.title");
+  command->callback([&invocation, options] { tail(invocation, *options); });
+}
+
+}  // namespace detent

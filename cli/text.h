@@ -1,0 +1,27 @@
+// How answers look on a terminal.
+#pragma once
+
+#include <boost/json/fwd.hpp>
+#include <iosfwd>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace detent {
+
+/// Rows in columns as wide as their widest entry, two spaces between; the first row is the heading.
+void print_table(std::ostream& out, const std::vector<std::vector<std::string>>& rows);
+
+/// A member as text: strings without quotes, null and missing as nothing.
+std::string text_of(const boost::json::value& object, std::string_view key);
+/// A member that is an array, or an empty one.
+const boost::json::array& list_of(const boost::json::value& object, std::string_view key);
+
+/// `text` without control characters (a signal's title must not move the cursor); the newline and tab become spaces.
+std::string plain(std::string_view text);
+/// `text` with every ill-formed UTF-8 sequence replaced by U+FFFD.
+std::string to_utf8(std::string_view text);
+/// The last `most` bytes of `text`, cut at a character's beginning.
+std::string_view tail_of(std::string_view text, size_t most);
+
+}  // namespace detent

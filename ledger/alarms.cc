@@ -1,0 +1,53 @@
+#include "ledger/alarms.h"
+
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+#include "base/result.h"
+
+namespace detent {
+
+using Kind = LedgerAlarm::Kind;
+
+void Alarms::say(Kind kind, std::string text) {
+  spdlog::warn("ledger: {}: {}", name_of(kind), text);
+  said_.push_back({kind, false, std::move(text)});
+}
+
+void Alarms::raise(Kind kind, const std::string& text) {
+  if (raised_.insert(kind).second) say(kind, text);
+}
+
+void Alarms::end(Kind kind, const std::string& text) {
+  if (raised_.erase(kind)) said_.push_back({kind, true, text});
+}
+
+std::vector<LedgerAlarm> Alarms::take() { return std::exchange(said_, {}); }
+
+std::string_view name_of(LedgerAlarm::Kind kind) {
+  switch (kind) {
+    case Kind::foreign_commit:
+      return "foreign commit";
+    case Kind::chain_damaged:
+      return "chain damaged";
+    case Kind::went_backwards:
+      return "went backwards";
+    case Kind::diverged:
+      return "diverged";
+    case Kind::write_failed:
+      return "write failed";
+    case Kind::push_failing:
+      return "push failing";
+    case Kind::push_refused:
+      return "push refused";
+    case Kind::push_diverged:
+      return "push diverged";
+    case Kind::packing_failed:
+      return "packing failed";
+  }
+  CHECK(false, "an alarm without a kind");
+  return {};
+}
+
+}  // namespace detent

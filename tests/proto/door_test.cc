@@ -1,0 +1,158 @@
+#include "proto/door.h"
+
+#include <gtest/gtest.h>
+
+#include "base/redact.h"
+#include "base/ulid.h"
+#include "proto/frame.h"
+#include "proto/signal.pb.h"
+#include "proto/wire.pb.h"
+
+namespace detent {
+namespace {
+
+Signal good() {
+  Signal signal;
+  signal.set_id(std::string(UlidSource(1).next(Millis{1'795'000'000'000}).view()));
+  signal.set_type("incident.detected");
+  signal.set_source("web-1");
+  signal.set_severity(ERROR);
+  Incident incident;
+  incident.set_title("disk 95%");
+  incident.set_host("web-1");
+  signal.set_payload(incident.SerializeAsString());
+  return signal;
+}
+
+struct Checked {
+  std::string bytes;
+  std::optional<Fault> fault;
+  Head head;
+};
+
+Checked check(const Signal& signal, Door::Mask mask = {}) {
+  Checked checked{signal.SerializeAsString(), {}, {}};
+  Door door(std::move(mask));
+  checked.fault = door.check(checked.bytes, checked.head);
+  return checked;
+}
+
+TEST(Door, LetsAGoodSignalPassAndReadsItsHead) {
+  const auto checked = check(good());
+  ASSERT_FALSE(checked.fault) << checked.fault->text;
+  EXPECT_EQ(checked.head.type, "incident.detected");
+  EXPECT_EQ(checked.head.severity, 3u);
+  EXPECT_EQ(payload_title(checked.head.payload), "disk 95%");
+}
+
+TEST(Door, RefusesAnIdOfAnyOtherSize) {
+  auto signal = good();
+  signal.set_id("short");
+  EXPECT_EQ(check(signal).fault.value().reason, BAD_SIGNAL);
+}
+
+TEST(Door, RefusesATypeThatIsNotWordsJoinedByDots) {
+  for (const char* type : {"", "Incident", "incident detected", ".x", "x.", "ünï"}) {
+    auto signal = good();
+    signal.set_type(type);
+    EXPECT_TRUE(check(signal).fault) << type;
+  }
+}
+
+TEST(Door, NamesTheFieldThatIsOverItsLimit) {
+  Incident incident;
+  incident.set_title(std::string(513, 'x'));
+  auto signal = good();
+  signal.set_payload(incident.SerializeAsString());
+  const auto checked = check(signal);
+  ASSERT_TRUE(checked.fault);
+  EXPECT_EQ(checked.fault->reason, BAD_PAYLOAD);
+  EXPECT_NE(checked.fault->text.find("Incident.title"), std::string::npos) << checked.fault->text;
+  EXPECT_NE(checked.fault->text.find("513"), std::string::npos) << checked.fault->text;
+}
+
+TEST(Door, RefusesAPayloadThatIsNotWhatTheTypeAsksFor) {
+  auto signal = good();
+  signal.set_payload("\x0a\xff");  // a title longer than the payload
+  EXPECT_EQ(check(signal).fault.value().reason, BAD_PAYLOAD);
+  signal.set_payload("\x08\x01");  // the title as a number
+  EXPECT_EQ(check(signal).fault.value().reason, BAD_PAYLOAD);
+}
+
+TEST(Door, RefusesMoreElementsThanAllowed) {
+  Note note;
+  for (int i = 0; i < 26; ++i) note.add_fields()->set_name("n");
+  auto signal = good();
+  signal.set_type("some.thing");
+  signal.set_payload(note.SerializeAsString());
+  EXPECT_NE(check(signal).fault.value().text.find("Note.fields: more than 25"), std::string::npos);
+}
+
+TEST(Door, RefusesTextThatIsNotUtf8) {
+  std::string bytes = good().SerializeAsString();
+  bytes[bytes.find("web-1")] = '\xff';
+  Door door({});
+  Head head;
+  EXPECT_TRUE(door.check(bytes, head));
+}
+
+TEST(Door, KnowsWellFormedUtf8) {
+  for (const char* text : {"plain", "grüße", "\xf0\x9f\x94\xa7", "日本語 and more than eight bytes"}) EXPECT_TRUE(is_utf8(text)) << text;
+  for (const char* text : {"\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "cut\xe6\x97", "\x80"}) EXPECT_FALSE(is_utf8(text)) << text;
+}
+
+TEST(Door, PassesOnAFieldItDoesNotKnow) {
+  auto signal = good();
+  signal.set_payload(signal.payload() + std::string("\xfa\x3e\x03new", 6));  // field 1007
+  EXPECT_FALSE(check(signal).fault);
+}
+
+TEST(Door, MasksASecretInPlaceAndRefusesOneInAFieldItDoesNotKnow) {
+  const auto patterns = Patterns::compile({}).value();
+  const Door::Mask mask = [&](std::span<char> text) { return redact(text, patterns); };
+  const std::string token = "ghp_0123456789abcdefghijABCDEFGHIJ456789";
+  Incident incident;
+  incident.set_title("pushed with " + token + " as usual");
+  auto signal = good();
+  signal.set_payload(incident.SerializeAsString());
+  const auto checked = check(signal, mask);
+  ASSERT_FALSE(checked.fault);
+  EXPECT_EQ(checked.bytes.size(), signal.ByteSizeLong());
+  EXPECT_EQ(checked.bytes.find(token), std::string::npos);
+  EXPECT_NE(payload_title(checked.head.payload).find("[redacted]"), std::string::npos);
+
+  signal = good();
+  signal.set_payload(signal.payload() + "\xfa\x3e" + static_cast<char>(token.size()) + token);
+  EXPECT_TRUE(check(signal, mask).fault);
+}
+
+TEST(Door, SurvivesEveryByteChanged) {
+  const std::string bytes = good().SerializeAsString();
+  Door door({});
+  size_t refused = 0;
+  for (size_t at = 0; at < bytes.size(); ++at) {
+    for (int bit = 0; bit < 8; ++bit) {
+      std::string changed = bytes;
+      changed[at] = static_cast<char>(changed[at] ^ (1 << bit));
+      Head head;
+      refused += door.check(changed, head).has_value();
+    }
+  }
+  EXPECT_GT(refused, bytes.size());
+}
+
+TEST(Frame, OpensWhatItSealed) {
+  FrameView frame;
+  const std::string sealed = seal(7, 9, Frame::kPublish, "body");
+  ASSERT_TRUE(open_frame(sealed, frame));
+  EXPECT_EQ(frame.session, 7u);
+  EXPECT_EQ(frame.number, 9u);
+  EXPECT_EQ(frame.field, uint32_t{Frame::kPublish});
+  EXPECT_EQ(frame.body, "body");
+  EXPECT_FALSE(open_frame("", frame));
+  EXPECT_FALSE(open_frame("nonsense", frame));
+  EXPECT_FALSE(open_frame(sealed + sealed, frame));
+}
+
+}  // namespace
+}  // namespace detent

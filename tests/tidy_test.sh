@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Holds the tree's own order: which folder may include which, who may touch which library, and what a line may look like.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+failed=0
+fault() { echo "tidy: $1" >&2; failed=1; }
+
+declare -A may=(
+  [base]="base" [proto]="proto base" [bus]="bus proto base" [http]="http proto base" [ledger]="ledger proto base"
+  [broker]="broker bus http ledger proto base" [producers]="producers bus http ledger proto base"
+  [consumers]="consumers bus http ledger proto base" [sandbox]="sandbox http proto base"
+  [cli]="cli producers broker bus http ledger proto base"
+)
+while IFS=: read -r file line; do
+  folder=${file%%/*}
+  included=${line#*\"}
+  included=${included%%/*}
+  [ -n "${may[$folder]:-}" ] || continue
+  [[ " ${may[$folder]} " == *" $included "* ]] || fault "$file includes $included/, which $folder may not know: $line"
+done < <(git ls-files '*.h' '*.cc' | xargs grep -H '^#include "[a-z_]*/' | sed 's/:[0-9]*:/:/')
+
+only() { # PATTERN FOLDER… : only these may include what matches
+  local pattern=$1 file
+  shift
+  while IFS= read -r file; do
+    [[ " $* tests bench " == *" ${file%%/*} "* ]] || fault "$file includes <$pattern>, which belongs to: $*"
+  done < <(git ls-files '*.h' '*.cc' | xargs grep -lE "^#include <($pattern)" || true)
+}
+only 'zmq' bus
+only 'git2' ledger
+only 'boost/(beast|asio)' http
+
+while IFS= read -r hit; do fault "a heavy header in a header: $hit"; done < <(
+  git ls-files '*.h' | grep -v '^tests/\|^bench/\|^http/session.h\|^bus/sockets.h' |
+    xargs grep -nE '^#include <(boost/(beast|asio)|google/protobuf|toml\+\+|git2|zmq)|^#include ".*\.pb\.h"' || true)
+
+while IFS= read -r hit; do fault "a line over 140 columns: ${hit%%:*}:$(cut -d: -f2 <<<"$hit")"; done < <(
+  git ls-files '*.h' '*.cc' '*.proto' | xargs grep -nE '^.{141,}' || true)
+
+while IFS= read -r hit; do fault "a word that does not belong here: $hit"; done < <(
+  git ls-files '*.h' '*.cc' '*.proto' | grep -v '^tests/' | xargs grep -nE '\b(TODO|FIXME|XXX|HACK)\b|sleep_for|usleep\(' || true)
+
+while IFS= read -r hit; do fault "a class with no name of its own: $hit"; done < <(
+  git ls-files '*.h' | xargs grep -nE '^(class|struct) [A-Za-z]*(Manager|Helper|Util|Utils|Impl|Handler|Processor)\b' || true)
+
+[ $failed = 0 ] && echo "tidy"
+exit $failed
