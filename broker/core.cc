@@ -166,10 +166,6 @@ void Core::on_hello(std::string_view peer, std::string_view body, Now now) {
         channel(name);
         auto& served = consumers(name);
         served.sessions.push_back(fresh->id);
-        if (served.sessions.size() == 1 && served.circuit_open) {  // whoever comes after the one that saw it closed looks anew
-          served.circuit_open = false;
-          served.why.clear();
-        }
         fresh->channels.push_back(name);
       }
     }
@@ -199,6 +195,11 @@ void Core::end_session(uint64_t id, int reason, std::string_view text, Now now) 
   for (const auto& name : session->channels) {
     auto& served = consumers(name);
     std::erase(served.sessions, id);
+    if (served.opened_by == id) {  // whoever serves it from here on looks anew
+      served.circuit_open = false;
+      served.opened_by = 0;
+      served.why.clear();
+    }
     served.dirty = true;
   }
   tail_changes.push_back({id, {}, {}, 0, true});

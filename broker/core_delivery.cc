@@ -231,6 +231,7 @@ void Core::on_settle(Session& session, std::string_view body, Now now) {
   }
   if (settle.has_circuit() && settle.circuit().open() != served.circuit_open) {
     served.circuit_open = settle.circuit().open();
+    served.opened_by = served.circuit_open ? session.id : 0;
     served.why = settle.circuit().why();
     const std::string alarm = "circuit/" + home.name();
     if (served.circuit_open) {
@@ -274,6 +275,8 @@ void Core::settle_outcome(Channel& home, Session&, uint64_t seq, int outcome, st
     default:
       ++counters_.delivered;
       ++consumers(home.name()).delivered;
+      // The session that opened the circuit may have ended before it could say that all is well.
+      if (!alarms_.empty() && !consumers(home.name()).circuit_open) over("circuit/" + home.name(), now);
       append_settled(home, seq, SettledRecord::DELIVERED, parts, cause, now);
       break;
   }

@@ -36,6 +36,7 @@ struct Core::Consumers {
   uint64_t under_way = 0;
   uint64_t delivered = 0;
   bool circuit_open = false;
+  uint64_t opened_by = 0;  // the session that said so; the circuit ends with it
   std::string why;
   bool dirty = false;
 };
