@@ -54,8 +54,15 @@ struct CoreTest : testing::Test {
     start();
   }
 
-  Client& connect(const std::string& peer, Link::Role role = Link::Role::Producer, std::vector<std::string> channels = {}) {
-    auto& client = clients.emplace(peer, Client{Link({peer, role, std::move(channels), std::hash<std::string>{}(peer)}, 7), {}, {}, {}, {}, {}, 1}).first->second;
+  Client& connect(const std::string& peer, Link::Role role = Link::Role::Producer,
+                  std::vector<std::string> channels = {}) {
+    auto& client =
+        clients
+            .emplace(
+                peer,
+                Client{
+                    Link({peer, role, std::move(channels), std::hash<std::string>{}(peer)}, 7), {}, {}, {}, {}, {}, 1})
+            .first->second;
     client.link.tick(now);
     turn();
     return client;
@@ -111,7 +118,8 @@ struct CoreTest : testing::Test {
   }
   void hear(Client& client, const std::string& frame) {
     const auto event = client.link.receive(frame, now);
-    if (event.kind == Link::Event::Refused || event.kind == Link::Event::Lost) client.refused = event.text.empty() ? "lost" : event.text;
+    if (event.kind == Link::Event::Refused || event.kind == Link::Event::Lost)
+      client.refused = event.text.empty() ? "lost" : event.text;
     if (event.kind != Link::Event::Frame) return;
     const auto parse = [&event](auto message) {
       EXPECT_TRUE(message.ParseFromArray(event.body.data(), static_cast<int>(event.body.size())));
@@ -142,7 +150,8 @@ struct CoreTest : testing::Test {
     client.next = publish.first() + signals.size();
     client.link.send(Frame::kPublish, publish.SerializeAsString());
   }
-  void settle(Client& client, const std::string& channel, uint64_t delivery, Outcome outcome, const std::string& cause = {}) {
+  void settle(Client& client, const std::string& channel, uint64_t delivery, Outcome outcome,
+              const std::string& cause = {}) {
     Settle settle;
     settle.set_channel(channel);
     auto* one = settle.add_settled();
@@ -158,7 +167,8 @@ struct CoreTest : testing::Test {
   }
 
   test::MemoryDisk disk;
-  Config config = *parse_config("[telegram]\nchat = 1\n[discord.channels]\nalerts = \"2\"\nsystem = \"4\"\n", "test.toml");
+  Config config =
+      *parse_config("[telegram]\nchat = 1\n[discord.channels]\nalerts = \"2\"\nsystem = \"4\"\n", "test.toml");
   Door door{Door::Mask{}};
   Core::Options options;
   std::unique_ptr<IdWindow> ids;
