@@ -8,8 +8,8 @@ namespace detent {
 
 using Millis = std::chrono::milliseconds;
 
-/// Both clocks at one instant. `mono` orders and measures (leases, back-off) and starts anywhere; `wall` is the time since
-/// the Unix epoch, for display and for `expires`, and may jump.
+/// Both clocks at one instant. `mono` orders and measures (leases, back-off) and starts anywhere; `wall` is the time
+/// since the Unix epoch, for display and for `expires`, and may jump.
 struct Now {
   Millis mono{0};
   Millis wall{0};

@@ -1,9 +1,9 @@
 // Expected failures as values, and bugs as an abort with the place named.
 #pragma once
 
+#include <boost/assert/source_location.hpp>
 #include <boost/system/result.hpp>
 #include <initializer_list>
-#include <source_location>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -20,8 +20,7 @@ namespace detent {
 struct Error {
   struct Text {
     template <class T>
-      requires std::is_convertible_v<T, std::string>
-    Text(T&& text) : text(std::forward<T>(text)) {}
+    requires std::is_convertible_v<T, std::string> Text(T&& text) : text(std::forward<T>(text)) {}
     std::string text;
   };
 
@@ -49,12 +48,12 @@ using Result = boost::system::result<T, Error>;
 /// An Error for a failed system call: "`what`: No space left on device".
 Error system_error(std::string_view what, int number);
 
-[[noreturn]] void check_failed(std::string_view condition, std::string_view text, const std::source_location& where);
+[[noreturn]] void check_failed(std::string_view condition, std::string_view text, const boost::source_location& where);
 
 }  // namespace detent
 
 /// Aborts with the place and the text where `condition` does not hold: a bug, never an expected failure.
-#define CHECK(condition, text)                                                                              \
-  do {                                                                                                      \
-    if (!(condition)) ::detent::check_failed(#condition, (text), std::source_location::current());          \
+#define CHECK(condition, text)                                                            \
+  do {                                                                                    \
+    if (!(condition)) ::detent::check_failed(#condition, (text), BOOST_CURRENT_LOCATION); \
   } while (false)

@@ -1,8 +1,8 @@
 #include "broker/answers.h"
 
-#include <spdlog/fmt/fmt.h>
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
+#include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
 #include <boost/json.hpp>
@@ -54,12 +54,15 @@ std::string Answers::status_json() const {
   out["uptime_s"] = (broker_.now_.mono - broker_.started_.mono).count() / 1000;
   out["publishers"] = broker_.held_.empty() ? std::string("accepted") : broker_.held_;
   out["next_seq"] = core.next_seq();
-  out["counters"] = {{"admitted", counters.admitted},   {"repeats", counters.repeats},       {"refused", counters.refused},
-                     {"held", counters.held},           {"malformed", counters.malformed},   {"delivered", counters.delivered},
-                     {"unknown", counters.unknown},     {"expired", counters.expired},       {"dead", counters.dead},
-                     {"redelivered", counters.redelivered}, {"stale", counters.stale},       {"unrouted", counters.unrouted},
-                     {"unproven", counters.unproven},   {"gaps", counters.gaps},             {"alarms", counters.alarms},
-                     {"dropped", counters.dropped},     {"masked", broker_.door_.masked()}};
+  out["counters"] = {{"admitted", counters.admitted},   {"repeats", counters.repeats},
+                     {"refused", counters.refused},     {"held", counters.held},
+                     {"malformed", counters.malformed}, {"delivered", counters.delivered},
+                     {"unknown", counters.unknown},     {"expired", counters.expired},
+                     {"dead", counters.dead},           {"redelivered", counters.redelivered},
+                     {"stale", counters.stale},         {"unrouted", counters.unrouted},
+                     {"unproven", counters.unproven},   {"gaps", counters.gaps},
+                     {"alarms", counters.alarms},       {"dropped", counters.dropped},
+                     {"masked", broker_.door_.masked()}};
   json::array channels;
   for (const auto& [name, channel] : core.channels()) {
     const auto health = core.health(name);
@@ -81,7 +84,9 @@ std::string Answers::status_json() const {
     json::array served;
     for (const auto& channel : session.channels) served.push_back(json::value(channel));
     sessions.push_back({{"name", session.name},
-                        {"role", session.role == 0 ? "producer" : session.role == 1 ? "consumer" : "admin"},
+                        {"role", session.role == 0   ? "producer"
+                                 : session.role == 1 ? "consumer"
+                                                     : "admin"},
                         {"channels", std::move(served)}});
   }
   out["sessions"] = std::move(sessions);
@@ -114,11 +119,11 @@ std::string Answers::status_markdown() const {
   out += "\n| channel | waiting | dead letters | state |\n|---|---|---|---|\n";
   for (const auto& [name, channel] : core.channels()) {
     const auto health = core.health(name);
-    const std::string state = health.circuit_open        ? "takes nothing: " + health.why
-                              : health.consumers == 0    ? "no consumer"
-                                                         : "works";
-    out += fmt::format("| {} | {} | {} | {} |\n", name, channel.open() > 100 ? "over 100" : std::to_string(channel.open()),
-                       health.dead, state);
+    const std::string state = health.circuit_open     ? "takes nothing: " + health.why
+                              : health.consumers == 0 ? "no consumer"
+                                                      : "works";
+    out += fmt::format("| {} | {} | {} | {} |\n", name,
+                       channel.open() > 100 ? "over 100" : std::to_string(channel.open()), health.dead, state);
   }
   return out;
 }
@@ -140,18 +145,24 @@ std::string Answers::metrics() const {
   const auto counter = prometheus::MetricType::Counter;
   const auto gauge = prometheus::MetricType::Gauge;
   const auto& c = core.counters();
-  add("detent_signals_admitted_total", "Signals taken in and durable or about to be.", counter, {{"", double(c.admitted)}});
+  add("detent_signals_admitted_total", "Signals taken in and durable or about to be.", counter,
+      {{"", double(c.admitted)}});
   add("detent_publish_total", "Other ends of a publish: a repeat, refused for good, or told to try again.", counter,
       {{"repeat", double(c.repeats)}, {"refused", double(c.refused)}, {"held", double(c.held)}}, "outcome");
   add("detent_settled_total", "Deliveries settled, by how.", counter,
-      {{"delivered", double(c.delivered)}, {"unknown", double(c.unknown)}, {"expired", double(c.expired)}, {"dead", double(c.dead)},
+      {{"delivered", double(c.delivered)},
+       {"unknown", double(c.unknown)},
+       {"expired", double(c.expired)},
+       {"dead", double(c.dead)},
        {"dropped", double(c.dropped)}},
       "state");
-  add("detent_frames_bad_total", "Frames that were refused: malformed, of a lost session, or about a delivery of others.", counter,
+  add("detent_frames_bad_total",
+      "Frames that were refused: malformed, of a lost session, or about a delivery of others.", counter,
       {{"malformed", double(c.malformed)}, {"gap", double(c.gaps)}, {"stale", double(c.stale)}}, "kind");
   add("detent_redelivered_total", "Deliveries handed out again.", counter, {{"", double(c.redelivered)}});
   add("detent_unrouted_total", "Signals that no route named, sent to default_to.", counter, {{"", double(c.unrouted)}});
-  add("detent_texts_masked_total", "Texts in which a secret was masked.", counter, {{"", double(broker_.door_.masked())}});
+  add("detent_texts_masked_total", "Texts in which a secret was masked.", counter,
+      {{"", double(broker_.door_.masked())}});
   add("detent_journal_syncs_total", "Writes and syncs of the journal.", counter, {{"", double(broker_.syncs_)}});
   std::vector<std::pair<std::string, double>> open, bytes, dead, circuit, consumers;
   for (const auto& [name, channel] : core.channels()) {
@@ -191,18 +202,21 @@ void Answers::trace(const Question& question, const std::string& id_text) {
   Core& core = *broker_.core_;
   if (!id) return core.answer(question, {}, "\"" + id_text + "\" is not a signal's id (26 characters)");
   // The scan may take a second over a full journal: not on the loop.
-  broker_.chores_.post([&broker = broker_, question, id = *id, tail = std::shared_ptr(broker_.journal_->tail()), synced = broker_.synced_] {
+  broker_.chores_.post([&broker = broker_, question, id = *id, tail = std::shared_ptr(broker_.journal_->tail()),
+                        synced = broker_.synced_] {
     auto story = std::make_shared<Story>(tell(*tail, synced, id));
     broker.post([&broker, question, id, story] {
       if (!story->found) {
-        return broker.core_->answer(question, {},
-                                    "signal " + id.text() + " is not in the journal (any more): try `detent audit show " + id.text() + "`");
+        return broker.core_->answer(
+            question, {},
+            "signal " + id.text() + " is not in the journal (any more): try `detent audit show " + id.text() + "`");
       }
       for (auto& channel : story->channels) {
         const auto home = broker.core_->channels().find(channel.name);
         if (!channel.state.empty() || home == broker.core_->channels().end()) continue;
         const auto& queue = home->second.queue();
-        const auto open = std::lower_bound(queue.begin(), queue.end(), story->seq, [](const Open& a, uint64_t seq) { return a.seq < seq; });
+        const auto open = std::lower_bound(queue.begin(), queue.end(), story->seq,
+                                           [](const Open& a, uint64_t seq) { return a.seq < seq; });
         if (open == queue.end() || open->seq != story->seq) continue;
         channel.state = "queued";
         channel.attempts = open->attempts;
@@ -246,7 +260,11 @@ void Answers::answer(const Question& question) {
     if (found == core.channels().end()) return core.answer(question, {}, "no channel \"" + name + "\"");
     const size_t before = found->second.open();
     core.drop_channel(name, now);
-    return core.answer(question, json::serialize(json::object{{"channel", name}, {"dropped", before - found->second.open()}, {"open", found->second.open()}}), {});
+    return core.answer(
+        question,
+        json::serialize(json::object{
+            {"channel", name}, {"dropped", before - found->second.open()}, {"open", found->second.open()}}),
+        {});
   }
   if (command == "routes.explain") {
     std::vector<std::pair<std::string_view, std::string_view>> labels;
@@ -259,12 +277,14 @@ void Answers::answer(const Question& question) {
     for (const auto& [key, value] : kept) labels.emplace_back(key, value);
     const std::string type = member(asked, "type"), source = member(asked, "source");
     const auto* needs = asked.if_contains("needs_response");
-    const auto explained = core.router().explain(
-        {type, std::max(0, severity_from_name(member(asked, "severity"))), source, labels, needs && needs->is_bool() && needs->get_bool()});
+    const auto explained = core.router().explain({type, std::max(0, severity_from_name(member(asked, "severity"))),
+                                                  source, labels, needs && needs->is_bool() && needs->get_bool()});
     json::array to, why;
     for (const auto& name : explained.route.channels) to.push_back(json::value(name));
     for (const auto& line : explained.why) why.push_back(json::value(line));
-    return core.answer(question, json::serialize(json::object{{"type", type}, {"channels", std::move(to)}, {"why", std::move(why)}}), {});
+    return core.answer(
+        question, json::serialize(json::object{{"type", type}, {"channels", std::move(to)}, {"why", std::move(why)}}),
+        {});
   }
   if (command == "dead.list") return core.answer(question, dead_list(channel), {});
   if (command == "dead.show" || command == "dead.retry" || command == "dead.drop") {
@@ -304,7 +324,8 @@ void Answers::answer(const Question& question) {
     }
     broker_.dead_->closed(closing.keys);
     broker_.closings_.push_back(std::move(closing));
-    return core.answer(question, json::serialize(json::object{{retry ? "retried" : "dropped", done}, {"of", keys.size()}}), {});
+    return core.answer(question,
+                       json::serialize(json::object{{retry ? "retried" : "dropped", done}, {"of", keys.size()}}), {});
   }
   core.answer(question, {}, "unknown command \"" + command + "\"");
 }

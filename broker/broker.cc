@@ -10,8 +10,8 @@
 #include "base/redact.h"
 #include "base/units.h"
 #include "broker/answers.h"
-#include "http/server.h"
 #include "broker/records.h"
+#include "http/server.h"
 #include "proto/reader.h"
 #include "proto/wire.pb.h"
 
@@ -19,7 +19,7 @@ namespace detent {
 
 namespace {
 
-constexpr size_t kBite = 1 << 20;        // bytes read from the sockets before the rest of a turn
+constexpr size_t kBite = 1 << 20;  // bytes read from the sockets before the rest of a turn
 constexpr size_t kBiteMessages = 1024;
 constexpr size_t kFillWhileSyncing = 1 << 20;  // appended behind a sync under way, from which on no more is read
 
@@ -51,7 +51,12 @@ struct Broker::Tailing {
 };
 
 Broker::Broker(Config config, Disk& disk)
-    : config_(std::move(config)), disk_(disk), door_(mask_of(config_)), socket_(config_.broker.listen), now_(system_now()), started_(now_) {
+    : config_(std::move(config)),
+      disk_(disk),
+      door_(mask_of(config_)),
+      socket_(config_.broker.listen),
+      now_(system_now()),
+      started_(now_) {
   recover();
   listen_http();
 }
@@ -60,9 +65,8 @@ Broker::~Broker() = default;
 
 void Broker::recover() {
   if (auto made = disk_.make_directory(config_.state.string()); !made) throw Failure(made.error().what);
-  ids_ = std::make_unique<IdWindow>(value_or_throw(IdFiles::open(disk_, state_path(config_, "ids"), [this](const IdDamage& damage) {
-    damage_[damage.file] = damage.why;
-  })));
+  ids_ = std::make_unique<IdWindow>(value_or_throw(IdFiles::open(
+      disk_, state_path(config_, "ids"), [this](const IdDamage& damage) { damage_[damage.file] = damage.why; })));
   Core::Options options;
   options.backlog_bytes = config_.broker.max_backlog.bytes;
   options.backlog_age = config_.broker.max_backlog.age;
@@ -84,7 +88,9 @@ void Broker::recover() {
   journal_options.low_water = config_.broker.low_water;
   JournalVisitor visitor;
   visitor.snapshot = [this](std::string_view bytes) { core_->restore(bytes); };
-  visitor.record = [this](const Place& place, std::string_view bytes, bool after) { core_->replay(bytes, place, after); };
+  visitor.record = [this](const Place& place, std::string_view bytes, bool after) {
+    core_->replay(bytes, place, after);
+  };
   visitor.damage = [this](const Damage& damage) { damage_[damage.file] = damage.why; };
   const std::string directory = state_path(config_, "journal");
   // The ids of sealed segments are in files of their own, so their records need not be remembered again.
@@ -154,9 +160,8 @@ void Broker::run() {
     now_ = system_now();
     run_posted();
     if (!full) {
-      socket_.receive(kBiteMessages, kBite, [this](std::string_view peer, std::span<char> message) {
-        core_->receive(peer, message, now_);
-      });
+      socket_.receive(kBiteMessages, kBite,
+                      [this](std::string_view peer, std::span<char> message) { core_->receive(peer, message, now_); });
     }
     if (now_.mono >= core_->deadline()) core_->tick(now_);
     if (now_.mono >= next_look_) {
@@ -230,7 +235,8 @@ void Broker::start_work() {
   }
   journal_thread_.post([this, job] {
     const auto fail = [](const Error& error) {
-      // Nothing of this work may be acknowledged, and what the page cache shows proves nothing: the next start recovers.
+      // Nothing of this work may be acknowledged, and what the page cache shows proves nothing: the next start
+      // recovers.
       spdlog::critical("the journal cannot be written, stopping: {}", error.what);
       spdlog::shutdown();
       std::_Exit(1);
@@ -251,9 +257,11 @@ void Broker::start_work() {
     });
     if (!job->snapshot.empty()) {
       chores_.post([this, job, at = appended->end] {
-        if (auto put = journal_->put_snapshot(at, job->snapshot); !put) spdlog::warn("no snapshot: {}", put.error().what);
+        if (auto put = journal_->put_snapshot(at, job->snapshot); !put)
+          spdlog::warn("no snapshot: {}", put.error().what);
         if (!job->sealed) return;
-        if (auto written = IdFiles::write(disk_, state_path(config_, "ids"), job->sealed, std::move(job->ids)); !written) {
+        if (auto written = IdFiles::write(disk_, state_path(config_, "ids"), job->sealed, std::move(job->ids));
+            !written) {
           spdlog::warn("no id file: {}", written.error().what);
           return;
         }
@@ -277,9 +285,7 @@ void Broker::work_done(const Appended& appended) {
   if (appended.rolled) {
     snapshot_due_ = true;
     sealed_ = appended.sealed;
-    chores_.post([this] {
-      if (auto prepared = journal_->prepare_spare(); !prepared) spdlog::warn("no spare segment: {}", prepared.error().what);
-    });
+    chores_.post([this] { prepare_spares(); });
   }
   ledger_->advance(synced_);
   for (auto& done : core_->local_done) {
@@ -297,7 +303,8 @@ void Broker::drop_segments() {
   const auto used = core_->segments_in_use();
   std::vector<uint64_t> free;
   for (const auto& segment : journal_->segments()) {
-    if (!segment.open && segment.id < before && !used.contains(static_cast<uint32_t>(segment.id)) && ids_->covered(segment.id)) {
+    if (!segment.open && segment.id < before && !used.contains(static_cast<uint32_t>(segment.id)) &&
+        ids_->covered(segment.id)) {
       free.push_back(segment.id);
     }
   }
@@ -305,12 +312,22 @@ void Broker::drop_segments() {
   if (free.empty() && dead_free.empty()) return;
   journal_thread_.post([this, free, dead_free] {
     if (!free.empty()) {
-      if (auto dropped = journal_->drop(free); !dropped) spdlog::warn("segments cannot be dropped: {}", dropped.error().what);
+      if (auto dropped = journal_->drop(free); !dropped)
+        spdlog::warn("segments cannot be dropped: {}", dropped.error().what);
     }
     if (!dead_free.empty()) {
-      if (auto dropped = dead_->drop(dead_free); !dropped) spdlog::warn("segments cannot be dropped: {}", dropped.error().what);
+      if (auto dropped = dead_->drop(dead_free); !dropped)
+        spdlog::warn("segments cannot be dropped: {}", dropped.error().what);
     }
   });
+}
+
+void Broker::prepare_spares() {
+  for (;;) {
+    const auto prepared = journal_->prepare_spare();
+    if (!prepared) spdlog::warn("no spare segment: {}", prepared.error().what);
+    if (!prepared || !*prepared) return;
+  }
 }
 
 void Broker::look_after_disk() {
@@ -319,9 +336,10 @@ void Broker::look_after_disk() {
   chores_.post([this] {
     auto space = journal_->space();
     if (space && !space->low) {
-      if (auto prepared = journal_->prepare_spare(); !prepared) spdlog::warn("no spare segment: {}", prepared.error().what);
+      prepare_spares();
       if (!space->reserve_held) {
-        if (auto refilled = journal_->refill_reserve(); !refilled) spdlog::warn("no reserve: {}", refilled.error().what);
+        if (auto refilled = journal_->refill_reserve(); !refilled)
+          spdlog::warn("no reserve: {}", refilled.error().what);
       }
       space = journal_->space();
     }
@@ -339,7 +357,8 @@ void Broker::look_after_disk() {
       } else {
         spdlog::warn("free space cannot be read: {}", space.error().what);
       }
-      if (auto pruned = ids_->prune(static_cast<uint64_t>((now_.wall - std::chrono::hours{24 * 90}).count())); !pruned) {
+      if (auto pruned = ids_->prune(static_cast<uint64_t>((now_.wall - std::chrono::hours{24 * 90}).count()));
+          !pruned) {
         spdlog::warn("old id files stay: {}", pruned.error().what);
       }
     });
@@ -363,7 +382,8 @@ void Broker::look_after_publishers() {
     if (segment.id > ledger_->complete_segment()) lag += segment.bytes;
   }
   if (space_.low) {
-    hold(DISK_LOW, fmt::format("the broker's disk is low ({} MiB free): keep the signal and try again", space_.free >> 20));
+    hold(DISK_LOW,
+         fmt::format("the broker's disk is low ({} MiB free): keep the signal and try again", space_.free >> 20));
   } else if (lag > config_.ledger.max_lag) {
     hold(LEDGER_BEHIND, fmt::format("the ledger is {} MiB behind: keep the signal and try again", lag >> 20));
   } else {
@@ -387,7 +407,9 @@ Result<std::string> Broker::reload_now() {
   auto router = Router::compile(*fresh);
   if (!router) return router.error();
   // Routes, expiry and channels are taken at once; what is bound or opened at start asks for one.
-  const auto verdict = [](bool same, bool at_once) { return same ? "unchanged" : at_once ? "in force" : "needs a restart"; };
+  const auto verdict = [](bool same, bool at_once) {
+    return same ? "unchanged" : at_once ? "in force" : "needs a restart";
+  };
   const bool same_state = fresh->state == config_.state;
   boost::json::object out{{"routes", verdict(fresh->routes == config_.routes, true)},
                           {"expires", verdict(fresh->expires == config_.expires, true)},
@@ -438,8 +460,8 @@ void Broker::feed_tails() {
         if (signal.journalled_ms() < tailing->since_ms) continue;
         const Head head = read_head(signal.signal());
         if (!tailing->type.empty() && !glob_matches(tailing->type, head.type)) continue;
-        if (!tailing->channel.empty() &&
-            std::find(signal.channels().begin(), signal.channels().end(), tailing->channel) == signal.channels().end()) {
+        if (!tailing->channel.empty() && std::find(signal.channels().begin(), signal.channels().end(),
+                                                   tailing->channel) == signal.channels().end()) {
           continue;
         }
         *tailed.add_signals() = std::move(signal);

@@ -1,9 +1,9 @@
 // The broker as it runs: the core on real sockets, a real journal and a real ledger.
 //
-// Threads: `run` is the loop, which owns the ROUTER and all state; one task thread writes and syncs the journals; another
-// does what may take its time (spares, id files, looking things up); the ledger's writer; the HTTP server's. They hand
-// results back with `post`. The loop never waits on any of them: while a sync is under way and enough has filled up behind
-// it, it stops reading sockets.
+// Threads: `run` is the loop, which owns the ROUTER and all state; one task thread writes and syncs the journals;
+// another does what may take its time (spares, id files, looking things up); the ledger's writer; the HTTP server's.
+// They hand results back with `post`. The loop never waits on any of them: while a sync is under way and enough has
+// filled up behind it, it stops reading sockets.
 #pragma once
 
 #include <atomic>
@@ -55,6 +55,7 @@ class Broker {
   void start_work();
   void work_done(const Appended& appended);
   void drop_segments();
+  void prepare_spares();
   void look_after_disk();
   void look_after_ledger();
   /// Whether publishers are refused: no room, or the ledger too far behind.
@@ -72,8 +73,8 @@ class Broker {
   std::unique_ptr<Core> core_;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<DeadLetters> dead_;
-  std::unique_ptr<JournalReader> bodies_;        // the loop's
-  std::unique_ptr<JournalReader> burial_bodies_; // the journal thread's
+  std::unique_ptr<JournalReader> bodies_;         // the loop's
+  std::unique_ptr<JournalReader> burial_bodies_;  // the journal thread's
   std::unique_ptr<LedgerWriter> ledger_;
   RouterSocket socket_;
 

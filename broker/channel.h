@@ -1,5 +1,5 @@
-// One channel's progress through the stream: what is open, in which order it may go, and what is settled. Plain state; the
-// broker core owns one for each channel and is the only caller.
+// One channel's progress through the stream: what is open, in which order it may go, and what is settled. Plain state;
+// the broker core owns one for each channel and is the only caller.
 #pragma once
 
 #include <cstdint>
@@ -38,9 +38,9 @@ struct Open {
   };
   uint64_t seq = 0;
   Handle at;
-  uint32_t key = 0;        // hash of the thread key; 0: none
-  uint32_t expires_s = 0;  // wall time; 0: never
-  uint32_t admitted_s = 0; // wall time
+  uint32_t key = 0;         // hash of the thread key; 0: none
+  uint32_t expires_s = 0;   // wall time; 0: never
+  uint32_t admitted_s = 0;  // wall time
   uint16_t attempts = 0;
   State state = State::Unsynced;
   bool repeat_unproven : 1 = false;
@@ -101,10 +101,10 @@ class Channel {
   void tidy();
 
   std::string name_;
-  std::deque<Open> queue_;   // by seq
-  uint64_t gone_ = 0;        // how many were popped from the front, ever: positions below count from there
-  uint64_t cursor_ = 0;      // position of the first never looked at
-  uint64_t unsynced_ = 0;    // position of the first not durable
+  std::deque<Open> queue_;  // by seq
+  uint64_t gone_ = 0;       // how many were popped from the front, ever: positions below count from there
+  uint64_t cursor_ = 0;     // position of the first never looked at
+  uint64_t unsynced_ = 0;   // position of the first not durable
   uint64_t sweep_ = 0;
   size_t open_ = 0, holes_ = 0;
   uint64_t bytes_ = 0;

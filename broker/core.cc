@@ -72,7 +72,8 @@ void Core::malformed(std::string_view peer, Session* session, std::string_view t
   } else if (strikes <= kMostStrikes) {
     refuse(peer, 0, MALFORMED, text);
   }
-  if (strikes == kMostStrikes) spdlog::warn("a peer sent {} malformed frames and is not listened to any more: {}", strikes, text);
+  if (strikes == kMostStrikes)
+    spdlog::warn("a peer sent {} malformed frames and is not listened to any more: {}", strikes, text);
   if (strikes_.size() > 4096) strikes_.clear();
 }
 
@@ -94,18 +95,28 @@ void Core::receive(std::string_view peer, std::span<char> message, Now now) {
   if (frame.number <= session->received) return;  // seen before
   if (frame.number != session->received + 1) {
     ++counters_.gaps;
-    return end_session(session->id, GAP, fmt::format("frame {} came after {}: frames were lost", frame.number, session->received), now);
+    return end_session(session->id, GAP,
+                       fmt::format("frame {} came after {}: frames were lost", frame.number, session->received), now);
   }
   session->received = frame.number;
   switch (frame.field) {
-    case Frame::kPublish: return on_publish(*session, frame.body, now);
-    case Frame::kCredit: return on_credit(*session, frame.body);
-    case Frame::kBegun: return on_begun(*session, frame.body, now);
-    case Frame::kSettle: return on_settle(*session, frame.body, now);
-    case Frame::kTail: return on_tail(*session, frame.body);
-    case Frame::kPing: return send(session->id, Frame::kPong, {});
-    case Frame::kPong: return;
-    case Frame::kBye: acks_->byes.push_back(session->id); return;
+    case Frame::kPublish:
+      return on_publish(*session, frame.body, now);
+    case Frame::kCredit:
+      return on_credit(*session, frame.body);
+    case Frame::kBegun:
+      return on_begun(*session, frame.body, now);
+    case Frame::kSettle:
+      return on_settle(*session, frame.body, now);
+    case Frame::kTail:
+      return on_tail(*session, frame.body);
+    case Frame::kPing:
+      return send(session->id, Frame::kPong, {});
+    case Frame::kPong:
+      return;
+    case Frame::kBye:
+      acks_->byes.push_back(session->id);
+      return;
     case Frame::kAsk: {
       Ask ask;
       if (!ask.ParseFromArray(frame.body.data(), static_cast<int>(frame.body.size()))) {
@@ -114,7 +125,8 @@ void Core::receive(std::string_view peer, std::span<char> message, Now now) {
       questions.push_back({session->id, ask.ask(), ask.json()});
       return;
     }
-    default: return malformed(peer, session, fmt::format("a client may not send frame kind {}", frame.field), now);
+    default:
+      return malformed(peer, session, fmt::format("a client may not send frame kind {}", frame.field), now);
   }
 }
 
@@ -125,14 +137,16 @@ void Core::on_hello(std::string_view peer, std::string_view body, Now now) {
   }
   if (std::find(hello.versions().begin(), hello.versions().end(), kProtocolVersion) == hello.versions().end()) {
     ++counters_.refused;
-    return refuse(peer, 0, VERSION, fmt::format("no protocol version in common: this broker speaks {}", kProtocolVersion));
+    return refuse(peer, 0, VERSION,
+                  fmt::format("no protocol version in common: this broker speaks {}", kProtocolVersion));
   }
   if (hello.name().size() > 128 || hello.channels_size() > 32 || hello.role() > Hello::ADMIN) {
     return malformed(peer, nullptr, "HELLO is over its limits", now);
   }
   if (draining_) return refuse(peer, 0, SHUTTING_DOWN, "the broker is stopping");
   for (const auto& name : hello.channels()) {
-    if (hello.role() == Hello::CONSUMER && std::find(options_.channels.begin(), options_.channels.end(), name) == options_.channels.end()) {
+    if (hello.role() == Hello::CONSUMER &&
+        std::find(options_.channels.begin(), options_.channels.end(), name) == options_.channels.end()) {
       ++counters_.refused;
       return refuse(peer, 0, NOT_ALLOWED, fmt::format("channel \"{}\" is not configured at the broker", name));
     }
@@ -142,7 +156,8 @@ void Core::on_hello(std::string_view peer, std::string_view body, Now now) {
   for (const auto& [id, other] : sessions_) {
     if (hello.instance() && other->instance == hello.instance()) session = other.get();
   }
-  if (const auto before = by_peer_.find(peer); !session && before != by_peer_.end()) session = find_session(before->second);
+  if (const auto before = by_peer_.find(peer); !session && before != by_peer_.end())
+    session = find_session(before->second);
   const bool repeated = session && session->peer == peer && session->greeting == hello.greeting();
   if (session && !repeated) {
     end_session(session->id, REPLACED, "a new session took its place", now);
@@ -190,7 +205,8 @@ void Core::end_session(uint64_t id, int reason, std::string_view text, Now now) 
   if (found == sessions_.end()) return;
   const auto session = std::move(found->second);
   sessions_.erase(found);
-  if (const auto peer = by_peer_.find(session->peer); peer != by_peer_.end() && peer->second == id) by_peer_.erase(peer);
+  if (const auto peer = by_peer_.find(session->peer); peer != by_peer_.end() && peer->second == id)
+    by_peer_.erase(peer);
   if (reason) refuse(session->peer, id, reason, text);
   for (const auto& name : session->channels) {
     auto& served = consumers(name);
@@ -233,7 +249,8 @@ void Core::tick(Now now) {
   for (const auto& [id, session] : sessions_) {
     if (now.mono - session->last_heard >= 3 * options_.ping_every) {
       silent.push_back(id);
-    } else if (now.mono - session->last_heard >= options_.ping_every && now.mono - session->last_sent >= options_.ping_every) {
+    } else if (now.mono - session->last_heard >= options_.ping_every &&
+               now.mono - session->last_sent >= options_.ping_every) {
       session->last_sent = now.mono;
       send(id, Frame::kPing, {});
     }

@@ -1,6 +1,6 @@
-// The broker's mind: who is connected, what is admitted, where it goes, and what became of it. A plain state machine without
-// I/O and without a clock: messages and the time go in; messages, journal records and burials come out. The broker's loop
-// runs it on real sockets and a real disk, the simulator on false ones. One thread.
+// The broker's mind: who is connected, what is admitted, where it goes, and what became of it. A plain state machine
+// without I/O and without a clock: messages and the time go in; messages, journal records and burials come out. The
+// broker's loop runs it on real sockets and a real disk, the simulator on false ones. One thread.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,8 @@
 
 namespace detent {
 
-/// A message to a peer. Where it is a Deliver, the bodies are still in the journal: whoever sends it reads them and seals.
+/// A message to a peer. Where it is a Deliver, the bodies are still in the journal: whoever sends it reads them and
+/// seals.
 struct Outgoing {
   struct Item {
     uint64_t seq = 0;
@@ -91,8 +92,8 @@ class Core {
     uint64_t backlog_bytes = uint64_t{1} << 30;
     Millis backlog_age = std::chrono::hours{24 * 30};
     Millis id_window = std::chrono::hours{24 * 90};
-    uint32_t most_losses = 10;         // consumers that may die with a delivery in hand before it is given up
-    size_t most_unsynced = 16 << 20;   // bytes admitted and not durable, above which publishers are told to wait
+    uint32_t most_losses = 10;        // consumers that may die with a delivery in hand before it is given up
+    size_t most_unsynced = 16 << 20;  // bytes admitted and not durable, above which publishers are told to wait
     size_t most_sessions = 1024;
     std::vector<std::string> channels;  // configured; others may not be consumed
     /// After which time signals of a type expire where they do not say; 0: never.
@@ -161,8 +162,8 @@ class Core {
 
   // ---- to look at
   struct Counters {
-    uint64_t admitted = 0, repeats = 0, refused = 0, held = 0, malformed = 0, delivered = 0, unknown = 0, expired = 0, dead = 0,
-             redelivered = 0, stale = 0, unrouted = 0, unproven = 0, gaps = 0, alarms = 0, dropped = 0;
+    uint64_t admitted = 0, repeats = 0, refused = 0, held = 0, malformed = 0, delivered = 0, unknown = 0, expired = 0,
+             dead = 0, redelivered = 0, stale = 0, unrouted = 0, unproven = 0, gaps = 0, alarms = 0, dropped = 0;
   };
   const Counters& counters() const { return counters_; }
   const std::map<std::string, Channel, std::less<>>& channels() const { return channels_; }
@@ -203,21 +204,21 @@ class Core {
   void on_settle(Session& session, std::string_view body, Now now);
   void on_tail(Session& session, std::string_view body);
   Verdict admit(std::span<char> signal, Now now, Fault& fault);
-  void append_signal(std::string_view signal, const Head& head, const std::vector<std::string>& to, bool unproven, bool revived,
-                     Now now);
+  void append_signal(std::string_view signal, const Head& head, const std::vector<std::string>& to, bool unproven,
+                     bool revived, Now now);
   void append_settled(Channel& channel, uint64_t seq, int state, const std::map<uint32_t, std::string>& parts,
                       std::string_view cause, Now now);
   void bury(Channel& channel, Open& open, std::string cause, Now now);
   void finish(Channel& channel, uint64_t seq);
   void pump(Channel& channel, Now now);
-  void settle_outcome(Channel& channel, Session& session, uint64_t seq, int outcome, std::map<uint32_t, std::string> parts,
-                      const std::string& cause, uint32_t delay_ms, Now now);
+  void settle_outcome(Channel& channel, Session& session, uint64_t seq, int outcome,
+                      std::map<uint32_t, std::string> parts, const std::string& cause, uint32_t delay_ms, Now now);
   bool expire(Channel& channel, Open& open, Now now);
   bool under_way_somewhere(std::string_view channel, uint64_t seq) const;
   void set_terms(Open& open, const Head& head);
   const Route& route_of(const Head& head);
-  void announce(const std::string& alarm, bool is_over, const std::string& title, const std::string& body, bool about_telegram,
-                Now now);
+  void announce(const std::string& alarm, bool is_over, const std::string& title, const std::string& body,
+                bool about_telegram, Now now);
   void bound_backlog(Channel& channel, Now now);
   void end_session(uint64_t id, int reason, std::string_view text, Now now);
   void refuse(std::string_view peer, uint64_t session, int reason, std::string_view text);
@@ -254,7 +255,7 @@ class Core {
   // what the next work will hold, and what waits for the one under way
   Batch batch_;
   std::vector<Burial> burials_;
-  std::unique_ptr<Acks> acks_;      // for the batch that fills
+  std::unique_ptr<Acks> acks_;  // for the batch that fills
   std::unique_ptr<Acks> acks_under_way_;
   bool under_way_ = false;
   uint64_t under_way_last_seq_ = 0;

@@ -16,7 +16,7 @@ namespace detent {
 namespace {
 constexpr size_t kMostItems = 256;         // deliveries of one frame
 constexpr size_t kMostBytes = 512 * 1024;  // … and their bytes, from which on no more are added
-constexpr size_t kPatience = 64;           // deliveries taken for one channel before the next has its turn, per consumer
+constexpr size_t kPatience = 64;  // deliveries taken for one channel before the next has its turn, per consumer
 }  // namespace
 
 void Core::pump(Channel& home, Now now) {
@@ -42,8 +42,8 @@ void Core::pump(Channel& home, Now now) {
       size += open->at.size;
       ++served.under_way;
       session->under_way.insert({home.name(), open->seq});
-      Outgoing::Item item{open->seq, open->attempts, open->at, open->repeat_unproven, open->copy,
-                          int64_t{open->admitted_s} * 1000, {}};
+      Outgoing::Item item{
+          open->seq, open->attempts, open->at, open->repeat_unproven, open->copy, int64_t{open->admitted_s} * 1000, {}};
       if (const auto known = home.parts.find(open->seq); known != home.parts.end()) {
         for (const auto& [number, part] : known->second) item.parts.push_back(part);
       }
@@ -115,7 +115,9 @@ void Core::bury(Channel& home, Open& open, std::string cause, Now now) {
   dead_[home.name()].insert(seq);
   const bool about_telegram = home.name() == "telegram";
   raise("dead-letters/" + home.name(), fmt::format("a delivery to {} was given up: {}", home.name(), cause),
-        fmt::format("It is kept with its full text: `detent dead list`, and `detent dead retry {}` brings it back.", home.name()),
+        fmt::format(
+            "It is kept with its full text: `detent dead list`, and `detent dead retry --channel {}` brings it back.",
+            home.name()),
         about_telegram, now);
 }
 
@@ -197,7 +199,8 @@ void Core::on_begun(Session& session, std::string_view body, Now now) {
   out->set_at_ms(now.wall.count());
   *out->mutable_part() = begun.part();
   batch_.append(record.SerializeAsString());
-  if (!begun.part().done()) acks_->begun.push_back({session.id, begun.channel(), begun.delivery(), begun.part().part()});
+  if (!begun.part().done())
+    acks_->begun.push_back({session.id, begun.channel(), begun.delivery(), begun.part().part()});
 }
 
 void Core::on_settle(Session& session, std::string_view body, Now now) {
@@ -206,7 +209,8 @@ void Core::on_settle(Session& session, std::string_view body, Now now) {
     return malformed(session.peer, &session, "Settle cannot be read", now);
   }
   if (std::find(session.channels.begin(), session.channels.end(), settle.channel()) == session.channels.end()) {
-    return malformed(session.peer, &session, fmt::format("\"{}\" is not a channel of this session", settle.channel()), now);
+    return malformed(session.peer, &session, fmt::format("\"{}\" is not a channel of this session", settle.channel()),
+                     now);
   }
   Channel& home = channel(settle.channel());
   auto& served = consumers(settle.channel());
@@ -263,7 +267,8 @@ void Core::settle_outcome(Channel& home, Session&, uint64_t seq, int outcome, st
       home.put_back(seq, now.mono + wait, now);
       return;
     }
-    case GIVEN_UP: return bury(home, *home.find(seq), cause.empty() ? "given up" : cause, now);
+    case GIVEN_UP:
+      return bury(home, *home.find(seq), cause.empty() ? "given up" : cause, now);
     case UNKNOWN:
       ++counters_.unknown;
       append_settled(home, seq, SettledRecord::UNKNOWN, parts, cause, now);

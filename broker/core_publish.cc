@@ -21,14 +21,16 @@ void Core::on_publish(Session& session, std::string_view body, Now now) {
   while (head.next() && first == 0) {
     if (head.field() == Publish::kFirstFieldNumber) first = head.number();
   }
-  if (!head.ok() || first == 0) return malformed(session.peer, &session, "Publish cannot be read, or has no `first`", now);
+  if (!head.ok() || first == 0)
+    return malformed(session.peer, &session, "Publish cannot be read, or has no `first`", now);
 
   auto& answer = acks_->of(session.id);
   uint64_t number = first;
   Reader reader(body);
-  for (; reader.next(); ) {
+  for (; reader.next();) {
     if (reader.field() != Publish::kSignalsFieldNumber || reader.wire() != 2) continue;
-    if (number - first >= kMaxSignals) return malformed(session.peer, &session, fmt::format("Publish has over {} signals", kMaxSignals), now);
+    if (number - first >= kMaxSignals)
+      return malformed(session.peer, &session, fmt::format("Publish has over {} signals", kMaxSignals), now);
     if (number < session.next_publish) {
       ++number;
       continue;
@@ -189,7 +191,8 @@ void Core::revive(std::string_view to, std::string signal, Now now) {
 
 // ---- Detent's own signals
 
-void Core::raise(const std::string& alarm, const std::string& title, const std::string& body, bool about_telegram, Now now) {
+void Core::raise(const std::string& alarm, const std::string& title, const std::string& body, bool about_telegram,
+                 Now now) {
   if (!alarms_.insert(alarm).second) return;
   ++counters_.alarms;
   spdlog::warn("{}", title);

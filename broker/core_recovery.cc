@@ -48,7 +48,8 @@ std::string Core::snapshot() const {
 
 void Core::restore(std::string_view bytes) {
   Snapshot snapshot;
-  CHECK(snapshot.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())), "a snapshot whose checksum is right can be read");
+  CHECK(snapshot.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())),
+        "a snapshot whose checksum is right can be read");
   restoring_->snapshot_next = next_seq_ = snapshot.next_seq();
   for (const auto& in : snapshot.channels()) {
     auto& past = restoring_->channels[in.name()];
@@ -81,13 +82,26 @@ void Core::replay(std::string_view bytes, const Place& place, bool after_snapsho
     bool revived = false;
     while (reader.next()) {
       switch (reader.field()) {
-        case Admitted::kSeqFieldNumber: open.seq = reader.number(); break;
-        case Admitted::kAtMsFieldNumber: at_ms = static_cast<int64_t>(reader.number()); break;
-        case Admitted::kChannelsFieldNumber: to.push_back(reader.bytes()); break;
-        case Admitted::kRepeatUnprovenFieldNumber: open.repeat_unproven = reader.number() != 0; break;
-        case Admitted::kRevivedFieldNumber: revived = reader.number() != 0; break;
-        case Admitted::kSignalFieldNumber: signal = reader.bytes(); break;
-        default: break;
+        case Admitted::kSeqFieldNumber:
+          open.seq = reader.number();
+          break;
+        case Admitted::kAtMsFieldNumber:
+          at_ms = static_cast<int64_t>(reader.number());
+          break;
+        case Admitted::kChannelsFieldNumber:
+          to.push_back(reader.bytes());
+          break;
+        case Admitted::kRepeatUnprovenFieldNumber:
+          open.repeat_unproven = reader.number() != 0;
+          break;
+        case Admitted::kRevivedFieldNumber:
+          revived = reader.number() != 0;
+          break;
+        case Admitted::kSignalFieldNumber:
+          signal = reader.bytes();
+          break;
+        default:
+          break;
       }
     }
     next_seq_ = std::max(next_seq_, open.seq + 1);

@@ -80,7 +80,7 @@ struct Core::Acks {
 struct Core::Restoring {
   struct Past {
     uint64_t floor = 0;
-    std::vector<std::pair<uint64_t, uint64_t>> settled;  // [first, last), ascending
+    std::vector<std::pair<uint64_t, uint64_t>> settled;                             // [first, last), ascending
     std::map<uint64_t, std::pair<uint32_t, std::map<uint32_t, std::string>>> open;  // attempts and parts by seq
     bool is_settled(uint64_t seq) const;
   };

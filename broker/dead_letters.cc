@@ -35,7 +35,7 @@ Result<std::unique_ptr<DeadLetters>> DeadLetters::open(Disk& disk, const std::st
 }
 
 Result<std::vector<std::pair<DeadLetters::Key, Place>>> DeadLetters::bury(const std::vector<Burial>& burials,
-                                                                         JournalReader& bodies) {
+                                                                          JournalReader& bodies) {
   Batch batch;
   std::vector<std::pair<Key, Place>> placed;
   for (const Burial& burial : burials) {
@@ -54,8 +54,7 @@ Result<std::vector<std::pair<DeadLetters::Key, Place>>> DeadLetters::bury(const 
       spdlog::error("a dead letter's text is lost: {}", body.error().what);
     }
     const std::string bytes = record.SerializeAsString();
-    placed.push_back({{burial.channel, burial.seq},
-                      {0, batch.append(bytes), static_cast<uint32_t>(bytes.size())}});
+    placed.push_back({{burial.channel, burial.seq}, {0, batch.append(bytes), static_cast<uint32_t>(bytes.size())}});
   }
   const auto appended = journal_->append(batch);
   if (!appended) return appended.error();
@@ -96,8 +95,10 @@ Result<DeadLetters::Letter> DeadLetters::read(const Key& key) {
   const auto bytes = reader_->read(found->second);
   if (!bytes) return bytes.error();
   DeadRecord record;
-  if (!record.ParseFromArray(bytes->data(), static_cast<int>(bytes->size()))) return Error{"a dead letter cannot be read"};
-  Letter letter{record.letter().cause(), record.letter().signal(), record.letter().at_ms(), record.letter().attempts(), {}};
+  if (!record.ParseFromArray(bytes->data(), static_cast<int>(bytes->size())))
+    return Error{"a dead letter cannot be read"};
+  Letter letter{
+      record.letter().cause(), record.letter().signal(), record.letter().at_ms(), record.letter().attempts(), {}};
   for (const auto& part : record.letter().parts()) letter.parts.push_back(part.SerializeAsString());
   return letter;
 }

@@ -55,7 +55,9 @@ void Broker::listen_http() {
     const bool get = request.method == "GET";
     if (request.path == "/healthz" && get) {
       // Answered by the loop, which ends when the journal cannot be written.
-      return post([this, reply] { reply.send({space_.low ? 503 : 200, space_.low ? "disk low\n" : "ok\n", "text/plain"}); });
+      return post([this, reply] {
+        reply.send({space_.low ? 503 : 200, space_.low ? "disk low\n" : "ok\n", "text/plain"});
+      });
     }
     if (request.path == "/metrics" && get) {
       return post([this, reply] { reply.send({200, Answers(*this).metrics(), "text/plain; version=0.0.4"}); });
@@ -69,7 +71,8 @@ void Broker::listen_http() {
       if (signals->size() > kMaxSignals) return reply.send(error_answer(413, "too many signals in one request"));
       return post([this, reply, signals = std::move(*signals)] {
         std::vector<std::string> names;
-        for (const auto& signal : signals) names.push_back(Ulid::from_bytes(read_head(signal).id).value_or(Ulid{}).text());
+        for (const auto& signal : signals)
+          names.push_back(Ulid::from_bytes(read_head(signal).id).value_or(Ulid{}).text());
         const uint64_t ticket = core_->admit_local(signals, now_);
         local_waiting_[ticket] = [reply, names](const LocalDone& done) {
           json::array results;
@@ -80,15 +83,18 @@ void Broker::listen_http() {
               results.push_back({{"id", names[i]}, {"durability", Durability_Name(JOURNALED)}});
             } else {
               status = std::max(status, fault.reason >= DISK_LOW ? 503 : 422);
-              results.push_back({{"id", names[i]}, {"error", Reason_Name(static_cast<Reason>(fault.reason))}, {"text", fault.text}});
+              results.push_back(
+                  {{"id", names[i]}, {"error", Reason_Name(static_cast<Reason>(fault.reason))}, {"text", fault.text}});
             }
           }
           reply.send({status, json::serialize(json::object{{"signals", std::move(results)}}) + "\n"});
         };
       });
     }
-    const bool known = request.path == "/healthz" || request.path == "/metrics" || request.path == "/v1/status" || request.path == "/v1/signals";
-    reply.send(known ? error_answer(405, "wrong method") : error_answer(404, "no such page: GET /healthz, /metrics, /v1/status; POST /v1/signals"));
+    const bool known = request.path == "/healthz" || request.path == "/metrics" || request.path == "/v1/status" ||
+                       request.path == "/v1/signals";
+    reply.send(known ? error_answer(405, "wrong method")
+                     : error_answer(404, "no such page: GET /healthz, /metrics, /v1/status; POST /v1/signals"));
   });
 }
 

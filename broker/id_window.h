@@ -1,5 +1,5 @@
-// Which ids are known: of the open segment in memory, of sealed ones in their files. The loop's thread alone, but for writing
-// a sealed table to its file.
+// Which ids are known: of the open segment in memory, of sealed ones in their files. The loop's thread alone, but for
+// writing a sealed table to its file.
 #pragma once
 
 #include <cstdint>

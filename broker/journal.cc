@@ -247,7 +247,7 @@ Result<void> Journal::drop(std::span<const std::uint64_t> segments) {
   for (const auto& segment : leaving) {
     const std::string path = s.catalog->path_of(segment.header.id);
     if (!segment.suspect) {
-      auto spare = s.store.rename_to_spare(path, segment.file_bytes);
+      auto spare = s.store.rename_to_spare(path, segment.file_bytes, spares.size());
       if (spare && *spare) {
         spares.push_back(std::move(**spare));
         continue;

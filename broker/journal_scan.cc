@@ -103,6 +103,7 @@ Result<std::optional<BatchHeader>> SegmentScan::header_after(std::uint64_t offse
 }
 
 Result<bool> SegmentScan::take_batch(const BatchHeader& header) {
+  if (header.offset + sizeof header + header.length > limit_) return false;
   auto bytes = get(header.offset, sizeof header + std::uint64_t{header.length});
   if (!bytes) return bytes.error();
   if (!format::body_is_whole(header, *bytes)) return false;

@@ -34,7 +34,8 @@ Result<void> SegmentStore::take_stock(const std::vector<std::string>& names) {
     if (spare) next_name_ = std::max(next_name_, *spare + 1);
     auto size = disk_.size(path_of(name));
     if (!size) return size.error();
-    if (half_made || *size != (spare ? options_.segment_bytes : options_.reserve_bytes)) {
+    const bool too_many = spare && spares_.size() >= options_.spares;
+    if (half_made || too_many || *size != (spare ? options_.segment_bytes : options_.reserve_bytes)) {
       if (auto removed = disk_.remove(path_of(name)); !removed) return removed;
     } else if (spare) {
       spares_.push_back(name);
@@ -72,11 +73,12 @@ Result<SegmentStore::Blank> SegmentStore::take() {
   return Blank{std::move(*file), path_of(name), 0};
 }
 
-Result<std::optional<std::string>> SegmentStore::rename_to_spare(const std::string& path, std::uint64_t bytes) {
+Result<std::optional<std::string>> SegmentStore::rename_to_spare(const std::string& path, std::uint64_t bytes,
+                                                                 std::size_t on_the_way) {
   std::string name;
   {
     const std::lock_guard lock(mutex_);
-    if (bytes != options_.segment_bytes || spares_.size() >= options_.spares) {
+    if (bytes != options_.segment_bytes || spares_.size() + on_the_way >= options_.spares) {
       return {boost::system::in_place_value, std::nullopt};
     }
     name = fresh_name();

@@ -31,8 +31,10 @@ class SegmentStore {
   /// A ready file, or an empty one where none is in stock.
   Result<Blank> take();
   /// Makes a dropped segment's file a ready one, if one is wanted and it fits: renames it, and returns the name it has
-  /// then, with which it goes to the stock once the directory is synced. None: the caller removes it.
-  Result<std::optional<std::string>> rename_to_spare(const std::string& path, std::uint64_t bytes);
+  /// then, with which it goes to the stock once the directory is synced. None: the caller removes it. `on_the_way`:
+  /// renamed, but not in stock yet.
+  Result<std::optional<std::string>> rename_to_spare(const std::string& path, std::uint64_t bytes,
+                                                     std::size_t on_the_way);
   void stock(std::vector<std::string> names);
 
   Result<bool> prepare_spare();

@@ -80,16 +80,26 @@ void LedgerWriter::add(const Place& place, std::string_view bytes) {
     Reader reader(outer.bytes());
     while (reader.next()) {
       switch (reader.field()) {
-        case Admitted::kSeqFieldNumber: signal.seq = reader.number(); break;
-        case Admitted::kAtMsFieldNumber: signal.journalled = Millis{static_cast<int64_t>(reader.number())}; break;
-        case Admitted::kChannelsFieldNumber: signal.channels.push_back(reader.bytes()); break;
-        case Admitted::kSignalFieldNumber: signal.raw = reader.bytes(); break;
-        default: break;
+        case Admitted::kSeqFieldNumber:
+          signal.seq = reader.number();
+          break;
+        case Admitted::kAtMsFieldNumber:
+          signal.journalled = Millis{static_cast<int64_t>(reader.number())};
+          break;
+        case Admitted::kChannelsFieldNumber:
+          signal.channels.push_back(reader.bytes());
+          break;
+        case Admitted::kSignalFieldNumber:
+          signal.raw = reader.bytes();
+          break;
+        default:
+          break;
       }
     }
     const Head head = read_head(signal.raw);
     const std::string id = Ulid::from_bytes(head.id).value_or(Ulid{}).text();
-    const std::string reply = head.in_reply_to.empty() ? std::string() : Ulid::from_bytes(head.in_reply_to).value_or(Ulid{}).text();
+    const std::string reply =
+        head.in_reply_to.empty() ? std::string() : Ulid::from_bytes(head.in_reply_to).value_or(Ulid{}).text();
     const std::string severity = severity_name(head.severity);
     signal.id = id;
     signal.type = head.type;
@@ -119,10 +129,18 @@ void LedgerWriter::add(const Place& place, std::string_view bytes) {
   if (settled.seq() + kRemembered > last_seen_seq_) receipt.id = ids_[settled.seq() % kRemembered];
   receipt.channel = settled.channel();
   switch (settled.state()) {
-    case SettledRecord::DELIVERED: receipt.state = ReceiptState::delivered; break;
-    case SettledRecord::UNKNOWN: receipt.state = ReceiptState::unknown; break;
-    case SettledRecord::EXPIRED: receipt.state = ReceiptState::expired; break;
-    default: receipt.state = ReceiptState::dead; break;
+    case SettledRecord::DELIVERED:
+      receipt.state = ReceiptState::delivered;
+      break;
+    case SettledRecord::UNKNOWN:
+      receipt.state = ReceiptState::unknown;
+      break;
+    case SettledRecord::EXPIRED:
+      receipt.state = ReceiptState::expired;
+      break;
+    default:
+      receipt.state = ReceiptState::dead;
+      break;
   }
   if (settled.parts_size()) {
     receipt.message = settled.parts(0).message_id();

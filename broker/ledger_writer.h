@@ -1,5 +1,5 @@
-// Carries the journal into the git ledger, on a thread of its own that follows the journal as `tail -f` does. Only the place
-// up to which the journal is synced crosses to it, and how far it got comes back.
+// Carries the journal into the git ledger, on a thread of its own that follows the journal as `tail -f` does. Only the
+// place up to which the journal is synced crosses to it, and how far it got comes back.
 #pragma once
 
 #include <atomic>
@@ -43,7 +43,8 @@ class LedgerWriter {
   uint64_t commits() const { return commits_; }
 
  private:
-  LedgerWriter(std::unique_ptr<AuditLog> log, std::unique_ptr<JournalTail> tail, std::function<void(const Alarm&)> alarm);
+  LedgerWriter(std::unique_ptr<AuditLog> log, std::unique_ptr<JournalTail> tail,
+               std::function<void(const Alarm&)> alarm);
   void run(const std::stop_token& stop);
   /// Hands the log what was journalled; true where there may be more.
   bool feed();

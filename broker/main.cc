@@ -12,11 +12,13 @@
 
 int main(int argc, char** argv) {
   using namespace detent;
-  CLI::App app{"The broker: takes signals in, keeps them in its journal, hands them to the consumers of their channels, and "
-               "writes the git ledger.\nIt runs in the foreground; SIGTERM drains it, SIGHUP reads the config again.",
-               "detent-broker"};
+  CLI::App app{
+      "The broker: takes signals in, keeps them in its journal, hands them to the consumers of their channels, and "
+      "writes the git ledger.\nIt runs in the foreground; SIGTERM drains it, SIGHUP reads the config again.",
+      "detent-broker"};
   std::string config_path, log_format, log_level;
-  app.add_option("--config", config_path, "detent.toml to read (else $DETENT_CONFIG, ./detent.toml, /etc/detent/detent.toml)");
+  app.add_option("--config", config_path,
+                 "detent.toml to read (else $DETENT_CONFIG, ./detent.toml, /etc/detent/detent.toml)");
   app.add_option("--log-format", log_format, "text or json")->check(CLI::IsMember({"text", "json"}));
   app.add_option("--log-level", log_level, "debug, info, warning or error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}));

@@ -26,11 +26,20 @@ bool read_admitted(std::string_view record, TailedSignal& out) {
   Reader reader(outer.bytes());
   while (reader.next()) {
     switch (reader.field()) {
-      case Admitted::kSeqFieldNumber: out.set_seq(reader.number()); break;
-      case Admitted::kAtMsFieldNumber: out.set_journalled_ms(static_cast<int64_t>(reader.number())); break;
-      case Admitted::kChannelsFieldNumber: out.add_channels(std::string(reader.bytes())); break;
-      case Admitted::kSignalFieldNumber: out.set_signal(std::string(reader.bytes())); break;
-      default: break;
+      case Admitted::kSeqFieldNumber:
+        out.set_seq(reader.number());
+        break;
+      case Admitted::kAtMsFieldNumber:
+        out.set_journalled_ms(static_cast<int64_t>(reader.number()));
+        break;
+      case Admitted::kChannelsFieldNumber:
+        out.add_channels(std::string(reader.bytes()));
+        break;
+      case Admitted::kSignalFieldNumber:
+        out.set_signal(std::string(reader.bytes()));
+        break;
+      default:
+        break;
     }
   }
   return true;

@@ -16,11 +16,16 @@ namespace {
 
 std::string name_of(SettledRecord::State state) {
   switch (state) {
-    case SettledRecord::DELIVERED: return "delivered";
-    case SettledRecord::UNKNOWN: return "unknown";
-    case SettledRecord::EXPIRED: return "expired";
-    case SettledRecord::DEAD: return "dead";
-    default: return "dropped";
+    case SettledRecord::DELIVERED:
+      return "delivered";
+    case SettledRecord::UNKNOWN:
+      return "unknown";
+    case SettledRecord::EXPIRED:
+      return "expired";
+    case SettledRecord::DEAD:
+      return "dead";
+    default:
+      return "dropped";
   }
 }
 
@@ -58,7 +63,8 @@ Story tell(JournalTail& tail, const Mark& synced, const Ulid& id) {
       for (const auto& name : admitted.channels()) {
         auto& one = channel(name);
         one.state.clear();
-        if (admitted.revived()) one.events.push_back({admitted.at_ms(), "brought back from the dead letters", 0, {}, {}, {}});
+        if (admitted.revived())
+          one.events.push_back({admitted.at_ms(), "brought back from the dead letters", 0, {}, {}, {}});
       }
       continue;
     }
@@ -69,8 +75,12 @@ Story tell(JournalTail& tail, const Mark& synced, const Ulid& id) {
     if (record.has_begun() && ours(record.begun().seq())) {
       const auto& begun = record.begun();
       channel(begun.channel())
-          .events.push_back({begun.at_ms(), begun.part().done() ? "sent" : "begun", begun.part().part(), begun.part().message_id(),
-                             begun.part().link(), {}});
+          .events.push_back({begun.at_ms(),
+                             begun.part().done() ? "sent" : "begun",
+                             begun.part().part(),
+                             begun.part().message_id(),
+                             begun.part().link(),
+                             {}});
     } else if (record.has_settled() && ours(record.settled().seq())) {
       const auto& settled = record.settled();
       auto& one = channel(settled.channel());

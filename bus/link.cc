@@ -52,7 +52,8 @@ Link::Event Link::receive(std::string_view message, Now now) {
     Welcome welcome;
     if (is_open() || !welcome.ParseFromArray(frame.body.data(), static_cast<int>(frame.body.size()))) return {};
     if (welcome.version() != kProtocolVersion || welcome.session() == 0) return {};
-    if (welcome.greeting() != greeting_) return {};  // answers an earlier asking; its session's frames are numbered already
+    if (welcome.greeting() != greeting_)
+      return {};  // answers an earlier asking; its session's frames are numbered already
     session_ = welcome.session();
     sent_ = received_ = 0;
     greetings_ = 0;

@@ -1,5 +1,5 @@
-// The client's end of a session with the broker: greeting, numbering, pings, and starting over when frames were lost. A plain
-// state machine without sockets or clock; Connection gives it both, and so does the simulator.
+// The client's end of a session with the broker: greeting, numbering, pings, and starting over when frames were lost. A
+// plain state machine without sockets or clock; Connection gives it both, and so does the simulator.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,8 @@ class Link {
       None,
       Opened,   // a session began: everything of the one before is forgotten on the broker's side
       Lost,     // the session is over (a new one is being asked for)
-      Refused,  // the broker will not have us (wrong version, role); `text` says why. It is asked again, ever more rarely.
+      Refused,  // the broker will not have us (wrong version, role); `text` says why. It is asked again, ever more
+                // rarely.
       Frame,    // `field` and `body` (valid until the next call) of a frame that is the application's
     };
     Kind kind = None;

@@ -72,7 +72,8 @@ size_t RouterSocket::receive(size_t count, size_t bytes,
 
 RouterSocket::Sent RouterSocket::send(std::string_view peer, std::string_view message) {
   try {
-    if (!sockets_->router.send(zmq::buffer(peer), zmq::send_flags::sndmore | zmq::send_flags::dontwait)) return Sent::Full;
+    if (!sockets_->router.send(zmq::buffer(peer), zmq::send_flags::sndmore | zmq::send_flags::dontwait))
+      return Sent::Full;
     // The peer was taken, so its message is: a ROUTER refuses at the first part.
     return sockets_->router.send(zmq::buffer(message), zmq::send_flags::dontwait) ? Sent::Yes : Sent::Full;
   } catch (const zmq::error_t& error) {

@@ -24,7 +24,8 @@ class RouterSocket {
   /// Waits until a message is there (where `messages` asks for that), `wake` was called, or `timeout` passed.
   void wait(Millis timeout, bool messages = true);
   /// Hands over messages that are there, until `bytes` of them or `count` are taken; returns the bytes.
-  size_t receive(size_t count, size_t bytes, const std::function<void(std::string_view peer, std::span<char> message)>&);
+  size_t receive(size_t count, size_t bytes,
+                 const std::function<void(std::string_view peer, std::span<char> message)>&);
 
   enum class Sent { Yes, Full, Gone };
   /// Never blocks. Gone: no such peer any more. Full: it does not read.

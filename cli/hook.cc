@@ -56,7 +56,10 @@ before="$(dirname "$0")/{}"
 if [ -x "$before" ]; then "$before" "$@"; fi
 commit="$(git rev-parse HEAD)" || exit 0
 log="$(dirname "$0")/detent-hook.log"
-({} --commit "$commit" . </dev/null >/dev/null 2>"$log" &)
+# In a session of its own where that can be had: whoever ends the commit's process group does not end this.
+apart="$(command -v setsid)"
+$apart sh -c 'log=$1; shift; "$@" </dev/null >/dev/null 2>"$log" &' sh "$log" \
+  {} --commit "$commit" .
 exit 0
 )sh",
                      kMark, kKept, command);

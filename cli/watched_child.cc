@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,7 +50,7 @@ class SignalsHeld {
  public:
   SignalsHeld() {
     sigemptyset(&held_);
-    for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT}) sigaddset(&held_, number);
+    for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT}) sigaddset(&held_, number);
     pthread_sigmask(SIG_BLOCK, &held_, &before_);
     fd_.reset(signalfd(-1, &held_, SFD_CLOEXEC | SFD_NONBLOCK));
     CHECK(fd_.get() >= 0, "signals can be read");
@@ -96,6 +97,8 @@ Watched watch(const std::vector<std::string>& command, int out, int err, size_t 
   const pid_t child = fork();
   if (child < 0) throw Failure(system_error("cannot start a process", errno).what);
   if (child == 0) become(command, output.write.get(), error.write.get(), failed.write.get(), signals.before());
+  const Descriptor end(static_cast<int>(syscall(SYS_pidfd_open, child, 0)));
+  if (end.get() < 0) throw Failure(system_error("cannot watch the process", errno).what);
   output.write.reset();
   error.write.reset();
   failed.write.reset();
@@ -124,17 +127,17 @@ Watched watch(const std::vector<std::string>& command, int out, int err, size_t 
   int status = 0;
   bool ended = false;
   while (!ended) {
-    pollfd waits[] = {
-        {streams[0].from.get(), POLLIN, 0}, {streams[1].from.get(), POLLIN, 0}, {signals.fd(), POLLIN, 0}};
-    if (poll(waits, 3, -1) < 0 && errno != EINTR) throw Failure(system_error("poll", errno).what);
+    pollfd waits[] = {{streams[0].from.get(), POLLIN, 0},
+                      {streams[1].from.get(), POLLIN, 0},
+                      {signals.fd(), POLLIN, 0},
+                      {end.get(), POLLIN, 0}};
+    if (poll(waits, 4, -1) < 0 && errno != EINTR) throw Failure(system_error("poll", errno).what);
     for (size_t i = 0; i < 2; ++i) {
       if (waits[i].revents) drain(streams[i]);
     }
     signalfd_siginfo info;
     while (read(signals.fd(), &info, sizeof info) == sizeof info) {
-      if (info.ssi_signo != SIGCHLD) {
-        if (info.ssi_code <= 0) kill(child, static_cast<int>(info.ssi_signo));
-      }
+      if (info.ssi_code <= 0) kill(child, static_cast<int>(info.ssi_signo));  // a terminal's reach it by themselves
     }
     ended = waitpid(child, &status, WNOHANG) == child;
   }

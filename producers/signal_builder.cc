@@ -119,7 +119,9 @@ Result<Built> SignalBuilder::build(const Draft& draft, const Message& payload, N
   if (draft.severity < INFO || draft.severity > CRITICAL)
     return Error{fmt::format("severity {} is unknown", draft.severity)};
   Signal signal;
-  const Ulid id = draft.id == Ulid{} ? parts_->ids.next(now.wall) : draft.id;
+  const bool given = draft.id != Ulid{};
+  const Ulid id = given ? draft.id : parts_->ids.next(now.wall);
+  const Millis created = given ? id.time() : now.wall;
   signal.set_id(id.view().data(), id.view().size());
   signal.set_type(draft.type);
   signal.set_source(draft.source);
@@ -131,8 +133,8 @@ Result<Built> SignalBuilder::build(const Draft& draft, const Message& payload, N
     label->set_value(parts_->shown(key, value));
   }
   signal.set_thread(draft.thread);
-  signal.set_created_ms(now.wall.count());
-  if (draft.expires_in > Millis{0}) signal.set_expires_ms((now.wall + draft.expires_in).count());
+  signal.set_created_ms(created.count());
+  if (draft.expires_in > Millis{0}) signal.set_expires_ms((created + draft.expires_in).count());
   if (draft.in_reply_to != Ulid{}) signal.set_in_reply_to(draft.in_reply_to.view().data(), 16);
   signal.set_payload(payload.SerializeAsString());
 

@@ -32,9 +32,10 @@ struct Draft {
   bool needs_response = false;
   std::vector<std::pair<std::string, std::string>> labels{};
   std::string thread{};
-  /// From now; 0: the type's default.
+  /// From its creation; 0: the type's default.
   Millis expires_in{0};
-  /// Where not set, a new one.
+  /// Where not set, a new one. A given one also gives the time of creation, so that the same draft with the same id is
+  /// the same signal whenever it is built, and a repeat is recognised.
   Ulid id{};
   Ulid in_reply_to{};
 };

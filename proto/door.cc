@@ -37,14 +37,18 @@ uint32_t wire_of(const FieldDescriptor& field) {
   switch (field.type()) {
     case FieldDescriptor::TYPE_DOUBLE:
     case FieldDescriptor::TYPE_FIXED64:
-    case FieldDescriptor::TYPE_SFIXED64: return 1;
+    case FieldDescriptor::TYPE_SFIXED64:
+      return 1;
     case FieldDescriptor::TYPE_FLOAT:
     case FieldDescriptor::TYPE_FIXED32:
-    case FieldDescriptor::TYPE_SFIXED32: return 5;
+    case FieldDescriptor::TYPE_SFIXED32:
+      return 5;
     case FieldDescriptor::TYPE_STRING:
     case FieldDescriptor::TYPE_BYTES:
-    case FieldDescriptor::TYPE_MESSAGE: return 2;
-    default: return 0;
+    case FieldDescriptor::TYPE_MESSAGE:
+      return 2;
+    default:
+      return 0;
   }
 }
 
@@ -65,7 +69,8 @@ const Door::Shape* shape_of(const Descriptor& message, Shapes& shapes) {
     entry.name = field.name();
     entry.wire = wire_of(field);
     if (field.options().HasExtension(max)) entry.max = field.options().GetExtension(max);
-    if (field.is_repeated()) entry.most = field.options().HasExtension(most) ? field.options().GetExtension(most) : 1024;
+    if (field.is_repeated())
+      entry.most = field.options().HasExtension(most) ? field.options().GetExtension(most) : 1024;
     entry.is_text = field.type() == FieldDescriptor::TYPE_STRING;
     if (field.type() == FieldDescriptor::TYPE_MESSAGE) entry.message = shape_of(*field.message_type(), shapes);
     shapes[message.full_name()]->fields[number] = std::move(entry);
@@ -142,7 +147,8 @@ bool Door::walk(std::string_view bytes, const Shape& shape, int depth, std::stri
     }
     if (reader.wire() != 2) continue;
     if (reader.bytes().size() > entry.max) {
-      why = fmt::format("{}.{}: {} bytes, over the limit of {}", shape.name, entry.name, reader.bytes().size(), entry.max);
+      why = fmt::format("{}.{}: {} bytes, over the limit of {}", shape.name, entry.name, reader.bytes().size(),
+                        entry.max);
       return false;
     }
     if (entry.is_text && !text(reader.bytes())) {
@@ -160,7 +166,8 @@ bool Door::walk(std::string_view bytes, const Shape& shape, int depth, std::stri
 
 std::optional<Fault> Door::check(std::span<char> signal, Head& head) {
   const std::string_view bytes(signal.data(), signal.size());
-  if (bytes.size() > kMaxSignal) return Fault{BAD_SIGNAL, fmt::format("{} bytes, over the limit of {}", bytes.size(), kMaxSignal)};
+  if (bytes.size() > kMaxSignal)
+    return Fault{BAD_SIGNAL, fmt::format("{} bytes, over the limit of {}", bytes.size(), kMaxSignal)};
   std::string why;
   if (!walk(bytes, *signal_, 0, why)) return Fault{BAD_SIGNAL, why};
   head = read_head(bytes);
@@ -169,7 +176,8 @@ std::optional<Fault> Door::check(std::span<char> signal, Head& head) {
     return Fault{BAD_SIGNAL, fmt::format("Signal.type: \"{}\" is not lower-case words joined by dots", head.type)};
   }
   if (head.severity > CRITICAL) return Fault{BAD_SIGNAL, fmt::format("Signal.severity: {} is unknown", head.severity)};
-  if (!head.in_reply_to.empty() && head.in_reply_to.size() != 16) return Fault{BAD_SIGNAL, "Signal.in_reply_to: not 16 bytes"};
+  if (!head.in_reply_to.empty() && head.in_reply_to.size() != 16)
+    return Fault{BAD_SIGNAL, "Signal.in_reply_to: not 16 bytes"};
   if (head.created_ms < 0 || head.expires_ms < 0) return Fault{BAD_SIGNAL, "Signal: a time before 1970"};
   const auto known = by_type_.find(head.type);
   const Shape& shape = known == by_type_.end() ? *note_ : *known->second;
@@ -182,16 +190,36 @@ Head read_head(std::string_view signal) {
   Reader reader(signal);
   while (reader.next()) {
     switch (reader.field()) {
-      case Signal::kIdFieldNumber: head.id = reader.bytes(); break;
-      case Signal::kTypeFieldNumber: head.type = reader.bytes(); break;
-      case Signal::kSourceFieldNumber: head.source = reader.bytes(); break;
-      case Signal::kSeverityFieldNumber: head.severity = static_cast<uint32_t>(reader.number()); break;
-      case Signal::kNeedsResponseFieldNumber: head.needs_response = reader.number() != 0; break;
-      case Signal::kThreadFieldNumber: head.thread = reader.bytes(); break;
-      case Signal::kCreatedMsFieldNumber: head.created_ms = static_cast<int64_t>(reader.number()); break;
-      case Signal::kExpiresMsFieldNumber: head.expires_ms = static_cast<int64_t>(reader.number()); break;
-      case Signal::kInReplyToFieldNumber: head.in_reply_to = reader.bytes(); break;
-      case Signal::kPayloadFieldNumber: head.payload = reader.bytes(); break;
+      case Signal::kIdFieldNumber:
+        head.id = reader.bytes();
+        break;
+      case Signal::kTypeFieldNumber:
+        head.type = reader.bytes();
+        break;
+      case Signal::kSourceFieldNumber:
+        head.source = reader.bytes();
+        break;
+      case Signal::kSeverityFieldNumber:
+        head.severity = static_cast<uint32_t>(reader.number());
+        break;
+      case Signal::kNeedsResponseFieldNumber:
+        head.needs_response = reader.number() != 0;
+        break;
+      case Signal::kThreadFieldNumber:
+        head.thread = reader.bytes();
+        break;
+      case Signal::kCreatedMsFieldNumber:
+        head.created_ms = static_cast<int64_t>(reader.number());
+        break;
+      case Signal::kExpiresMsFieldNumber:
+        head.expires_ms = static_cast<int64_t>(reader.number());
+        break;
+      case Signal::kInReplyToFieldNumber:
+        head.in_reply_to = reader.bytes();
+        break;
+      case Signal::kPayloadFieldNumber:
+        head.payload = reader.bytes();
+        break;
       case Signal::kLabelsFieldNumber: {
         std::pair<std::string_view, std::string_view> label;
         Reader inner(reader.bytes());
@@ -199,7 +227,8 @@ Head read_head(std::string_view signal) {
         head.labels.push_back(label);
         break;
       }
-      default: break;
+      default:
+        break;
     }
   }
   return head;

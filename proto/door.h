@@ -1,5 +1,5 @@
-// The check that every signal passes before it is journalled: well-formed, within the limits written in proto/*.proto, and
-// free of secrets. It reads the encoded bytes in place; nothing is unpacked.
+// The check that every signal passes before it is journalled: well-formed, within the limits written in proto/*.proto,
+// and free of secrets. It reads the encoded bytes in place; nothing is unpacked.
 #pragma once
 
 #include <cstdint>

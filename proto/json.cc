@@ -65,7 +65,8 @@ Result<std::string> one_signal(const json::value& value, UlidSource& ids, Now no
       if (auto good = wants(item.is_bool(), "true or false"); !good) return good.error();
       signal.set_needs_response(item.get_bool());
     } else if (key == "created_ms" || key == "expires_ms") {
-      if (auto good = wants(item.is_int64() && item.get_int64() >= 0, "milliseconds since 1970"); !good) return good.error();
+      if (auto good = wants(item.is_int64() && item.get_int64() >= 0, "milliseconds since 1970"); !good)
+        return good.error();
       key == "created_ms" ? signal.set_created_ms(item.get_int64()) : signal.set_expires_ms(item.get_int64());
     } else if (key == "labels" || key == "fields") {
       if (key == "fields" && item.is_array()) {
@@ -90,7 +91,8 @@ Result<std::string> one_signal(const json::value& value, UlidSource& ids, Now no
   }
   if (signal.type().empty()) return Error{"\"type\" is missing"};
   if (signal.id().empty()) signal.set_id(std::string(ids.next(now.wall).view()));
-  if (!signal.created_ms()) signal.set_created_ms(now.wall.count());
+  // Of the id, so that the same POST with the same id is the same signal.
+  if (!signal.created_ms()) signal.set_created_ms(Ulid::from_bytes(signal.id())->time().count());
   const auto message = payload_of(signal.type());
   const auto status = google::protobuf::util::JsonStringToMessage(json::serialize(payload), message.get());
   if (!status.ok()) {
@@ -111,7 +113,8 @@ int severity_from_name(std::string_view name) {
 }
 
 std::string_view severity_name(int severity) {
-  return severity >= 0 && severity < static_cast<int>(kSeverities.size()) ? kSeverities[static_cast<size_t>(severity)] : "unknown";
+  return severity >= 0 && severity < static_cast<int>(kSeverities.size()) ? kSeverities[static_cast<size_t>(severity)]
+                                                                          : "unknown";
 }
 
 Result<std::vector<std::string>> signals_from_json(std::string_view text, UlidSource& ids, Now now) {

@@ -12,8 +12,8 @@
 namespace detent {
 
 /// Reads one signal or an array of them: {"type": "incident.detected", "title": "…", "body": "…", "severity": "error",
-/// "fields": {"host": "web-1"}, …}. Whatever is not of the head is a field of the type's payload, by its proto name. An id and
-/// a time are made where they are missing. The error names what is wrong where.
+/// "fields": {"host": "web-1"}, …}. Whatever is not of the head is a field of the type's payload, by its proto name. An
+/// id and a time are made where they are missing. The error names what is wrong where.
 Result<std::vector<std::string>> signals_from_json(std::string_view json, UlidSource& ids, Now now);
 
 /// One encoded signal in the same form, as compact JSON.

@@ -8,7 +8,8 @@
 
 namespace detent {
 
-/// Walks the fields of one encoded message without copying. After any malformed byte `next` returns false and `ok` is false.
+/// Walks the fields of one encoded message without copying. After any malformed byte `next` returns false and `ok` is
+/// false.
 class Reader {
  public:
   explicit Reader(std::string_view bytes)
@@ -22,9 +23,12 @@ class Reader {
     field_ = static_cast<uint32_t>(tag >> 3);
     wire_ = static_cast<uint32_t>(tag & 7);
     switch (wire_) {
-      case 0: return varint(number_) || fail();
-      case 1: return fixed(8);
-      case 5: return fixed(4);
+      case 0:
+        return varint(number_) || fail();
+      case 1:
+        return fixed(8);
+      case 5:
+        return fixed(4);
       case 2: {
         uint64_t size = 0;
         if (!varint(size) || size > static_cast<uint64_t>(end_ - at_)) return fail();
@@ -32,7 +36,8 @@ class Reader {
         at_ += size;
         return true;
       }
-      default: return fail();
+      default:
+        return fail();
     }
   }
 

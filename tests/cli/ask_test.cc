@@ -38,13 +38,14 @@ struct Asked {
 TEST(Status, ShowsChannelsAlarmsAndTheLedger) {
   Asked asked(
       R"({"broker":"detent-broker 0.1.0","uptime_s":7200,"publishers":"accepted","alarms":["circuit discord.alerts"],
-    "channels":[{"name":"discord.alerts","open":5,"under_way":0,"delivered":7,"dead":1,"consumers":1,"circuit_open":true,"why":"401","oldest":"2026-11-22T14:02:07Z"},
+    "channels":[{"name":"discord.alerts","open":5,"under_way":0,"delivered":7,"dead":1,"consumers":1,"circuit_open":true,
+                 "why":"401","oldest":"2026-11-22T14:02:07Z"},
                 {"name":"telegram","open":0,"under_way":0,"delivered":0,"dead":0,"consumers":0,"circuit_open":false}],
     "journal":{"bytes":1048576,"segments":2,"disk_free":1073741824},"ledger":{"repository":"/l.git","last_seq":90,"behind":2},
     "counters":{"admitted":92,"repeats":1,"refused":0,"expired":3}})");
   const Invoked shown = asked.invoke_with({"status"});
   EXPECT_EQ(shown.exit, 0) << shown.err;
-  EXPECT_THAT(shown.out, HasSubstr("up 120 min, publishers are accepted\nALARM  circuit discord.alerts\n"));
+  EXPECT_THAT(shown.out, HasSubstr("up 2 h, publishers are accepted\nALARM  circuit discord.alerts\n"));
   EXPECT_THAT(shown.out, HasSubstr("takes nothing: 401"));
   EXPECT_THAT(shown.out, HasSubstr("no consumer is connected"));
   EXPECT_THAT(shown.out, HasSubstr("ledger   90 of 92 signals in /l.git"));
@@ -55,10 +56,13 @@ TEST(Status, ShowsChannelsAlarmsAndTheLedger) {
 
 TEST(Trace, TellsTheStoryAndEndsInOneSentence) {
   Asked asked(
-      R"({"signal":{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","type":"incident.detected","title":"disk\u001b[2J 95%","severity":"error","source":"robo-1"},
+      R"({"signal":{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","type":"incident.detected","title":"disk\u001b[2J 95%","severity":"error",
+    "source":"robo-1"},
     "seq":42,"journalled":"2026-11-22T14:02:07.100Z","repeat_unproven":false,"channels":[
-      {"channel":"discord.alerts","state":"retrying","cause":"503","attempts":2,"events":[{"at":"2026-11-22T14:02:08.000Z","what":"begun","part":1}]},
-      {"channel":"telegram","state":"delivered","cause":"","attempts":1,"events":[{"at":"2026-11-22T14:02:09.000Z","what":"delivered","link":"https://t.me/c/1/2"}]}]})");
+      {"channel":"discord.alerts","state":"retrying","cause":"503","attempts":2,
+       "events":[{"at":"2026-11-22T14:02:08.000Z","what":"begun","part":1}]},
+      {"channel":"telegram","state":"delivered","cause":"","attempts":1,
+       "events":[{"at":"2026-11-22T14:02:09.000Z","what":"delivered","link":"https://t.me/c/1/2"}]}]})");
   const Invoked told = asked.invoke_with({"trace", kId});
   EXPECT_EQ(told.exit, 0) << told.err;
   EXPECT_THAT(told.out, HasSubstr("incident.detected: disk[2J 95%\n"));
@@ -96,7 +100,8 @@ TEST(Trace, HasASentenceForEveryState) {
 
 TEST(Dead, ListsShowsAndBringsBack) {
   Asked list(
-      R"({"letters":[{"channel":"telegram","seq":7,"type":"a.b","title":"x","cause":"403 blocked","at":"2026-11-22T14:02:07Z"}],"total":1})");
+      R"({"letters":[{"channel":"telegram","seq":7,"type":"a.b","title":"x","cause":"403 blocked",
+      "at":"2026-11-22T14:02:07Z"}],"total":1})");
   EXPECT_THAT(list.invoke_with({"dead", "list"}).out,
               HasSubstr("7       telegram  2026-11-22T14:02:07Z  a.b   x      403 blocked"));
   Asked none(R"({"letters":[],"total":0})");

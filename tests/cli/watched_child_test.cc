@@ -96,7 +96,7 @@ TEST(WatchedChild, LeavesTheSignalMaskAsItWas) {
   pthread_sigmask(SIG_SETMASK, nullptr, &before);
   watch({"true"}, to.out, to.err, 10);
   pthread_sigmask(SIG_SETMASK, nullptr, &after);
-  for (const int number : {SIGTERM, SIGINT, SIGCHLD})
+  for (const int number : {SIGTERM, SIGINT, SIGHUP})
     EXPECT_EQ(sigismember(&before, number), sigismember(&after, number));
 }
 

@@ -53,6 +53,14 @@ TEST(SignalBuilder, GivesEachSignalAnIdAndKeepsOneThatIsGiven) {
   EXPECT_EQ(built(builder, {.type = "a", .title = "x", .id = id}).id(), id.view());
 }
 
+TEST(SignalBuilder, MakesTheSameBytesOfTheSameIdAtAnyTime) {
+  SignalBuilder builder;
+  const Draft draft{
+      .type = "a", .title = "x", .expires_in = Millis{1000}, .id = *Ulid::parse("01ARZ3NDEKTSV4RRFFQ69G5FAV")};
+  const Now later{kNow.mono + Millis{5000}, kNow.wall + Millis{5000}};
+  EXPECT_EQ(builder.build(draft, kNow)->signal, builder.build(draft, later)->signal);
+}
+
 TEST(SignalBuilder, PutsFieldsOfTheTypesOwnPayloadWhereTheyBelong) {
   SignalBuilder builder;
   const Signal signal = built(builder, {.type = "threshold.crossed",

@@ -59,8 +59,9 @@ chat = "6"
       client->publisher = std::make_unique<PublisherCore>(limits);
     } else {
       // Two compete for the same channels, the third has telegram beside one of them.
-      client->channels = i == kProducers + 2 ? std::vector<std::string>{"telegram", "discord.system"}
-                                             : std::vector<std::string>{"discord.system", "discord.alerts", "discord.chat"};
+      client->channels = i == kProducers + 2
+                             ? std::vector<std::string>{"telegram", "discord.system"}
+                             : std::vector<std::string>{"discord.system", "discord.alerts", "discord.chat"};
     }
     clients_.push_back(std::move(client));
     crash_client(*clients_.back());
@@ -160,7 +161,8 @@ void World::broker_turn() {
     const auto appended = journal_->append(sync_->work.batch);
     if (!appended) return broken("append: " + appended.error().what);
     if (!sync_->snapshot.empty()) {
-      if (const auto put = journal_->put_snapshot(appended->end, sync_->snapshot); !put) return broken("snapshot: " + put.error().what);
+      if (const auto put = journal_->put_snapshot(appended->end, sync_->snapshot); !put)
+        return broken("snapshot: " + put.error().what);
     }
     snapshot_due_ = snapshot_due_ || appended->rolled || chance(0.05);
     sync_.reset();
@@ -340,7 +342,8 @@ void World::consumer_acts(Client& client) {
     if (taken_.insert({held.channel, held.id}).second && !signal.thread.empty()) {
       // The platform sees it for the first time: never before an earlier one of its thread.
       auto& last = last_first_[{held.channel, signal.thread}];
-      if (held.seq < last) return broken(fmt::format("{} took {} of {} after {}", held.channel, held.seq, signal.thread, last));
+      if (held.seq < last)
+        return broken(fmt::format("{} took {} of {} after {}", held.channel, held.seq, signal.thread, last));
       last = held.seq;
     }
     settle.add_delivered(held.seq);
@@ -414,7 +417,8 @@ std::string World::run() {
   for (const auto& [id, signal] : published_) {
     if (!signal.acknowledged) return "never acknowledged";
     for (const auto& channel : signal.channels) {
-      if (!taken_.contains({channel, id})) return "acknowledged and never delivered: " + Ulid::from_bytes(id)->text() + " to " + channel;
+      if (!taken_.contains({channel, id}))
+        return "acknowledged and never delivered: " + Ulid::from_bytes(id)->text() + " to " + channel;
     }
   }
   return {};

@@ -1,5 +1,5 @@
-// A whole Detent under a seed: producers, consumers and the broker as the state machines they are, over a network that loses,
-// repeats, reorders, delays and partitions, with a disk that forgets what was not synced and clocks that jump.
+// A whole Detent under a seed: producers, consumers and the broker as the state machines they are, over a network that
+// loses, repeats, reorders, delays and partitions, with a disk that forgets what was not synced and clocks that jump.
 #pragma once
 
 #include <deque>
@@ -100,10 +100,10 @@ class World {
     std::set<std::string> channels;
     bool acknowledged = false;
   };
-  std::map<std::string, Published> published_;                       // by id
-  std::map<std::string, uint64_t> seq_of_;                           // id -> seq as delivered
+  std::map<std::string, Published> published_;                          // by id
+  std::map<std::string, uint64_t> seq_of_;                              // id -> seq as delivered
   std::map<std::pair<std::string, std::string>, uint64_t> last_first_;  // (channel, thread) -> seq first taken last
-  std::set<std::pair<std::string, std::string>> taken_;              // (channel, id) that the platform has
+  std::set<std::pair<std::string, std::string>> taken_;                 // (channel, id) that the platform has
   int made_ = 0;
   uint64_t crashes_ = 0, deliveries_ = 0;
 };

@@ -48,8 +48,8 @@ class MemoryDisk : public Disk {
   bool is_off() const { return off_; }
   /// The machine starts again after the power cut.
   void power_on(Cut cut, std::uint64_t seed);
-  /// The process was killed: the page cache survives, its files and locks are closed. Where `cut_power_at` has struck, it
-  /// was a kill in the middle of that call instead.
+  /// The process was killed: the page cache survives, its files and locks are closed. Where `cut_power_at` has struck,
+  /// it was a kill in the middle of that call instead.
   void kill();
 
   void fail(const Fault& fault) { fault_ = fault; }

@@ -1,0 +1,528 @@
+#include "broker/core.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "broker/dead_letters.h"
+#include "broker/records.h"
+#include "bus/link.h"
+#include "proto/signal.pb.h"
+#include "proto/wire.pb.h"
+#include "tests/support/memory_disk.h"
+
+namespace detent {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+/// A broker core on a disk in memory, and clients that reach it over a wire that loses nothing.
+struct CoreTest : testing::Test {
+  struct Client {
+    Link link;
+    std::vector<Published> published;
+    std::vector<Delivery> delivered;
+    std::vector<Stale> stale;
+    std::vector<BegunDurable> durable;
+    std::string refused;
+    uint64_t next = 1;
+  };
+
+  void SetUp() override { start(); }
+
+  void start() {
+    ids = std::make_unique<IdWindow>(*IdFiles::open(disk, "s/ids"));
+    options.channels = config.channels();
+    core = std::make_unique<Core>(options, *Router::compile(config), door, *ids, 1);
+    JournalOptions small{.segment_bytes = 1 << 20, .spares = 1, .reserve_bytes = 0, .low_water = 0};
+    JournalVisitor visitor;
+    visitor.snapshot = [&](std::string_view bytes) { core->restore(bytes); };
+    visitor.record = [&](const Place& place, std::string_view bytes, bool after) { core->replay(bytes, place, after); };
+    visitor.damage = [](const Damage& damage) { FAIL() << damage.why; };
+    journal = std::move(*Journal::open(disk, "s/journal", small, visitor));
+    dead = std::move(*DeadLetters::open(disk, "s/dead", *core, visitor.damage));
+    reader = journal->reader();
+    core->recovered(now);
+  }
+  void restart() {
+    clients.clear();
+    reader.reset();
+    dead.reset();
+    journal.reset();
+    disk.kill();
+    start();
+  }
+
+  Client& connect(const std::string& peer, Link::Role role = Link::Role::Producer,
+                  std::vector<std::string> channels = {}) {
+    auto& client =
+        clients
+            .emplace(
+                peer,
+                Client{
+                    Link({peer, role, std::move(channels), std::hash<std::string>{}(peer)}, 7), {}, {}, {}, {}, {}, 1})
+            .first->second;
+    client.link.tick(now);
+    turn();
+    return client;
+  }
+  Client& consumer(const std::string& peer, const std::string& channel, uint32_t count = 10) {
+    auto& client = connect(peer, Link::Role::Consumer, {channel});
+    credit(client, channel, count);
+    return client;
+  }
+  void credit(Client& client, const std::string& channel, uint32_t count) {
+    Credit credit;
+    credit.set_channel(channel);
+    credit.set_count(count);
+    credit.set_bytes(1 << 20);
+    client.link.send(Frame::kCredit, credit.SerializeAsString());
+    turn();
+  }
+
+  /// Everything the clients have to say goes in, what the core says comes out; no sync.
+  void exchange() {
+    for (auto& [peer, client] : clients) {
+      for (auto& message : client.link.outgoing) core->receive(peer, message, now);
+      client.link.outgoing.clear();
+    }
+    core->flush(now);
+    std::vector<Outgoing> out;
+    out.swap(core->outgoing);
+    for (auto& message : out) {
+      std::vector<uint64_t> lost;
+      if (message.deliver) message.frame = deliver_frame(*message.deliver, *reader, lost);
+      const auto found = clients.find(message.peer);
+      if (found != clients.end()) hear(found->second, message.frame);
+    }
+  }
+  void sync() {
+    while (core->wants_sync()) {
+      auto work = core->take_work();
+      if (!work.burials.empty()) dead->buried(*dead->bury(work.burials, *reader));
+      const auto appended = *journal->append(work.batch);
+      if (snapshot) {
+        snapshot = false;
+        // taken as the broker takes it: directly after the work, and written behind it
+        ASSERT_TRUE(journal->put_snapshot(appended.end, core->snapshot()));
+      }
+      core->journalled(static_cast<uint32_t>(appended.segment), appended.base_offset, now);
+    }
+  }
+  void turn() {
+    for (int i = 0; i < 4; ++i) {
+      exchange();
+      sync();
+    }
+  }
+  void hear(Client& client, const std::string& frame) {
+    const auto event = client.link.receive(frame, now);
+    if (event.kind == Link::Event::Refused || event.kind == Link::Event::Lost)
+      client.refused = event.text.empty() ? "lost" : event.text;
+    if (event.kind != Link::Event::Frame) return;
+    const auto parse = [&event](auto message) {
+      EXPECT_TRUE(message.ParseFromArray(event.body.data(), static_cast<int>(event.body.size())));
+      return message;
+    };
+    if (event.field == Frame::kPublished) client.published.push_back(parse(Published()));
+    if (event.field == Frame::kStale) client.stale.push_back(parse(Stale()));
+    if (event.field == Frame::kBegunDurable) client.durable.push_back(parse(BegunDurable()));
+    if (event.field == Frame::kDeliver) {
+      const Deliver deliver = parse(Deliver());
+      for (const auto& delivery : deliver.deliveries()) client.delivered.push_back(delivery);
+    }
+  }
+
+  Signal signal(const std::string& type = "incident.detected", const std::string& title = "t") {
+    Note note;
+    note.set_title(title);
+    Signal signal;
+    signal.set_id(std::string(ulids.next(now.wall).view()));
+    signal.set_type(type);
+    signal.set_payload(note.SerializeAsString());
+    return signal;
+  }
+  void publish(Client& client, const std::vector<Signal>& signals, uint64_t first = 0) {
+    Publish publish;
+    publish.set_first(first ? first : client.next);
+    for (const auto& one : signals) publish.add_signals(one.SerializeAsString());
+    client.next = publish.first() + signals.size();
+    client.link.send(Frame::kPublish, publish.SerializeAsString());
+  }
+  void settle(Client& client, const std::string& channel, uint64_t delivery, Outcome outcome,
+              const std::string& cause = {}) {
+    Settle settle;
+    settle.set_channel(channel);
+    auto* one = settle.add_settled();
+    one->set_delivery(delivery);
+    one->set_outcome(outcome);
+    one->set_cause(cause);
+    client.link.send(Frame::kSettle, settle.SerializeAsString());
+    turn();
+  }
+  size_t open(const std::string& channel) {
+    const auto found = core->channels().find(channel);
+    return found == core->channels().end() ? 0 : found->second.open();
+  }
+
+  test::MemoryDisk disk;
+  Config config =
+      *parse_config("[telegram]\nchat = 1\n[discord.channels]\nalerts = \"2\"\nsystem = \"4\"\n", "test.toml");
+  Door door{Door::Mask{}};
+  Core::Options options;
+  std::unique_ptr<IdWindow> ids;
+  std::unique_ptr<Core> core;
+  std::unique_ptr<Journal> journal;
+  std::unique_ptr<DeadLetters> dead;
+  std::unique_ptr<JournalReader> reader;
+  std::map<std::string, Client> clients;
+  UlidSource ulids{3};
+  Now now{Millis{1'000'000}, Millis{1'795'000'000'000}};
+  bool snapshot = false;
+};
+
+TEST_F(CoreTest, AcknowledgesAndDeliversOnlyWhatIsDurable) {
+  auto& producer = connect("p");
+  auto& alerts = consumer("c", "discord.alerts");
+  publish(producer, {signal()});
+  exchange();
+  exchange();
+  EXPECT_THAT(producer.published, IsEmpty());
+  EXPECT_THAT(alerts.delivered, IsEmpty());
+  turn();
+  ASSERT_THAT(producer.published, SizeIs(1));
+  EXPECT_EQ(producer.published[0].upto(), 1u);
+  EXPECT_EQ(producer.published[0].durability(), JOURNALED);
+  EXPECT_THAT(alerts.delivered, SizeIs(1));
+}
+
+TEST_F(CoreTest, AcknowledgesARepeatWithoutDeliveringItAgain) {
+  auto& producer = connect("p");
+  const auto one = signal();
+  publish(producer, {one});
+  turn();
+  publish(producer, {one});
+  turn();
+  EXPECT_EQ(producer.published.back().upto(), 2u);
+  EXPECT_THAT(producer.published.back().refusals(), IsEmpty());
+  EXPECT_EQ(open("discord.alerts"), 1u);
+}
+
+TEST_F(CoreTest, KnowsARepeatAlsoAfterARestart) {
+  const auto one = signal();
+  publish(connect("p"), {one});
+  turn();
+  restart();
+  publish(connect("p"), {one});
+  turn();
+  EXPECT_EQ(open("discord.alerts"), 1u);
+  EXPECT_EQ(core->counters().repeats, 1u);
+}
+
+TEST_F(CoreTest, RefusesAnIdUsedAgainForOtherContent) {
+  auto& producer = connect("p");
+  auto one = signal();
+  publish(producer, {one});
+  turn();
+  one.set_source("other");
+  publish(producer, {one});
+  turn();
+  ASSERT_THAT(producer.published.back().refusals(), SizeIs(1));
+  EXPECT_EQ(producer.published.back().refusals(0).reason(), ID_REUSED);
+}
+
+TEST_F(CoreTest, RefusesABadSignalAndTakesThoseAroundIt) {
+  auto& producer = connect("p");
+  auto bad = signal();
+  bad.set_type("NOT A TYPE");
+  publish(producer, {signal(), bad, signal()});
+  turn();
+  ASSERT_THAT(producer.published, SizeIs(1));
+  EXPECT_EQ(producer.published[0].upto(), 3u);
+  ASSERT_THAT(producer.published[0].refusals(), SizeIs(1));
+  EXPECT_EQ(producer.published[0].refusals(0).number(), 2u);
+  EXPECT_EQ(open("discord.alerts"), 2u);
+}
+
+TEST_F(CoreTest, AfterALowDiskTakesUpExactlyWhereTheProducerResumes) {
+  auto& producer = connect("p");
+  core->hold_publishers(DISK_LOW, "the disk is low");
+  const auto first = signal(), second = signal();
+  publish(producer, {first});
+  publish(producer, {second});
+  turn();
+  EXPECT_EQ(producer.published.back().resume(), 1u);
+  EXPECT_EQ(producer.published.back().upto(), 0u);
+  core->hold_publishers(0, {});
+  publish(producer, {second}, 2);  // not where it was told to
+  turn();
+  EXPECT_EQ(open("discord.alerts"), 0u);
+  EXPECT_EQ(producer.published.back().resume(), 1u);
+  publish(producer, {first, second}, 1);
+  turn();
+  EXPECT_EQ(producer.published.back().upto(), 2u);
+  EXPECT_EQ(producer.published.back().resume(), 0u);
+  EXPECT_EQ(open("discord.alerts"), 2u);
+}
+
+TEST_F(CoreTest, RefusesAVersionItDoesNotSpeakAndSaysWhichItDoes) {
+  Hello hello;
+  hello.add_versions(99);
+  std::string bytes = seal(0, 0, Frame::kHello, hello.SerializeAsString());
+  core->receive("x", bytes, now);
+  ASSERT_THAT(core->outgoing, SizeIs(1));
+  FrameView frame;
+  ASSERT_TRUE(open_frame(core->outgoing[0].frame, frame));
+  Refused refused;
+  refused.ParseFromArray(frame.body.data(), static_cast<int>(frame.body.size()));
+  EXPECT_EQ(refused.reason(), VERSION);
+  EXPECT_THAT(refused.versions(), ElementsAre(kProtocolVersion));
+}
+
+TEST_F(CoreTest, ListensNoMoreToAPeerThatGoesOnWithNonsense) {
+  for (int i = 0; i < 50; ++i) {
+    std::string nonsense = "nonsense";
+    core->receive("x", nonsense, now);
+  }
+  EXPECT_LE(core->outgoing.size(), 8u);
+  EXPECT_EQ(core->counters().malformed, 50u);
+  auto& other = connect("p");
+  publish(other, {signal()});
+  turn();
+  EXPECT_EQ(other.published.back().upto(), 1u);
+}
+
+TEST_F(CoreTest, GivesEachSignalToOneOfTheConsumersThatCompete) {
+  auto& a = consumer("a", "discord.alerts", 3);
+  auto& b = consumer("b", "discord.alerts", 3);
+  auto& producer = connect("p");
+  publish(producer, {signal(), signal(), signal(), signal(), signal(), signal(), signal()});
+  turn();
+  EXPECT_THAT(a.delivered, SizeIs(3));
+  EXPECT_THAT(b.delivered, SizeIs(3));
+  EXPECT_EQ(open("discord.alerts"), 7u);
+}
+
+TEST_F(CoreTest, HandsOnWhatADeadConsumerHadBegunWithAllThatIsKnown) {
+  auto& first = consumer("a", "discord.alerts");
+  publish(connect("p"), {signal()});
+  turn();
+  Begun begun;
+  begun.set_channel("discord.alerts");
+  begun.set_delivery(first.delivered[0].delivery());
+  begun.mutable_part()->set_part(1);
+  first.link.send(Frame::kBegun, begun.SerializeAsString());
+  exchange();
+  EXPECT_THAT(first.durable, IsEmpty());
+  turn();
+  EXPECT_THAT(first.durable, SizeIs(1));
+  core->gone("a", now);
+  auto& second = consumer("b", "discord.alerts");
+  ASSERT_THAT(second.delivered, SizeIs(1));
+  EXPECT_EQ(second.delivered[0].attempt(), 2u);
+  ASSERT_THAT(second.delivered[0].parts(), SizeIs(1));
+  EXPECT_FALSE(second.delivered[0].parts(0).done());
+}
+
+TEST_F(CoreTest, TellsTheNextConsumerWhatWasBegunAlsoAfterARestart) {
+  for (const bool with_snapshot : {false, true}) {
+    auto& first = consumer("a", "discord.alerts");
+    publish(connect("p"), {signal()});
+    turn();
+    Begun begun;
+    begun.set_channel("discord.alerts");
+    begun.set_delivery(first.delivered.back().delivery());
+    begun.mutable_part()->set_part(1);
+    first.link.send(Frame::kBegun, begun.SerializeAsString());
+    turn();
+    if (with_snapshot) {
+      snapshot = true;
+      publish(connect("q"), {signal("cron.output")});
+      turn();
+    }
+    restart();
+    auto& second = consumer("b", "discord.alerts");
+    ASSERT_THAT(second.delivered, SizeIs(1)) << with_snapshot;
+    ASSERT_THAT(second.delivered[0].parts(), SizeIs(1)) << with_snapshot;
+    settle(second, "discord.alerts", second.delivered[0].delivery(), DELIVERED);
+    EXPECT_EQ(open("discord.alerts"), 0u);
+    restart();
+    EXPECT_EQ(open("discord.alerts"), 0u);
+  }
+}
+
+TEST_F(CoreTest, AnswersAsStaleWhatIsSaidOfADeliveryOfAnotherSession) {
+  auto& first = consumer("a", "discord.alerts");
+  publish(connect("p"), {signal()});
+  turn();
+  auto& second = consumer("b", "discord.alerts");
+  settle(second, "discord.alerts", first.delivered[0].delivery(), DELIVERED);
+  ASSERT_THAT(second.stale, SizeIs(1));
+  EXPECT_EQ(open("discord.alerts"), 1u);
+}
+
+TEST_F(CoreTest, TriesAgainAfterTheDelayAndNotBefore) {
+  auto& alerts = consumer("c", "discord.alerts");
+  publish(connect("p"), {signal()});
+  turn();
+  Settle settle;
+  settle.set_channel("discord.alerts");
+  auto* one = settle.add_settled();
+  one->set_delivery(alerts.delivered[0].delivery());
+  one->set_outcome(NOT_NOW);
+  one->set_delay_ms(5000);
+  alerts.link.send(Frame::kSettle, settle.SerializeAsString());
+  turn();
+  EXPECT_THAT(alerts.delivered, SizeIs(1));
+  now.mono += Millis{4999};
+  turn();
+  EXPECT_THAT(alerts.delivered, SizeIs(1));
+  now.mono += Millis{1};
+  turn();
+  EXPECT_THAT(alerts.delivered, SizeIs(2));
+}
+
+TEST_F(CoreTest, SettlesAnOldHeartbeatAsExpiredInsteadOfDeliveringIt) {
+  options.expires = [](std::string_view type) { return type == "heartbeat.ok" ? Millis{600'000} : Millis{0}; };
+  restart();
+  publish(connect("p"), {signal("heartbeat.ok"), signal("cron.output")});
+  turn();
+  now.wall += Millis{601'000};
+  now.mono += Millis{601'000};
+  core->tick(now);
+  turn();
+  EXPECT_EQ(core->counters().expired, 1u);
+  clients.clear();
+  auto& system = consumer("c", "discord.system");
+  ASSERT_THAT(system.delivered, SizeIs(1));
+  EXPECT_EQ(read_head(system.delivered[0].signal()).type, "cron.output");
+}
+
+TEST_F(CoreTest, SendsWhatNeedsAResponseToTelegramAndACopyBesides) {
+  auto& telegram = consumer("t", "telegram");
+  auto& alerts = consumer("c", "discord.alerts");
+  auto asks = signal();
+  asks.set_needs_response(true);
+  publish(connect("p"), {asks, signal()});
+  turn();
+  ASSERT_THAT(telegram.delivered, SizeIs(1));
+  EXPECT_FALSE(telegram.delivered[0].copy());
+  ASSERT_THAT(alerts.delivered, SizeIs(2));
+  EXPECT_TRUE(alerts.delivered[0].copy());
+  EXPECT_FALSE(alerts.delivered[1].copy());
+}
+
+TEST_F(CoreTest, KeepsWhatWasGivenUpAsADeadLetterAndSaysSoOnce) {
+  auto& alerts = consumer("c", "discord.alerts");
+  auto& telegram = consumer("t", "telegram");
+  publish(connect("p"), {signal("incident.detected", "first"), signal("incident.detected", "second")});
+  turn();
+  settle(alerts, "discord.alerts", alerts.delivered[0].delivery(), GIVEN_UP, "discord 50013: Missing Permissions");
+  settle(alerts, "discord.alerts", alerts.delivered[1].delivery(), GIVEN_UP, "discord 50013: Missing Permissions");
+  ASSERT_THAT(dead->letters(), SizeIs(2));
+  const auto letter = dead->read(dead->letters().begin()->first);
+  ASSERT_TRUE(letter);
+  EXPECT_EQ(payload_title(read_head(letter->signal).payload), "first");
+  EXPECT_EQ(letter->cause, "discord 50013: Missing Permissions");
+  EXPECT_THAT(telegram.delivered, SizeIs(1)) << "one alarm for both";
+  EXPECT_EQ(core->alarms().count("dead-letters/discord.alerts"), 1u);
+
+  core->revive("discord.alerts", letter->signal, now);
+  turn();
+  EXPECT_EQ(alerts.delivered.back().signal(), letter->signal);
+}
+
+TEST_F(CoreTest, MakesTheOldestADeadLetterWhenABacklogIsOverItsLimit) {
+  options.backlog_bytes = 1000;
+  restart();
+  auto& producer = connect("p");
+  for (int i = 0; i < 5; ++i) publish(producer, {signal("cron.output", std::string(300, 'a'))});
+  turn();
+  now.mono += Millis{1000};
+  core->tick(now);
+  turn();
+  EXPECT_LE(core->channels().find("discord.system")->second.bytes(), 1000u);
+  ASSERT_FALSE(dead->letters().empty());
+  EXPECT_EQ(dead->read(dead->letters().begin()->first)->cause, "backlog");
+  EXPECT_EQ(dead->letters().begin()->first.seq, 1u);
+}
+
+TEST_F(CoreTest, HoldsBackFromAnOpenCircuitAndSaysSoWhereItIsSeen) {
+  auto& alerts = consumer("c", "discord.alerts");
+  auto& telegram = consumer("t", "telegram");
+  Settle settle;
+  settle.set_channel("discord.alerts");
+  settle.mutable_circuit()->set_open(true);
+  settle.mutable_circuit()->set_why("401: the token is wrong");
+  alerts.link.send(Frame::kSettle, settle.SerializeAsString());
+  turn();
+  ASSERT_THAT(telegram.delivered, SizeIs(1));
+  publish(connect("p"), {signal()});
+  turn();
+  EXPECT_THAT(alerts.delivered, IsEmpty());
+  settle.mutable_circuit()->set_open(false);
+  alerts.link.send(Frame::kSettle, settle.SerializeAsString());
+  turn();
+  EXPECT_FALSE(alerts.delivered.empty());
+  EXPECT_THAT(telegram.delivered, SizeIs(2)) << "it is over, said once";
+}
+
+TEST_F(CoreTest, SaysWhatIsWrongWithTelegramInDiscord) {
+  auto& alerts = consumer("c", "discord.alerts");
+  auto& telegram = consumer("t", "telegram");
+  Settle settle;
+  settle.set_channel("telegram");
+  settle.mutable_circuit()->set_open(true);
+  telegram.link.send(Frame::kSettle, settle.SerializeAsString());
+  turn();
+  EXPECT_THAT(alerts.delivered, SizeIs(1));
+  EXPECT_THAT(telegram.delivered, IsEmpty());
+}
+
+TEST_F(CoreTest, RefusesAConsumerOfAChannelThatIsNotConfigured) {
+  auto& client = connect("c", Link::Role::Consumer, {"discord.nowhere"});
+  EXPECT_FALSE(client.link.is_open());
+  EXPECT_NE(client.refused.find("discord.nowhere"), std::string::npos);
+}
+
+TEST_F(CoreTest, MarksAnIdOlderThanItsMemoryAsAnUnprovenRepeat) {
+  auto& system = consumer("c", "discord.system");
+  auto old = signal("cron.output");
+  old.set_id(std::string(ulids.next(now.wall - std::chrono::hours{24 * 91}).view()));
+  UlidSource ancient(5);
+  old.set_id(std::string(ancient.next(now.wall - std::chrono::hours{24 * 91}).view()));
+  publish(connect("p"), {old});
+  turn();
+  ASSERT_THAT(system.delivered, SizeIs(1));
+  EXPECT_TRUE(system.delivered[0].repeat_unproven());
+}
+
+TEST_F(CoreTest, GivesUpWhatKillsItsConsumersAgainAndAgain) {
+  options.most_losses = 3;
+  restart();
+  publish(connect("p"), {signal()});
+  turn();
+  for (int i = 0; i < 3; ++i) {
+    const std::string peer = "c" + std::to_string(i);
+    ASSERT_THAT(consumer(peer, "discord.alerts").delivered, SizeIs(1));
+    core->gone(peer, now);
+  }
+  turn();
+  EXPECT_THAT(dead->letters(), SizeIs(1));
+}
+
+TEST_F(CoreTest, DropsAllOfAChannelWhenTheOperatorSaysSo) {
+  publish(connect("p"), {signal("cron.output"), signal("cron.output"), signal()});
+  turn();
+  EXPECT_TRUE(core->drop_channel("discord.system", now));
+  EXPECT_FALSE(core->drop_channel("discord.nothing", now));
+  turn();
+  EXPECT_EQ(open("discord.system"), 0u);
+  EXPECT_EQ(open("discord.alerts"), 1u);
+  restart();
+  EXPECT_EQ(open("discord.system"), 0u);
+}
+
+}  // namespace
+}  // namespace detent
