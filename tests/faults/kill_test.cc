@@ -208,8 +208,9 @@ TEST(Kills, OfBrokerAndConsumersUnderLoadLoseNothingAndShowNothingTwice) {
   for (const Seen& one : seen(phone, "text")) {
     ++times["telegram"][one.number];
     ++(one.repeat ? repeats : unmarked);
-    if (!one.repeat)
+    if (!one.repeat) {
       EXPECT_EQ(++plain[one.number], 1u) << Load::title(one.number) << " is a repeat and does not say so";
+    }
   }
 
   size_t unknown = 0;
