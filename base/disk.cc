@@ -98,6 +98,14 @@ class RealFile : public File {
     return sync();
   }
 
+  Result<void> allocate(std::uint64_t offset, std::uint64_t length) override {
+    if (::fallocate(fd_.get(), FALLOC_FL_ZERO_RANGE, static_cast<off_t>(offset), static_cast<off_t>(length)) == 0) {
+      return sync();
+    }
+    if (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINTR) return zero_fill(offset, length);
+    return failed("cannot allocate", path_);
+  }
+
  private:
   Result<void> write(std::uint64_t offset, std::string_view bytes, int flags) {
     while (!bytes.empty()) {

@@ -33,6 +33,9 @@ class File {
   /// Writes real zeros (not a hole, not an unwritten extent) and syncs as it goes, in bites small enough that
   /// another file's sync need not wait for all of it.
   virtual Result<void> zero_fill(std::uint64_t offset, std::uint64_t length) = 0;
+  /// Room that is sure to be there and reads as zeros, synced. Where the file system can give it without writing (an
+  /// unwritten extent), this costs nothing, but each first write to it then changes metadata too; else as `zero_fill`.
+  virtual Result<void> allocate(std::uint64_t offset, std::uint64_t length) = 0;
 };
 
 enum class OpenMode {

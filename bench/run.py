@@ -102,6 +102,8 @@ class Broker(Server):
         (self.folder / "token").chmod(0o600)
         self.config.write_text(f"""
 state = "{self.folder}/state"
+[log]
+level = "warn"
 [broker]
 listen = "{self.endpoint}"
 http = "127.0.0.1:{self.http}"
@@ -119,6 +121,7 @@ system = "1100000000000000004"
 
     def up(self):
         self.start([str(BIN / "detent-broker"), "--config", str(self.config)], self.port)
+        wait_for_port(self.http, self.process)
         time.sleep(0.5)  # its spare segment is being filled with zeros
 
     def status(self):

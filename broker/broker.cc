@@ -21,6 +21,7 @@ namespace {
 
 constexpr size_t kBite = 1 << 20;  // bytes read from the sockets before the rest of a turn
 constexpr size_t kBiteMessages = 1024;
+constexpr Millis kHasty{10'000};               // segments that fill faster than this are made ready in haste
 constexpr size_t kFillWhileSyncing = 1 << 20;  // appended behind a sync under way, from which on no more is read
 
 Door::Mask mask_of(const Config& config) {
@@ -105,6 +106,7 @@ void Broker::recover() {
   bodies_ = journal_->reader();
   burial_bodies_ = journal_->reader(64 << 10);
   synced_ = journal_->end();
+  last_roll_ = now_.mono;
 
   LedgerConfig ledger = config_.ledger;
   if (ledger.repository.empty()) ledger.repository = config_.state / "ledger.git";
@@ -253,6 +255,7 @@ void Broker::start_work() {
     }
     post([this, job, appended = *appended] {
       dead_->buried(job->buried);
+      core_->reuse(std::move(job->work.batch));
       work_done(appended);
     });
     if (!job->snapshot.empty()) {
@@ -285,7 +288,9 @@ void Broker::work_done(const Appended& appended) {
   if (appended.rolled) {
     snapshot_due_ = true;
     sealed_ = appended.sealed;
-    chores_.post([this] { prepare_spares(); });
+    const bool in_haste = now_.mono - last_roll_ < kHasty;
+    last_roll_ = now_.mono;
+    chores_.post([this, in_haste] { prepare_spares(in_haste); });
   }
   ledger_->advance(synced_);
   for (auto& done : core_->local_done) {
@@ -322,9 +327,9 @@ void Broker::drop_segments() {
   });
 }
 
-void Broker::prepare_spares() {
+void Broker::prepare_spares(bool in_haste) {
   for (;;) {
-    const auto prepared = journal_->prepare_spare();
+    const auto prepared = journal_->prepare_spare(in_haste);
     if (!prepared) spdlog::warn("no spare segment: {}", prepared.error().what);
     if (!prepared || !*prepared) return;
   }
@@ -336,7 +341,7 @@ void Broker::look_after_disk() {
   chores_.post([this] {
     auto space = journal_->space();
     if (space && !space->low) {
-      prepare_spares();
+      prepare_spares(false);
       if (!space->reserve_held) {
         if (auto refilled = journal_->refill_reserve(); !refilled)
           spdlog::warn("no reserve: {}", refilled.error().what);

@@ -55,7 +55,7 @@ class Broker {
   void start_work();
   void work_done(const Appended& appended);
   void drop_segments();
-  void prepare_spares();
+  void prepare_spares(bool in_haste);
   void look_after_disk();
   void look_after_ledger();
   /// Whether publishers are refused: no room, or the ledger too far behind.
@@ -91,6 +91,7 @@ class Broker {
   Now started_;
   Mark synced_;
   bool snapshot_due_ = false;
+  Millis last_roll_{0};  // monotonic: when the open segment was begun
   uint64_t sealed_ = 0;  // a segment whose ids are to be written
   std::map<std::string, std::string> damage_;
   Space space_;
@@ -104,8 +105,8 @@ class Broker {
   std::atomic<bool> stopping_ = false;
 
   std::unique_ptr<http::Server> http_;
-  TaskThread chores_;
-  TaskThread journal_thread_;  // last: their tasks use all of the above
+  TaskThread chores_{"chores"};
+  TaskThread journal_thread_{"journal"};  // last: their tasks use all of the above
 };
 
 }  // namespace detent

@@ -22,7 +22,25 @@ void Channel::restore(const Open& open) {
   unsynced_ = gone_ + queue_.size();
 }
 
+size_t Channel::journalled(uint64_t upto, uint32_t segment, uint32_t base) {
+  size_t count = 0;
+  if (unsynced_ < gone_) unsynced_ = gone_;
+  for (; unsynced_ < gone_ + queue_.size(); ++unsynced_, ++count) {
+    Open& open = queue_[unsynced_ - gone_];
+    if (open.seq > upto) break;
+    open.at.segment = segment;
+    open.at.offset += base;
+    if (open.state == Open::State::Unsynced) open.state = Open::State::Fresh;
+  }
+  return count;
+}
+
 Open* Channel::find(uint64_t seq) {
+  // Most often every number is this channel's, and then the place tells itself.
+  if (!queue_.empty() && seq >= queue_.front().seq && seq - queue_.front().seq < queue_.size()) {
+    Open& open = queue_[seq - queue_.front().seq];
+    if (open.seq == seq) return open.state == State::Settled ? nullptr : &open;
+  }
   const auto found = std::lower_bound(queue_.begin(), queue_.end(), seq,
                                       [](const Open& open, uint64_t wanted) { return open.seq < wanted; });
   if (found == queue_.end() || found->seq != seq || found->state == State::Settled) return nullptr;

@@ -55,10 +55,8 @@ class Channel {
 
   /// Takes a signal in, behind all others. Its `at` is relative to the batch until `journalled`.
   void admit(const Open& open);
-  /// Everything up to `upto` is durable, in `segment`; offsets were relative to `base`.
-  /// Calls `counted(segment)` for each.
-  template <class Counted>
-  void journalled(uint64_t upto, uint32_t segment, uint32_t base, const Counted& counted);
+  /// Everything up to `upto` is durable, in `segment`; offsets were relative to `base`. Returns how many that were.
+  size_t journalled(uint64_t upto, uint32_t segment, uint32_t base);
   /// During recovery: a signal whose place is known.
   void restore(const Open& open);
 
@@ -112,19 +110,6 @@ class Channel {
   std::set<std::pair<Millis, uint64_t>> waiting_;
   std::unordered_map<uint32_t, Line> lines_;
 };
-
-template <class Counted>
-void Channel::journalled(uint64_t upto, uint32_t segment, uint32_t base, const Counted& counted) {
-  if (unsynced_ < gone_) unsynced_ = gone_;
-  for (; unsynced_ < gone_ + queue_.size(); ++unsynced_) {
-    Open& open = queue_[unsynced_ - gone_];
-    if (open.seq > upto) break;
-    open.at.segment = segment;
-    open.at.offset += base;
-    if (open.state == Open::State::Unsynced) open.state = Open::State::Fresh;
-    counted(segment);
-  }
-}
 
 template <class Visit>
 void Channel::sweep(size_t count, const Visit& visit) {

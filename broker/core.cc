@@ -12,8 +12,9 @@
 namespace detent {
 
 namespace {
-constexpr uint32_t kMostStrikes = 8;  // malformed frames after which a peer is not listened to any more
-}
+constexpr size_t kMostSpare = 4 << 20;  // bytes of a batch's memory that are kept to be filled again
+constexpr uint32_t kMostStrikes = 8;    // malformed frames after which a peer is not listened to any more
+}  // namespace
 
 Core::Core(Options options, Router router, Door& door, IdWindow& ids, uint64_t seed)
     : options_(std::move(options)),
@@ -219,15 +220,17 @@ void Core::end_session(uint64_t id, int reason, std::string_view text, Now now) 
     served.dirty = true;
   }
   tail_changes.push_back({id, {}, {}, 0, true});
-  for (const auto& [name, seq] : session->under_way) {
+  for (const auto& [name, seqs] : session->under_way) {
     Channel& home = channel(name);
-    --consumers(name).under_way;
-    Open* open = home.find(seq);
-    if (!open) continue;
-    if (++home.losses[seq] >= options_.most_losses) {
-      bury(home, *open, fmt::format("{} consumers died with it in hand", options_.most_losses), now);
-    } else {
-      home.put_back(seq, now.mono, now);
+    consumers(name).under_way -= seqs.size();
+    for (const uint64_t seq : seqs) {
+      Open* open = home.find(seq);
+      if (!open) continue;
+      if (++home.losses[seq] >= options_.most_losses) {
+        bury(home, *open, fmt::format("{} consumers died with it in hand", options_.most_losses), now);
+      } else {
+        home.put_back(seq, now.mono, now);
+      }
     }
   }
 }
@@ -291,17 +294,25 @@ Core::Work Core::take_work() {
   acks_under_way_ = std::exchange(acks_, std::make_unique<Acks>());
   under_way_last_seq_ = next_seq_ - 1;
   Work work;
-  work.batch = std::exchange(batch_, Batch{});
+  work.batch = std::exchange(batch_, std::exchange(spare_batch_, Batch{}));
   work.burials = std::exchange(burials_, {});
   work.last_seq = under_way_last_seq_;
   return work;
+}
+
+void Core::reuse(Batch batch) {
+  if (batch.capacity() > kMostSpare || batch.capacity() <= spare_batch_.capacity()) return;
+  batch.clear();
+  spare_batch_ = std::move(batch);
 }
 
 void Core::journalled(uint32_t segment, uint32_t base, Now now) {
   CHECK(under_way_, "nothing was taken");
   under_way_ = false;
   for (auto& [name, home] : channels_) {
-    home.journalled(under_way_last_seq_, segment, base, [this](uint32_t in) { count_segment(in, 1); });
+    if (const size_t count = home.journalled(under_way_last_seq_, segment, base)) {
+      count_segment(segment, static_cast<int64_t>(count));
+    }
   }
   const auto acks = std::move(acks_under_way_);
   for (const auto& answer : acks->published) {
@@ -375,8 +386,8 @@ bool Core::credit_is_sound() const {
   for (const auto& [name, served] : consumers_) {
     uint64_t under_way = 0;
     for (const auto& [id, session] : sessions_) {
-      under_way += static_cast<uint64_t>(std::count_if(session->under_way.begin(), session->under_way.end(),
-                                                       [&](const auto& one) { return one.first == name; }));
+      if (const auto seqs = session->under_way.find(name); seqs != session->under_way.end())
+        under_way += seqs->second.size();
     }
     if (under_way != served.under_way) return false;
   }

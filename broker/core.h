@@ -150,6 +150,8 @@ class Core {
     uint64_t last_seq = 0;
   };
   Work take_work();
+  /// Gives back the batch of a work that is done, so that its memory is filled again.
+  void reuse(Batch batch);
   /// The state as of the work taken last, for a snapshot to be written after it. Only directly after `take_work`.
   std::string snapshot() const;
   /// The work taken last is durable at `segment`, its records' offsets relative to `base`.
@@ -254,6 +256,7 @@ class Core {
 
   // what the next work will hold, and what waits for the one under way
   Batch batch_;
+  Batch spare_batch_;  // empty, with the memory of one that is done
   std::vector<Burial> burials_;
   std::unique_ptr<Acks> acks_;  // for the batch that fills
   std::unique_ptr<Acks> acks_under_way_;

@@ -26,6 +26,7 @@ void Core::pump(Channel& home, Now now) {
     served.turn = (served.turn + 1) % served.sessions.size();
     Session* session = find_session(served.sessions[served.turn]);
     auto& credit = session->credit[home.name()];
+    auto& in_hand = session->under_way[home.name()];
     std::unique_ptr<Outgoing::Bodies> bodies;
     size_t size = 0;
     // One consumer alone takes all it has credit for; several take turns.
@@ -41,7 +42,7 @@ void Core::pump(Channel& home, Now now) {
       credit.bytes -= std::min<uint64_t>(credit.bytes, open->at.size);
       size += open->at.size;
       ++served.under_way;
-      session->under_way.insert({home.name(), open->seq});
+      in_hand.insert(in_hand.end(), open->seq);
       Outgoing::Item item{
           open->seq, open->attempts, open->at, open->repeat_unproven, open->copy, int64_t{open->admitted_s} * 1000, {}};
       if (const auto known = home.parts.find(open->seq); known != home.parts.end()) {
@@ -76,7 +77,7 @@ bool Core::under_way_somewhere(std::string_view name, uint64_t seq) const {
   if (served == consumers_.end()) return false;
   for (const uint64_t id : served->second.sessions) {
     const auto session = sessions_.find(id);
-    if (session != sessions_.end() && session->second->under_way.contains({std::string(name), seq})) return true;
+    if (session != sessions_.end() && session->second->has_under_way(name, seq)) return true;
   }
   return false;
 }
@@ -90,16 +91,22 @@ void Core::finish(Channel& home, uint64_t seq) {
 
 void Core::append_settled(Channel& home, uint64_t seq, int state, const std::map<uint32_t, std::string>& parts,
                           std::string_view cause, Now now) {
-  std::string inside;
-  wire::number(inside, SettledRecord::kSeqFieldNumber, seq);
-  wire::bytes(inside, SettledRecord::kChannelFieldNumber, home.name());
-  wire::number(inside, SettledRecord::kAtMsFieldNumber, static_cast<uint64_t>(now.wall.count()));
-  if (state) wire::number(inside, SettledRecord::kStateFieldNumber, static_cast<uint64_t>(state));
-  for (const auto& [number, part] : parts) wire::bytes(inside, SettledRecord::kPartsFieldNumber, part);
-  if (!cause.empty()) wire::bytes(inside, SettledRecord::kCauseFieldNumber, cause);
-  std::string record;
-  wire::bytes(record, Record::kSettledFieldNumber, inside);
-  batch_.append(record);
+  // Record{settled: SettledRecord{…}}, written by hand into the batch: every delivery ends with one.
+  const auto at_ms = static_cast<uint64_t>(now.wall.count());
+  size_t inside = wire::number_size(seq) + wire::bytes_size(home.name().size()) + wire::number_size(at_ms);
+  if (state) inside += wire::number_size(static_cast<uint64_t>(state));
+  for (const auto& [number, part] : parts) inside += wire::bytes_size(part.size());
+  if (!cause.empty()) inside += wire::bytes_size(cause.size());
+  const size_t size = wire::bytes_size(inside);
+  char* at = batch_.begin(size);
+  at = wire::put_head(at, Record::kSettledFieldNumber, inside);
+  at = wire::put_number(at, SettledRecord::kSeqFieldNumber, seq);
+  at = wire::put_bytes(at, SettledRecord::kChannelFieldNumber, home.name());
+  at = wire::put_number(at, SettledRecord::kAtMsFieldNumber, at_ms);
+  if (state) at = wire::put_number(at, SettledRecord::kStateFieldNumber, static_cast<uint64_t>(state));
+  for (const auto& [number, part] : parts) at = wire::put_bytes(at, SettledRecord::kPartsFieldNumber, part);
+  if (!cause.empty()) wire::put_bytes(at, SettledRecord::kCauseFieldNumber, cause);
+  batch_.finish(size);
 }
 
 void Core::bury(Channel& home, Open& open, std::string cause, Now now) {
@@ -133,7 +140,7 @@ void Core::unreadable(std::string_view name, uint64_t seq, Now now) {
   Open* open = home.find(seq);
   if (!open) return;
   for (const uint64_t id : consumers(name).sessions) {
-    if (find_session(id)->under_way.erase({std::string(name), seq})) --consumers(name).under_way;
+    if (find_session(id)->erase_under_way(name, seq)) --consumers(name).under_way;
   }
   bury(home, *open, "its text cannot be read from the journal any more", now);
 }
@@ -182,7 +189,7 @@ void Core::on_begun(Session& session, std::string_view body, Now now) {
   if (!begun.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
     return malformed(session.peer, &session, "Begun cannot be read", now);
   }
-  if (!session.under_way.contains({begun.channel(), begun.delivery()})) {
+  if (!session.has_under_way(begun.channel(), begun.delivery())) {
     ++counters_.stale;
     Stale stale;
     stale.set_channel(begun.channel());
@@ -216,7 +223,7 @@ void Core::on_settle(Session& session, std::string_view body, Now now) {
   auto& served = consumers(settle.channel());
   Stale stale;
   const auto is_ours = [&](uint64_t seq) {
-    if (session.under_way.erase({home.name(), seq})) {
+    if (session.erase_under_way(home.name(), seq)) {
       --served.under_way;
       if (home.find(seq)) return true;  // else it was dropped meanwhile
     }

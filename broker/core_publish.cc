@@ -94,6 +94,14 @@ Core::Verdict Core::admit(std::span<char> signal, Now now, Fault& fault) {
     fault = {BUSY, "too much is waiting for the disk: try again in a moment"};
     return Verdict::Held;
   }
+  SignalId id{};
+  // The id comes first in what nearly all encoders write; then its place in the table is at hand once the check is
+  // done.
+  if (signal.size() > 2 + id.size() && signal[0] == (Signal::kIdFieldNumber << 3 | 2) &&
+      signal[1] == static_cast<char>(id.size())) {
+    std::memcpy(id.data(), signal.data() + 2, id.size());
+    ids_.fetch(id);
+  }
   Head head;
   if (auto found = door_.check(signal, head)) {
     fault = std::move(*found);
@@ -101,7 +109,6 @@ Core::Verdict Core::admit(std::span<char> signal, Now now, Fault& fault) {
   }
   const std::string_view bytes(signal.data(), signal.size());
   const uint64_t hash = XXH3_64bits(bytes.data(), bytes.size());
-  SignalId id;
   std::memcpy(id.data(), head.id.data(), id.size());
   const auto known = ids_.insert(id, hash);
   if (!known) {
@@ -135,25 +142,20 @@ void Core::append_signal(std::string_view signal, const Head& head, const std::v
                          bool revived, Now now) {
   const uint64_t seq = next_seq_++;
   // Record{admitted: Admitted{…}}, written by hand into the batch: this is the path of every signal.
-  thread_local std::string prefix;
-  prefix.clear();
-  wire::number(prefix, Admitted::kSeqFieldNumber, seq);
-  wire::number(prefix, Admitted::kAtMsFieldNumber, static_cast<uint64_t>(now.wall.count()));
-  for (const auto& name : to) wire::bytes(prefix, Admitted::kChannelsFieldNumber, name);
-  if (unproven) wire::number(prefix, Admitted::kRepeatUnprovenFieldNumber, 1);
-  if (revived) wire::number(prefix, Admitted::kRevivedFieldNumber, 1);
-  wire::varint(prefix, Admitted::kSignalFieldNumber << 3 | 2);
-  wire::varint(prefix, signal.size());
-  const size_t inside = prefix.size() + signal.size();
+  const auto at_ms = static_cast<uint64_t>(now.wall.count());
+  size_t inside = wire::number_size(seq) + wire::number_size(at_ms) + wire::bytes_size(signal.size());
+  for (const auto& name : to) inside += wire::bytes_size(name.size());
+  if (unproven) inside += wire::number_size(1);
+  if (revived) inside += wire::number_size(1);
   const size_t size = wire::bytes_size(inside);
   char* at = batch_.begin(size);
-  thread_local std::string tag;
-  tag.clear();
-  wire::varint(tag, Record::kAdmittedFieldNumber << 3 | 2);
-  wire::varint(tag, inside);
-  std::memcpy(at, tag.data(), tag.size());
-  std::memcpy(at + tag.size(), prefix.data(), prefix.size());
-  std::memcpy(at + tag.size() + prefix.size(), signal.data(), signal.size());
+  at = wire::put_head(at, Record::kAdmittedFieldNumber, inside);
+  at = wire::put_number(at, Admitted::kSeqFieldNumber, seq);
+  at = wire::put_number(at, Admitted::kAtMsFieldNumber, at_ms);
+  for (const auto& name : to) at = wire::put_bytes(at, Admitted::kChannelsFieldNumber, name);
+  if (unproven) at = wire::put_number(at, Admitted::kRepeatUnprovenFieldNumber, 1);
+  if (revived) at = wire::put_number(at, Admitted::kRevivedFieldNumber, 1);
+  wire::put_bytes(at, Admitted::kSignalFieldNumber, signal);
   Open open;
   open.seq = seq;
   open.at.offset = batch_.finish(size);

@@ -27,7 +27,15 @@ struct Core::Session {
     uint64_t bytes = 0;
   };
   std::map<std::string, Credit, std::less<>> credit;
-  std::set<std::pair<std::string, uint64_t>> under_way;  // channel, seq
+  std::map<std::string, std::set<uint64_t>, std::less<>> under_way;  // seqs by channel
+  bool has_under_way(std::string_view channel, uint64_t seq) const {
+    const auto seqs = under_way.find(channel);
+    return seqs != under_way.end() && seqs->second.contains(seq);
+  }
+  bool erase_under_way(std::string_view channel, uint64_t seq) {
+    const auto seqs = under_way.find(channel);
+    return seqs != under_way.end() && seqs->second.erase(seq);
+  }
 };
 
 struct Core::Consumers {

@@ -1,6 +1,7 @@
 #include "broker/id_window.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace detent {
 
@@ -8,11 +9,9 @@ Result<std::optional<uint64_t>> IdWindow::insert(const SignalId& id, uint64_t co
   for (const auto& [segment, ids] : sealing_) {
     if (const auto known = ids.find(id)) return known;
   }
-  if (const auto known = open_.find(id)) return known;
-  auto known = files_.find(id);
+  auto known = files_.find(id);  // costs nothing for an id newer than all of theirs, which nearly all are
   if (!known || *known) return known;
-  open_.insert(id, content);
-  return std::optional<uint64_t>{};
+  return open_.insert(id, content);
 }
 
 void IdWindow::look(const std::vector<uint64_t>& segments) {
@@ -22,10 +21,8 @@ void IdWindow::look(const std::vector<uint64_t>& segments) {
 }
 
 std::vector<KnownId> IdWindow::seal(uint64_t segment) {
-  auto ids = open_.take();
-  OpenIds kept;
-  for (const auto& known : ids) kept.insert(known.id, known.content);
-  sealing_.insert_or_assign(segment, std::move(kept));
+  auto ids = open_.all();
+  sealing_.insert_or_assign(segment, std::exchange(open_, OpenIds()));
   return ids;
 }
 

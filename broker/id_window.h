@@ -19,6 +19,8 @@ class IdWindow {
 
   /// The content hash known for the id; else it is in from here on. An id file that cannot be read is an error.
   Result<std::optional<uint64_t>> insert(const SignalId& id, uint64_t content);
+  /// Makes an `insert` a moment later cheaper.
+  void fetch(const SignalId& id) const { open_.fetch(id); }
   /// During recovery: whether the ids of `segment` are in a file already.
   bool covered(uint64_t segment) const { return segment <= covered_; }
   /// Before recovery: the segments that exist, so that the newest with a file is known.

@@ -1,5 +1,6 @@
 #include "broker/ids.h"
 
+#include <endian.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -69,7 +70,17 @@ std::optional<std::uint64_t> segment_of(std::string_view name) {
   return segment;
 }
 
-bool by_id(const KnownId& a, const KnownId& b) { return a.id < b.id; }
+/// Eight bytes of it such that numbers compare as the bytes do.
+std::uint64_t word(const SignalId& id, int which) {
+  std::uint64_t bytes;
+  std::memcpy(&bytes, id.data() + 8 * which, 8);
+  return be64toh(bytes);
+}
+
+bool by_id(const KnownId& a, const KnownId& b) {
+  const std::uint64_t first = word(a.id, 0), other = word(b.id, 0);
+  return first != other ? first < other : word(a.id, 1) < word(b.id, 1);
+}
 
 std::string encode(std::uint64_t segment, std::vector<KnownId> ids) {
   std::sort(ids.begin(), ids.end(), by_id);

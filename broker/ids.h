@@ -40,12 +40,17 @@ class OpenIds {
   /// The content known for the id, or none, and then it is in.
   std::optional<std::uint64_t> insert(const SignalId& id, std::uint64_t content);
   std::optional<std::uint64_t> find(const SignalId& id) const;
+  /// Brings the id's place into the processor's cache, for an `insert` a moment later.
+  void fetch(const SignalId& id) const;
   std::size_t size() const { return size_; }
   std::size_t memory() const { return slots_.capacity() * sizeof(KnownId); }
-  /// All of them, in no order; the table is empty afterwards.
+  /// All of them, in no order.
+  std::vector<KnownId> all() const;
+  /// The same; the table is empty afterwards.
   std::vector<KnownId> take();
 
  private:
+  std::size_t first_slot(const SignalId& id) const;
   std::size_t slot_of(const SignalId& id) const;
   void grow();
 

@@ -16,6 +16,7 @@ std::uint64_t half(const SignalId& id, int which) {
 }
 
 bool is_zero(const SignalId& id) { return (half(id, 0) | half(id, 1)) == 0; }
+bool same(const SignalId& a, const SignalId& b) { return ((half(a, 0) ^ half(b, 0)) | (half(a, 1) ^ half(b, 1))) == 0; }
 
 }  // namespace
 
@@ -24,13 +25,20 @@ OpenIds::OpenIds() {
   for (std::uint64_t& seed : seed_) seed = (std::uint64_t{source()} << 32 | source()) | 1;
 }
 
-std::size_t OpenIds::slot_of(const SignalId& id) const {
+std::size_t OpenIds::first_slot(const SignalId& id) const {
   const auto product = static_cast<unsigned __int128>(half(id, 0) ^ seed_[0]) * (half(id, 1) ^ seed_[1]);
-  std::size_t slot = static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+  return (static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64)) & (slots_.size() - 1);
+}
+
+std::size_t OpenIds::slot_of(const SignalId& id) const {
   const std::size_t mask = slots_.size() - 1;
-  for (slot &= mask; !is_zero(slots_[slot].id) && slots_[slot].id != id; slot = (slot + 1) & mask) {
-  }
+  std::size_t slot = first_slot(id);
+  while (!is_zero(slots_[slot].id) && !same(slots_[slot].id, id)) slot = (slot + 1) & mask;
   return slot;
+}
+
+void OpenIds::fetch(const SignalId& id) const {
+  if (!slots_.empty()) __builtin_prefetch(&slots_[first_slot(id)], 1);
 }
 
 std::optional<std::uint64_t> OpenIds::insert(const SignalId& id, std::uint64_t content) {
@@ -56,17 +64,22 @@ std::optional<std::uint64_t> OpenIds::find(const SignalId& id) const {
   return slot.content;
 }
 
-std::vector<KnownId> OpenIds::take() {
+std::vector<KnownId> OpenIds::all() const {
   std::vector<KnownId> all;
   all.reserve(size_);
   if (zero_) all.push_back({{}, *zero_});
   for (const KnownId& slot : slots_) {
     if (!is_zero(slot.id)) all.push_back(slot);
   }
+  return all;
+}
+
+std::vector<KnownId> OpenIds::take() {
+  auto ids = all();
   slots_ = {};
   zero_.reset();
   size_ = 0;
-  return all;
+  return ids;
 }
 
 void OpenIds::grow() {

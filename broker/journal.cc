@@ -277,7 +277,7 @@ std::uint64_t Journal::bytes() const {
   return sum;
 }
 
-Result<bool> Journal::prepare_spare() { return state_->store.prepare_spare(); }
+Result<bool> Journal::prepare_spare(bool in_haste) { return state_->store.prepare_spare(in_haste); }
 Result<bool> Journal::refill_reserve() { return state_->store.refill_reserve(); }
 Result<Space> Journal::space() const { return state_->store.space(); }
 

@@ -137,8 +137,10 @@ class Journal {
   /// Of all segment files, spares and the reserve.
   std::uint64_t bytes() const;
 
-  /// Makes one more ready segment where fewer than `spares` are; true where it did. Slow (it writes zeros).
-  Result<bool> prepare_spare();
+  /// Makes one more ready segment where fewer than `spares` are; true where it did. Slow: it writes zeros, so that a
+  /// sync later writes nothing but its own bytes. `in_haste`: only allocates it, since it is wanted soon, and writing
+  /// every byte twice would cost more than it saves.
+  Result<bool> prepare_spare(bool in_haste = false);
   /// Makes the reserve file again where it was given up and there is room for it above the low-water mark.
   Result<bool> refill_reserve();
   /// Frees the reserve's bytes for what settles and commits. `append` does so by itself where it would fail otherwise.

@@ -31,7 +31,9 @@ class Batch {
   std::size_t bytes() const { return size_; }
   std::uint32_t count() const { return count_; }
   bool empty() const { return count_ == 0; }
+  /// Forgets the records and keeps the memory.
   void clear();
+  std::size_t capacity() const { return capacity_; }
 
   /// The journal's: the buffer with its header's room in front, and padded with zeros to whole `sectors`.
   char* sealing_room();

@@ -98,12 +98,13 @@ Result<bool> SegmentStore::has_room_for(std::uint64_t bytes) const {
   return *free >= options_.low_water + bytes;
 }
 
-Result<void> SegmentStore::make_zeros(const std::string& name, std::uint64_t bytes) {
+Result<void> SegmentStore::make_zeros(const std::string& name, std::uint64_t bytes, bool in_haste) {
   const std::string draft = path_of(name) + std::string(kHalfMade);
   auto made = [&]() -> Result<void> {
     auto file = disk_.open(draft, OpenMode::kReplace);
     if (!file) return file.error();
-    if (auto filled = (*file)->zero_fill(0, bytes); !filled) return filled;
+    auto filled = in_haste ? (*file)->allocate(0, bytes) : (*file)->zero_fill(0, bytes);
+    if (!filled) return filled;
     return disk_.rename(draft, path_of(name));
   }();
   if (!made && disk_.exists(draft)) {
@@ -112,7 +113,7 @@ Result<void> SegmentStore::make_zeros(const std::string& name, std::uint64_t byt
   return made;
 }
 
-Result<bool> SegmentStore::prepare_spare() {
+Result<bool> SegmentStore::prepare_spare(bool in_haste) {
   std::string name;
   {
     const std::lock_guard lock(mutex_);
@@ -121,7 +122,7 @@ Result<bool> SegmentStore::prepare_spare() {
   }
   auto room = has_room_for(options_.segment_bytes);
   if (!room || !*room) return room;
-  if (auto made = make_zeros(name, options_.segment_bytes); !made) return made.error();
+  if (auto made = make_zeros(name, options_.segment_bytes, in_haste); !made) return made.error();
   const std::lock_guard lock(mutex_);
   spares_.push_back(name);
   return true;
@@ -135,7 +136,7 @@ Result<bool> SegmentStore::refill_reserve() {
   auto room = has_room_for(options_.reserve_bytes);
   if (!room || !*room) return room;
   const std::string name(kReserve);
-  if (auto made = make_zeros(name, options_.reserve_bytes); !made) return made.error();
+  if (auto made = make_zeros(name, options_.reserve_bytes, true); !made) return made.error();
   const std::lock_guard lock(mutex_);
   reserve_held_ = true;
   return true;

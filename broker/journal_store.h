@@ -37,7 +37,7 @@ class SegmentStore {
                                                      std::size_t on_the_way);
   void stock(std::vector<std::string> names);
 
-  Result<bool> prepare_spare();
+  Result<bool> prepare_spare(bool in_haste);
   Result<bool> refill_reserve();
   /// True where there was something to give.
   Result<bool> give_up_reserve();
@@ -46,7 +46,7 @@ class SegmentStore {
 
  private:
   Result<bool> has_room_for(std::uint64_t bytes) const;
-  Result<void> make_zeros(const std::string& name, std::uint64_t bytes);
+  Result<void> make_zeros(const std::string& name, std::uint64_t bytes, bool in_haste);
   std::string path_of(const std::string& name) const { return directory_ + "/" + name; }
   std::string fresh_name();
 

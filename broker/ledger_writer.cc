@@ -175,8 +175,9 @@ bool LedgerWriter::feed() {
 }
 
 void LedgerWriter::run(const std::stop_token& stop) {
+  pthread_setname_np(pthread_self(), "ledger");
   // Publishers come first: this thread has all the time in the world.
-  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), 10);
+  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), 19);
   Now last_complaint{};
   const auto publish = [this] {
     const auto progress = log_->progress();

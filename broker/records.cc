@@ -46,9 +46,12 @@ bool read_admitted(std::string_view record, TailedSignal& out) {
 }
 
 std::string deliver_frame(const Outgoing::Bodies& bodies, JournalReader& journal, std::vector<uint64_t>& lost) {
+  // Deliver{…}, written by hand: this is the path of every delivery.
   std::string body;
+  size_t expected = 64 + bodies.channel.size();
+  for (const auto& item : bodies.items) expected += item.at.size + 64;
+  body.reserve(expected);
   wire::bytes(body, Deliver::kChannelFieldNumber, bodies.channel);
-  std::string inside;
   for (const auto& item : bodies.items) {
     const auto record = journal.read({item.at.segment, item.at.offset, item.at.size});
     if (!record) {
@@ -56,15 +59,23 @@ std::string deliver_frame(const Outgoing::Bodies& bodies, JournalReader& journal
       lost.push_back(item.seq);
       continue;
     }
-    inside.clear();
-    wire::number(inside, Delivery::kDeliveryFieldNumber, item.seq);
-    wire::number(inside, Delivery::kAttemptFieldNumber, item.attempt);
-    wire::bytes(inside, Delivery::kSignalFieldNumber, signal_of(*record));
-    for (const auto& part : item.parts) wire::bytes(inside, Delivery::kPartsFieldNumber, part);
-    if (item.repeat_unproven) wire::number(inside, Delivery::kRepeatUnprovenFieldNumber, 1);
-    wire::number(inside, Delivery::kJournalledMsFieldNumber, static_cast<uint64_t>(item.journalled_ms));
-    if (item.copy) wire::number(inside, Delivery::kCopyFieldNumber, 1);
-    wire::bytes(body, Deliver::kDeliveriesFieldNumber, inside);
+    const std::string_view signal = signal_of(*record);
+    const auto journalled_ms = static_cast<uint64_t>(item.journalled_ms);
+    size_t inside = wire::number_size(item.seq) + wire::number_size(item.attempt) + wire::bytes_size(signal.size()) +
+                    wire::number_size(journalled_ms);
+    for (const auto& part : item.parts) inside += wire::bytes_size(part.size());
+    if (item.repeat_unproven) inside += wire::number_size(1);
+    if (item.copy) inside += wire::number_size(1);
+    const size_t before = body.size();
+    body.resize(before + wire::bytes_size(inside));
+    char* at = wire::put_head(body.data() + before, Deliver::kDeliveriesFieldNumber, inside);
+    at = wire::put_number(at, Delivery::kDeliveryFieldNumber, item.seq);
+    at = wire::put_number(at, Delivery::kAttemptFieldNumber, item.attempt);
+    at = wire::put_bytes(at, Delivery::kSignalFieldNumber, signal);
+    for (const auto& part : item.parts) at = wire::put_bytes(at, Delivery::kPartsFieldNumber, part);
+    if (item.repeat_unproven) at = wire::put_number(at, Delivery::kRepeatUnprovenFieldNumber, 1);
+    at = wire::put_number(at, Delivery::kJournalledMsFieldNumber, journalled_ms);
+    if (item.copy) wire::put_number(at, Delivery::kCopyFieldNumber, 1);
   }
   return seal(bodies.session, bodies.number, Frame::kDeliver, body);
 }

@@ -1,6 +1,8 @@
 // A thread that does one task after another, in the order in which they were given.
 #pragma once
 
+#include <pthread.h>
+
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -12,7 +14,12 @@ namespace detent {
 /// `post` from any thread. The destructor lets the tasks that were posted finish.
 class TaskThread {
  public:
-  TaskThread() : thread_([this](const std::stop_token& stop) { run(stop); }) {}
+  /// `name`: at most 15 characters, for `top -H`.
+  explicit TaskThread(const char* name)
+      : thread_([this, name](const std::stop_token& stop) {
+          pthread_setname_np(pthread_self(), name);
+          run(stop);
+        }) {}
 
   void post(std::function<void()> task) {
     {

@@ -106,8 +106,33 @@ inline void bytes(std::string& out, uint32_t field, std::string_view value) {
   varint(out, value.size());
   out.append(value);
 }
-/// The bytes that `bytes(out, field, value)` appends, for `field` below 16.
+/// The bytes that `bytes(out, field, value)` and `number(out, field, value)` append, for `field` below 16.
 inline size_t bytes_size(size_t value) { return 1 + varint_size(value) + value; }
+inline size_t number_size(uint64_t value) { return 1 + varint_size(value); }
+
+// The same into memory that is known to suffice, for `field` below 16; each returns the place behind what it wrote.
+inline char* put_varint(char* at, uint64_t value) {
+  while (value >= 0x80) {
+    *at++ = static_cast<char>(value | 0x80);
+    value >>= 7;
+  }
+  *at++ = static_cast<char>(value);
+  return at;
+}
+inline char* put_number(char* at, uint32_t field, uint64_t value) {
+  *at++ = static_cast<char>(field << 3);
+  return put_varint(at, value);
+}
+/// Of a length-delimited field whose `size` bytes are to follow.
+inline char* put_head(char* at, uint32_t field, size_t size) {
+  *at++ = static_cast<char>(field << 3 | 2);
+  return put_varint(at, size);
+}
+inline char* put_bytes(char* at, uint32_t field, std::string_view value) {
+  at = put_head(at, field, value.size());
+  std::memcpy(at, value.data(), value.size());
+  return at + value.size();
+}
 
 }  // namespace wire
 

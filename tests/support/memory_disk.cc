@@ -85,6 +85,8 @@ class MemoryFile : public File {
     return write_locked(offset, zeros, true);
   }
 
+  Result<void> allocate(std::uint64_t offset, std::uint64_t length) override { return zero_fill(offset, length); }
+
  private:
   bool closed() const { return generation_ != disk_.generation_; }
 
