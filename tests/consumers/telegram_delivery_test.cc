@@ -120,7 +120,8 @@ TEST_F(TelegramDelivery, AGroupThatBecameASupergroupIsFollowed) {
   desk.deliver(question());
   desk.answer(reply(
       400,
-      R"({"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a supergroup chat","parameters":{"migrate_to_chat_id":-100555}})"));
+      R"({"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a supergroup chat",)"
+      R"("parameters":{"migrate_to_chat_id":-100555}})"));
   ASSERT_TRUE(desk.request);
   EXPECT_EQ(body(desk.request->request).at("chat_id").as_int64(), -100555);
   desk.answer(reply(200, kOk));
