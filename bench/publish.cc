@@ -14,7 +14,7 @@ void publish(const PublishOptions& options) {
   Publisher::Options how{.endpoint = options.endpoint, .name = "bench"};
   if (options.one_a_frame) {
     how.limits.frame_signals = 1;
-    how.limits.window = 2048;
+    how.limits.window = 8192;
   }
   std::vector<double> waits;  // the publisher's thread fills it; it is read once `done` was told of the last signal
   waits.reserve(options.count / kSampled + 2);

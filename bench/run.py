@@ -224,11 +224,13 @@ class Bench:
             self.note("deliver.detent", figures)
 
     def alone(self):
-        count = self.count // 200
+        # In small slices: a disk's mood changes within seconds, by far more than what is to be told here.
+        count = self.count // 1000
         with Broker(self.folder / "broker") as broker:
-            self.note("alone.sync", bench("sync", "--directory", self.folder, "--count", count))
-            self.note("alone.detent", bench("alone", "--at", broker.endpoint, "--count", count))
-            self.note("alone.round_trip", bench("round-trip", "--count", count))
+            for _ in range(10):
+                self.note("alone.sync", bench("sync", "--directory", self.folder, "--count", count))
+                self.note("alone.detent", bench("alone", "--at", broker.endpoint, "--count", count))
+                self.note("alone.round_trip", bench("round-trip", "--count", count))
 
     def visible(self):
         with Sandbox(self.folder / "sandbox") as sandbox, Broker(self.folder / "broker", sandbox.url) as broker, \

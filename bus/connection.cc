@@ -28,6 +28,7 @@ Connection::Connection(const std::string& endpoint, Link::Options options, Milli
     : link_(std::move(options), random_instance()), sockets_(std::make_unique<Sockets>()) {
   auto& dealer = sockets_->dealer;
   harden(dealer);
+  dealer.set(zmq::sockopt::sndhwm, 20'000);   // frames; what may be under way is bounded by whoever speaks
   dealer.set(zmq::sockopt::immediate, true);  // nothing is queued for a broker that is not there
   dealer.set(zmq::sockopt::linger, static_cast<int>(linger.count()));
   dealer.set(zmq::sockopt::reconnect_ivl, 100);
