@@ -28,7 +28,7 @@ constexpr std::size_t kRecordCost = 256;  // memory of a waiting record beside i
 constexpr int kTries = 3;                 // against a second writer, before the next turn
 constexpr int kPushFailuresBorne = 3;
 constexpr Millis kRetry{1'000};
-constexpr Millis kLockBorne{5'000};  // a ref's lock older than this was left by a killed process
+constexpr Millis kLockBorne{3'000};  // a ref's lock older than this was left by a killed process
 constexpr Millis kLongestWait{60'000};
 
 /// A record that waits to be committed.
@@ -203,10 +203,12 @@ void AuditLog::Parts::break_stale_lock(Now now) {
   const auto path = options.repository / ("refs/heads/" + options.branch + ".lock");
   struct stat about {};
   if (::stat(path.c_str(), &about)) return;
-  if (about.st_ino != lock_inode) {
+  // Its own age counts too, or a writer that restarts more often than that would never be rid of it.
+  const bool old = now.wall - Millis{int64_t{about.st_mtim.tv_sec} * 1000} >= kLockBorne;
+  if (about.st_ino != lock_inode && !old) {
     lock_inode = about.st_ino;
     lock_since = now.mono;
-  } else if (now.mono - lock_since >= kLockBorne) {
+  } else if (old || now.mono - lock_since >= kLockBorne) {
     spdlog::warn("ledger: removing {}, which a killed process left behind", path.string());
     ::unlink(path.c_str());
     lock_inode = 0;
@@ -290,6 +292,10 @@ Result<std::unique_ptr<AuditLog>> AuditLog::open(Options options, Now now) {
   if (const auto ours = owned_by_us(options.repository); !ours) return ours.error();
   auto lock = FileLock::take(options.repository / "detent-ledger.lock");
   if (!lock) return lock.error();
+  // The witness is written under our lock alone: what still locks it was left by a process that was killed.
+  std::error_code missing;
+  std::filesystem::remove(options.repository / ("refs/detent/" + options.branch + ".lock"), missing);
+  if (missing) return Error{fmt::format("a lock left in {} stays: {}", options.repository.string(), missing.message())};
   auto parts = std::make_unique<Parts>(std::move(options), std::move(*lock), std::move(*repository));
   auto branch = Branch::find(parts->repository, parts->options.branch, parts->alarms.sink());
   if (!branch) return branch.error();

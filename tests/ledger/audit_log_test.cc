@@ -380,6 +380,19 @@ TEST_F(AuditLogTest, ALockLeftByAKilledProcessIsRemovedAfterAWhile) {
   expect_whole(2);
 }
 
+TEST_F(AuditLogTest, ALockLeftOnTheWitnessKeepsNobodyFromOpening) {
+  {
+    Writer writer{options()};
+    writer.signal();
+    writer.close();
+  }
+  test::write_file(repository() / "refs/detent/detent/ledger.lock", "");
+  Writer writer{options()};
+  writer.signal();
+  writer.close();
+  expect_whole(1);
+}
+
 TEST_F(AuditLogTest, AFolderThatIsNoRepositoryIsRefused) {
   std::filesystem::create_directory(repository());
   test::write_file(repository() / "notes.txt", "mine");
