@@ -380,17 +380,28 @@ TEST_F(AuditLogTest, ALockLeftByAKilledProcessIsRemovedAfterAWhile) {
   expect_whole(2);
 }
 
-TEST_F(AuditLogTest, ALockLeftOnTheWitnessKeepsNobodyFromOpening) {
+TEST_F(AuditLogTest, LocksThatWereThereAtTheStartAreThoseOfAKilledProcess) {
+  const auto branch = repository() / "refs/heads/detent/ledger.lock";
+  const auto witness = repository() / "refs/detent/detent/ledger.lock";
+  uint64_t place = 0;
   {
     Writer writer{options()};
     writer.signal();
+    place = writer.place;
     writer.close();
   }
-  test::write_file(repository() / "refs/detent/detent/ledger.lock", "");
+  std::filesystem::create_directories(witness.parent_path());
+  test::write_file(branch, "");
+  test::write_file(witness, "");
   Writer writer{options()};
+  EXPECT_FALSE(std::filesystem::exists(witness)) << "it is nobody's but ours";
+  writer.seq = 1, writer.place = place;
   writer.signal();
-  writer.close();
-  expect_whole(1);
+  writer.time += Millis{1'500};
+  writer.turns();
+  EXPECT_FALSE(std::filesystem::exists(branch));
+  EXPECT_EQ(writer.log->progress().last_seq, 2u);
+  expect_whole(2);
 }
 
 TEST_F(AuditLogTest, AFolderThatIsNoRepositoryIsRefused) {
