@@ -290,6 +290,9 @@ Result<std::unique_ptr<AuditLog>> AuditLog::open(Options options, Now now) {
   if (const auto ours = owned_by_us(options.repository); !ours) return ours.error();
   auto lock = FileLock::take(options.repository / "detent-ledger.lock");
   if (!lock) return lock.error();
+  // The witness is written by us alone, and we are the only one: a lock on it was left behind by a killed process.
+  const auto left = options.repository / ("refs/detent/" + options.branch + ".lock");
+  if (::unlink(left.c_str()) == 0) spdlog::warn("ledger: removed {}, which a killed process left behind", left.string());
   auto parts = std::make_unique<Parts>(std::move(options), std::move(*lock), std::move(*repository));
   auto branch = Branch::find(parts->repository, parts->options.branch, parts->alarms.sink());
   if (!branch) return branch.error();

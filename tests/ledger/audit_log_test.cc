@@ -380,6 +380,22 @@ TEST_F(AuditLogTest, ALockLeftByAKilledProcessIsRemovedAfterAWhile) {
   expect_whole(2);
 }
 
+TEST_F(AuditLogTest, ALockOnTheWitnessLeftByAKilledProcessHindersNoStart) {
+  Writer writer{options()};
+  writer.signal();
+  writer.signal();
+  writer.close();
+  // Killed between the branch and its witness, in the middle of moving the latter.
+  const std::string git = "git -C " + repository().string() + " ";
+  ASSERT_EQ(test::shell(git + "update-ref refs/detent/detent/ledger refs/heads/detent/ledger~1").code, 0);
+  const auto lock = repository() / "refs/detent/detent/ledger.lock";
+  test::write_file(lock, "");
+  auto again = AuditLog::open(options(), test::at(writer.time));
+  ASSERT_TRUE(again) << again.error().what;
+  EXPECT_EQ((*again)->progress().last_seq, 2u);
+  EXPECT_FALSE(std::filesystem::exists(lock));
+}
+
 TEST_F(AuditLogTest, AFolderThatIsNoRepositoryIsRefused) {
   std::filesystem::create_directory(repository());
   test::write_file(repository() / "notes.txt", "mine");
