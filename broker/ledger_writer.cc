@@ -201,12 +201,19 @@ void LedgerWriter::run(const std::stop_token& stop) {
     changed_.wait_for(lock, stop, std::min(log_->wait(system_now()), turned ? Millis{60'000} : Millis{1'000}),
                       [this] { return moved_; });
   }
+  // What a killed git left locked is free within seconds.
   const Millis until = system_now().mono + Millis{10'000};
-  while (feed() && system_now().mono < until) {
-    if (!log_->turn(system_now())) break;
-  }
-  if (const auto flushed = log_->flush(system_now()); !flushed) {
-    spdlog::error("the ledger could not be brought up to date: {}", flushed.error().what);
+  for (;;) {
+    const bool more = feed();
+    const auto flushed = log_->flush(system_now());
+    if (flushed && !more) break;
+    if (system_now().mono >= until) {
+      spdlog::error("the ledger could not be brought up to date: {}", flushed ? "it is too far behind" : flushed.error().what);
+      break;
+    }
+    if (flushed) continue;
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, Millis{250});
   }
   publish();
 }

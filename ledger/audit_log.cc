@@ -28,7 +28,8 @@ constexpr std::size_t kRecordCost = 256;  // memory of a waiting record beside i
 constexpr int kTries = 3;                 // against a second writer, before the next turn
 constexpr int kPushFailuresBorne = 3;
 constexpr Millis kRetry{1'000};
-constexpr Millis kLockBorne{5'000};  // a ref's lock older than this was left by a killed process
+constexpr Millis kLockBorne{5'000};        // a ref's lock older than this was left by a killed process
+constexpr Millis kLockOfBeforeBorne{500};  // likewise, where it was there before this process
 constexpr Millis kLongestWait{60'000};
 
 /// A record that waits to be committed.
@@ -83,7 +84,8 @@ struct AuditLog::Parts {
   Result<Branch::Advance> try_commit(const std::vector<std::uint64_t>& places, Now now);
   Result<std::string> free_path(const std::optional<Oid>& tree, const std::string& stem);
   Result<bool> status_differs(const std::optional<Oid>& tree);
-  void break_stale_lock(Now now);
+  bool break_stale_lock(Now now);
+  std::filesystem::path path_of_lock() const { return options.repository / ("refs/heads/" + options.branch + ".lock"); }
   void poll_children(Now now);
 };
 
@@ -198,11 +200,12 @@ Result<Branch::Advance> AuditLog::Parts::try_commit(const std::vector<std::uint6
 }
 
 /// A process that is killed between taking a ref's lock and giving it back leaves the lock behind. git holds one for
-/// milliseconds; one that we have seen unchanged for much longer has no owner.
-void AuditLog::Parts::break_stale_lock(Now now) {
-  const auto path = options.repository / ("refs/heads/" + options.branch + ".lock");
+/// milliseconds; one that we have seen unchanged for much longer has no owner. One that was there when we came is most
+/// likely that of the process before us, and is borne less long. True: it is gone.
+bool AuditLog::Parts::break_stale_lock(Now now) {
+  const auto path = path_of_lock();
   struct stat about {};
-  if (::stat(path.c_str(), &about)) return;
+  if (::stat(path.c_str(), &about)) return true;
   if (about.st_ino != lock_inode) {
     lock_inode = about.st_ino;
     lock_since = now.mono;
@@ -210,7 +213,9 @@ void AuditLog::Parts::break_stale_lock(Now now) {
     spdlog::warn("ledger: removing {}, which a killed process left behind", path.string());
     ::unlink(path.c_str());
     lock_inode = 0;
+    return true;
   }
+  return false;
 }
 
 Result<bool> AuditLog::Parts::commit(const std::vector<std::uint64_t>& places, Now now) {
@@ -222,7 +227,7 @@ Result<bool> AuditLog::Parts::commit(const std::vector<std::uint64_t>& places, N
       break;
     }
     if (*advanced == Branch::Advance::locked) {
-      break_stale_lock(now);
+      if (break_stale_lock(now)) continue;
       error = {fmt::format("{} in {} is locked by another process", options.branch, options.repository.string())};
       break;
     }
@@ -290,13 +295,17 @@ Result<std::unique_ptr<AuditLog>> AuditLog::open(Options options, Now now) {
   if (const auto ours = owned_by_us(options.repository); !ours) return ours.error();
   auto lock = FileLock::take(options.repository / "detent-ledger.lock");
   if (!lock) return lock.error();
-  // The witness is written by us alone, and we are the only one: a lock on it was left behind by a killed process.
-  const auto left = options.repository / ("refs/detent/" + options.branch + ".lock");
-  if (::unlink(left.c_str()) == 0) spdlog::warn("ledger: removed {}, which a killed process left behind", left.string());
+  // Only who holds our lock writes the witness, so a lock on it is that of a process which was killed.
+  ::unlink((options.repository / ("refs/detent/" + options.branch + ".lock")).c_str());
   auto parts = std::make_unique<Parts>(std::move(options), std::move(*lock), std::move(*repository));
   auto branch = Branch::find(parts->repository, parts->options.branch, parts->alarms.sink());
   if (!branch) return branch.error();
   parts->branch = std::move(*branch);
+  struct stat about {};
+  if (!::stat(parts->path_of_lock().c_str(), &about)) {
+    parts->lock_inode = about.st_ino;
+    parts->lock_since = now.mono - kLockBorne + kLockOfBeforeBorne;
+  }
   // What is wrong with the branch is said at once; whether it can be written to is asked again before each commit.
   if (const auto stands = parts->branch->reconcile(parts->alarms.sink()); !stands) {
     spdlog::warn("ledger: {}", stands.error().what);

@@ -1,6 +1,7 @@
 // All that the consumers sent to the platforms during e2e and faults: checked against the platforms' own published
 // documents, and complete. ctest runs this last.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
@@ -22,13 +23,16 @@ fs::path gathered() {
     for (const auto& entry : fs::directory_iterator(records_folder())) records.push_back(entry.path());
   }
   std::sort(records.begin(), records.end());
-  std::ofstream out(file, std::ios::binary);
+  const fs::path beside = file.string() + "." + std::to_string(getpid());  // two tests may gather at once
+  std::ofstream out(beside, std::ios::binary);
   for (const fs::path& record : records) {
     std::string line;
     for (std::ifstream in(record); std::getline(in, line);) {
       if (line.ends_with("}")) out << line << "\n";  // the last may be cut off: its sandbox was killed
     }
   }
+  out.close();
+  fs::rename(beside, file);
   return file;
 }
 
