@@ -1,5 +1,6 @@
 #include "broker/broker.h"
 
+#include <malloc.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
@@ -338,7 +339,12 @@ void Broker::prepare_spares(bool in_haste) {
 void Broker::look_after_disk() {
   if (looking_after_disk_) return;
   looking_after_disk_ = true;
-  chores_.post([this] {
+  // What a burst has left in the allocator goes back to the system once it is over.
+  const bool quiet = syncs_ == syncs_seen_, trim = quiet && !trimmed_;
+  trimmed_ = quiet;
+  syncs_seen_ = syncs_;
+  chores_.post([this, trim] {
+    if (trim) malloc_trim(0);
     auto space = journal_->space();
     if (space && !space->low) {
       prepare_spares(false);
