@@ -444,7 +444,7 @@ def main():
     print("\n".join(table + [""] + details))
     if not options.quick and not options.only:
         (ROOT / "bench/RESULTS.md").write_text("\n".join(
-            ["# What script/bench found", "", *machine(), f"- Median of {options.rounds} rounds", "", *table, "", *details, "", NOTES]))
+            ["# What script/bench found", "", *machine(), f"- Rounds: {options.rounds}, of which the median counts", "", *table, "", *details, "", NOTES]))
         print("\nwritten to bench/RESULTS.md")
 
 
