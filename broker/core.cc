@@ -263,7 +263,8 @@ void Core::tick(Now now) {
 
   if (now.mono - last_sweep_.mono >= Millis{500}) {
     last_sweep_ = now;
-    for (auto& [name, home] : channels_) {
+    for (auto& entry : channels_) {
+      Channel& home = entry.second;
       home.sweep(20'000, [&](Open& open) { expire(home, open, now); });
       bound_backlog(home, now);
     }

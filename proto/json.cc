@@ -42,7 +42,9 @@ Result<std::string> one_signal(const json::value& value, UlidSource& ids, Now no
   if (!value.is_object()) return Error{"a signal is a JSON object"};
   Signal signal;
   json::object payload;
-  for (const auto& [key, item] : value.get_object()) {
+  for (const auto& member : value.get_object()) {
+    const std::string_view key = member.key();
+    const json::value& item = member.value();
     const auto wants = [&](bool right, std::string_view what) -> Result<void> {
       if (right) return {};
       return Error{fmt::format("\"{}\" must be {}", std::string(key), what)};
@@ -86,7 +88,7 @@ Result<std::string> one_signal(const json::value& value, UlidSource& ids, Now no
       }
       if (key == "fields") payload["fields"] = std::move(fields);
     } else {
-      payload[key] = item;
+      payload[json::string_view(key.data(), key.size())] = item;
     }
   }
   if (signal.type().empty()) return Error{"\"type\" is missing"};
