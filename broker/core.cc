@@ -104,13 +104,13 @@ void Core::receive(std::string_view peer, std::span<char> message, Now now) {
     case Frame::kPublish:
       return on_publish(*session, frame.body, now);
     case Frame::kCredit:
-      return on_credit(*session, frame.body);
+      return on_credit(*session, frame.body, now);
     case Frame::kBegun:
       return on_begun(*session, frame.body, now);
     case Frame::kSettle:
       return on_settle(*session, frame.body, now);
     case Frame::kTail:
-      return on_tail(*session, frame.body);
+      return on_tail(*session, frame.body, now);
     case Frame::kPing:
       return send(session->id, Frame::kPong, {});
     case Frame::kPong:
@@ -408,9 +408,11 @@ void Core::answer(const Question& question, std::string_view json, std::string_v
   send(question.session, Frame::kAnswer, answer.SerializeAsString());
 }
 
-void Core::on_tail(Session& session, std::string_view body) {
+void Core::on_tail(Session& session, std::string_view body, Now now) {
   Tail tail;
-  if (!tail.ParseFromArray(body.data(), static_cast<int>(body.size()))) return;
+  if (!tail.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
+    return malformed(session.peer, &session, "Tail cannot be read", now);
+  }
   tail_changes.push_back({session.id, tail.channel(), tail.type(), tail.since_ms(), tail.stop()});
 }
 

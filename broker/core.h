@@ -201,10 +201,10 @@ class Core {
 
   void on_hello(std::string_view peer, std::string_view body, Now now);
   void on_publish(Session& session, std::string_view body, Now now);
-  void on_credit(Session& session, std::string_view body);
+  void on_credit(Session& session, std::string_view body, Now now);
   void on_begun(Session& session, std::string_view body, Now now);
   void on_settle(Session& session, std::string_view body, Now now);
-  void on_tail(Session& session, std::string_view body);
+  void on_tail(Session& session, std::string_view body, Now now);
   Verdict admit(std::span<char> signal, Now now, Fault& fault);
   void append_signal(std::string_view signal, const Head& head, const std::vector<std::string>& to, bool unproven,
                      bool revived, Now now);

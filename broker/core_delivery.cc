@@ -175,9 +175,11 @@ bool Core::drop_channel(std::string_view name, Now now) {
 
 // ---- consumers speak
 
-void Core::on_credit(Session& session, std::string_view body) {
+void Core::on_credit(Session& session, std::string_view body, Now now) {
   Credit credit;
-  if (!credit.ParseFromArray(body.data(), static_cast<int>(body.size()))) return;
+  if (!credit.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
+    return malformed(session.peer, &session, "Credit cannot be read", now);
+  }
   if (std::find(session.channels.begin(), session.channels.end(), credit.channel()) == session.channels.end()) return;
   auto& has = session.credit[credit.channel()];
   has.count = std::min<uint64_t>(has.count + credit.count(), 1 << 20);
