@@ -20,7 +20,7 @@ namespace detent::testing {
 
 class MiniBroker {
  public:
-  MiniBroker() : router_("tcp://127.0.0.1:0") {
+  MiniBroker() {
     thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
   }
   ~MiniBroker() {
@@ -79,10 +79,6 @@ class MiniBroker {
   };
 
   void run(const std::stop_token& stop) {
-    {
-      const std::lock_guard lock(mutex_);
-      endpoint_ = router_.endpoint();
-    }
     while (!stop.stop_requested()) {
       router_.wait(Millis{20});
       router_.receive(1000, 1 << 24, [&](std::string_view peer, std::span<char> message) {
@@ -216,10 +212,11 @@ class MiniBroker {
     }
   }
 
-  RouterSocket router_;
+  RouterSocket router_{"tcp://127.0.0.1:0"};
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::string endpoint_ = router_.endpoint(), peer_, channel_;
+  const std::string endpoint_ = router_.endpoint();  // before the thread starts, which alone speaks to the socket
+  std::string peer_, channel_;
   uint64_t session_ = 0, sessions_ = 0, sent_ = 0, numbers_ = 0;
   uint32_t credit_ = 0;
   bool bye_ = false, forget_ = false, circuit_open_ = false;
