@@ -18,6 +18,7 @@
 
 #include "base/backoff.h"
 #include "base/clock.h"
+#include "base/text_map.h"
 #include "base/ulid.h"
 #include "broker/channel.h"
 #include "broker/id_window.h"
@@ -251,7 +252,7 @@ class Core {
   std::map<std::string, std::set<uint64_t>, std::less<>> dead_;
   std::set<std::string> alarms_;
   std::unordered_map<uint32_t, uint64_t> in_segment_;
-  std::map<std::string, Millis, std::less<>> terms_;  // `expires` by type
+  TextMap<Millis> terms_;  // `expires` by type
   Now last_sweep_{};
 
   // what the next work will hold, and what waits for the one under way

@@ -77,13 +77,16 @@ std::uint64_t word(const SignalId& id, int which) {
   return be64toh(bytes);
 }
 
-bool by_id(const KnownId& a, const KnownId& b) {
-  const std::uint64_t first = word(a.id, 0), other = word(b.id, 0);
-  return first != other ? first < other : word(a.id, 1) < word(b.id, 1);
-}
+/// A type, so that sorting a segment's ids takes it in whole.
+struct ById {
+  bool operator()(const KnownId& a, const KnownId& b) const {
+    const std::uint64_t first = word(a.id, 0), other = word(b.id, 0);
+    return first != other ? first < other : word(a.id, 1) < word(b.id, 1);
+  }
+};
 
 std::string encode(std::uint64_t segment, std::vector<KnownId> ids) {
-  std::sort(ids.begin(), ids.end(), by_id);
+  std::sort(ids.begin(), ids.end(), ById{});
   IdHeader header{.blocks = static_cast<std::uint32_t>((ids.size() + kIdsInBlock - 1) / kIdsInBlock),
                   .count = ids.size(),
                   .segment = segment};
@@ -280,7 +283,7 @@ Result<std::optional<std::uint64_t>> IdFiles::State::find_in(std::uint64_t segme
   if (!block) return block.error();
   if (*block == nullptr) return {boost::system::in_place_value, none};
   const KnownId* const end = (*block)->ids + (*block)->count;
-  const KnownId* const found = std::lower_bound((*block)->ids, end, KnownId{id, 0}, by_id);
+  const KnownId* const found = std::lower_bound((*block)->ids, end, KnownId{id, 0}, ById{});
   if (found == end || found->id != id) return {boost::system::in_place_value, none};
   return {boost::system::in_place_value, found->content};
 }

@@ -1,9 +1,8 @@
 #include "broker/ledger_writer.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "broker/dead_letters.h"
 #include "ledger/audit_log.h"
@@ -176,8 +175,9 @@ bool LedgerWriter::feed() {
 
 void LedgerWriter::run(const std::stop_token& stop) {
   pthread_setname_np(pthread_self(), "ledger");
-  // Publishers come first: this thread has all the time in the world.
-  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), 19);
+  // Publishers come first: this thread runs where nobody else wants to.
+  const sched_param lowest{};
+  pthread_setschedparam(pthread_self(), SCHED_IDLE, &lowest);
   Now last_complaint{};
   const auto publish = [this] {
     const auto progress = log_->progress();
@@ -208,7 +208,8 @@ void LedgerWriter::run(const std::stop_token& stop) {
     const auto flushed = log_->flush(system_now());
     if (flushed && !more) break;
     if (system_now().mono >= until) {
-      spdlog::error("the ledger could not be brought up to date: {}", flushed ? "it is too far behind" : flushed.error().what);
+      spdlog::error("the ledger could not be brought up to date: {}",
+                    flushed ? "it is too far behind" : flushed.error().what);
       break;
     }
     if (flushed) continue;

@@ -7,12 +7,12 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "base/config.h"
 #include "base/result.h"
+#include "base/text_map.h"
 
 namespace detent {
 
@@ -62,10 +62,6 @@ class Router {
     bool continues = false;
     std::string name;  // "route 3 (detent.toml:12:1)", "a built-in route"
   };
-  struct TextHash {
-    using is_transparent = void;
-    size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
-  };
   struct Known {
     std::array<std::array<Route, 2>, 5> routes;
     std::array<std::array<bool, 2>, 5> decided{};
@@ -78,7 +74,7 @@ class Router {
   std::vector<std::string> notes_;
   uint64_t fallbacks_ = 0;
   bool by_head_alone_ = true;  // no rule looks at source or labels
-  std::unordered_map<std::string, Known, TextHash, std::equal_to<>> known_;
+  TextMap<Known> known_;
   Route last_;
 };
 

@@ -21,7 +21,7 @@ class PublisherCore {
   struct Limits {
     size_t frame_signals = 256;        // of one Publish frame
     size_t frame_bytes = 256 * 1024;   // likewise; a larger signal has a frame for itself
-    size_t window = 32;                // frames under way: more than a broker takes up while it syncs once
+    size_t window = 64;                // frames under way: more than a broker takes up while it syncs once
     size_t memory = 64 * 1024 * 1024;  // bytes held until they are acknowledged
   };
 

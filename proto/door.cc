@@ -86,6 +86,51 @@ bool good_type(std::string_view type) {
   return type.front() != '.' && type.back() != '.';
 }
 
+/// Takes the field at which `reader` stands into the head.
+void take_field(const Reader& reader, Head& head) {
+  switch (reader.field()) {
+    case Signal::kIdFieldNumber:
+      head.id = reader.bytes();
+      break;
+    case Signal::kTypeFieldNumber:
+      head.type = reader.bytes();
+      break;
+    case Signal::kSourceFieldNumber:
+      head.source = reader.bytes();
+      break;
+    case Signal::kSeverityFieldNumber:
+      head.severity = static_cast<uint32_t>(reader.number());
+      break;
+    case Signal::kNeedsResponseFieldNumber:
+      head.needs_response = reader.number() != 0;
+      break;
+    case Signal::kThreadFieldNumber:
+      head.thread = reader.bytes();
+      break;
+    case Signal::kCreatedMsFieldNumber:
+      head.created_ms = static_cast<int64_t>(reader.number());
+      break;
+    case Signal::kExpiresMsFieldNumber:
+      head.expires_ms = static_cast<int64_t>(reader.number());
+      break;
+    case Signal::kInReplyToFieldNumber:
+      head.in_reply_to = reader.bytes();
+      break;
+    case Signal::kPayloadFieldNumber:
+      head.payload = reader.bytes();
+      break;
+    case Signal::kLabelsFieldNumber: {
+      std::pair<std::string_view, std::string_view> label;
+      Reader inner(reader.bytes());
+      while (inner.next()) (inner.field() == 1 ? label.first : label.second) = inner.bytes();
+      head.labels.push_back(label);
+      break;
+    }
+    default:
+      break;
+  }
+}
+
 }  // namespace
 
 Door::Door(Mask mask) : mask_(std::move(mask)) {
@@ -114,7 +159,7 @@ bool Door::text(std::string_view bytes) {
   return true;
 }
 
-bool Door::walk(std::string_view bytes, const Shape& shape, int depth, std::string& why) {
+bool Door::walk(std::string_view bytes, const Shape& shape, int depth, std::string& why, Head* head) {
   if (depth > 4) {
     why = "nested too deep";
     return false;
@@ -145,6 +190,7 @@ bool Door::walk(std::string_view bytes, const Shape& shape, int depth, std::stri
         return false;
       }
     }
+    if (head) take_field(reader, *head);
     if (reader.wire() != 2) continue;
     if (reader.bytes().size() > entry.max) {
       why = fmt::format("{}.{}: {} bytes, over the limit of {}", shape.name, entry.name, reader.bytes().size(),
@@ -169,8 +215,7 @@ std::optional<Fault> Door::check(std::span<char> signal, Head& head) {
   if (bytes.size() > kMaxSignal)
     return Fault{BAD_SIGNAL, fmt::format("{} bytes, over the limit of {}", bytes.size(), kMaxSignal)};
   std::string why;
-  if (!walk(bytes, *signal_, 0, why)) return Fault{BAD_SIGNAL, why};
-  head = read_head(bytes);
+  if (!walk(bytes, *signal_, 0, why, &head)) return Fault{BAD_SIGNAL, why};
   if (head.id.size() != 16) return Fault{BAD_SIGNAL, "Signal.id: not 16 bytes (a ULID)"};
   if (!good_type(head.type)) {
     return Fault{BAD_SIGNAL, fmt::format("Signal.type: \"{}\" is not lower-case words joined by dots", head.type)};
@@ -188,49 +233,7 @@ std::optional<Fault> Door::check(std::span<char> signal, Head& head) {
 Head read_head(std::string_view signal) {
   Head head;
   Reader reader(signal);
-  while (reader.next()) {
-    switch (reader.field()) {
-      case Signal::kIdFieldNumber:
-        head.id = reader.bytes();
-        break;
-      case Signal::kTypeFieldNumber:
-        head.type = reader.bytes();
-        break;
-      case Signal::kSourceFieldNumber:
-        head.source = reader.bytes();
-        break;
-      case Signal::kSeverityFieldNumber:
-        head.severity = static_cast<uint32_t>(reader.number());
-        break;
-      case Signal::kNeedsResponseFieldNumber:
-        head.needs_response = reader.number() != 0;
-        break;
-      case Signal::kThreadFieldNumber:
-        head.thread = reader.bytes();
-        break;
-      case Signal::kCreatedMsFieldNumber:
-        head.created_ms = static_cast<int64_t>(reader.number());
-        break;
-      case Signal::kExpiresMsFieldNumber:
-        head.expires_ms = static_cast<int64_t>(reader.number());
-        break;
-      case Signal::kInReplyToFieldNumber:
-        head.in_reply_to = reader.bytes();
-        break;
-      case Signal::kPayloadFieldNumber:
-        head.payload = reader.bytes();
-        break;
-      case Signal::kLabelsFieldNumber: {
-        std::pair<std::string_view, std::string_view> label;
-        Reader inner(reader.bytes());
-        while (inner.next()) (inner.field() == 1 ? label.first : label.second) = inner.bytes();
-        head.labels.push_back(label);
-        break;
-      }
-      default:
-        break;
-    }
-  }
+  while (reader.next()) take_field(reader, head);
   return head;
 }
 
@@ -248,17 +251,21 @@ std::string_view text_field(std::string_view payload, uint32_t field) {
 std::string_view payload_title(std::string_view payload) { return text_field(payload, Note::kTitleFieldNumber); }
 std::string_view payload_body(std::string_view payload) { return text_field(payload, Note::kBodyFieldNumber); }
 
+namespace {
+bool is_ascii(const uint8_t* eight_bytes) {
+  uint64_t eight = 0;
+  std::memcpy(&eight, eight_bytes, 8);
+  return (eight & 0x8080808080808080) == 0;
+}
+}  // namespace
+
 bool is_utf8(std::string_view text) {
   const auto* at = reinterpret_cast<const uint8_t*>(text.data());
   const auto* end = at + text.size();
   while (at != end) {
-    uint64_t eight = 0;
-    while (end - at >= 8) {
-      std::memcpy(&eight, at, 8);
-      if (eight & 0x8080808080808080) break;
-      at += 8;
-    }
-    if (at == end) break;
+    // Nearly all text is ASCII: eight bytes at once, the last ones by looking at some a second time.
+    while (end - at >= 8 && is_ascii(at)) at += 8;
+    if (at == end || (end - at < 8 && text.size() >= 8 && is_ascii(end - 8))) break;
     const uint8_t first = *at++;
     if (first < 0x80) continue;
     // Unicode 15, table 3-7: the well-formed sequences by their first byte.

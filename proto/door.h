@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/text_map.h"
+
 namespace detent {
 
 /// What the broker reads of a signal. Views into the checked bytes.
@@ -50,12 +52,12 @@ class Door {
   struct Shape;
 
  private:
-  bool walk(std::string_view bytes, const Shape& shape, int depth, std::string& why);
+  bool walk(std::string_view bytes, const Shape& shape, int depth, std::string& why, Head* head = nullptr);
   bool text(std::string_view bytes);
 
   Mask mask_;
   std::map<std::string, std::unique_ptr<Shape>, std::less<>> shapes_;  // by message name
-  std::map<std::string, const Shape*, std::less<>> by_type_;
+  TextMap<const Shape*> by_type_;
   const Shape* signal_ = nullptr;
   const Shape* note_ = nullptr;
   uint64_t masked_ = 0;

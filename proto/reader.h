@@ -55,6 +55,13 @@ class Reader {
     return false;
   }
   bool varint(uint64_t& out) {
+    if (at_ != end_ && *at_ < 0x80) {
+      out = *at_++;
+      return true;
+    }
+    return long_varint(out);
+  }
+  bool long_varint(uint64_t& out) {
     uint64_t value = 0;
     for (int shift = 0; shift < 64 && at_ != end_; shift += 7) {
       const uint8_t byte = *at_++;
