@@ -1,4 +1,5 @@
 // detent-broker: makes signals durable, routes them and fans them out.
+#include <google/protobuf/stubs/logging.h>
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
@@ -39,6 +40,8 @@ int main(int argc, char** argv) {
   }
   setup_log("detent-broker", log_format.empty() ? config->log.format : log_format,
             log_level.empty() ? config->log.level : log_level);
+
+  google::protobuf::SetLogHandler(nullptr);  // what peers send wrongly is counted, and must not fill the log
 
   // Signals are taken by a thread that waits for them, so that no handler runs in the middle of anything.
   sigset_t wanted;

@@ -19,7 +19,7 @@ class Reader {
   bool next() {
     if (at_ == end_) return false;
     uint64_t tag = 0;
-    if (!varint(tag) || tag >> 3 == 0 || tag >> 3 > 0x1fffffff) return fail();
+    if (!short_varint(tag) || tag >> 3 == 0 || tag >> 3 > 0x1fffffff) return fail();
     field_ = static_cast<uint32_t>(tag >> 3);
     wire_ = static_cast<uint32_t>(tag & 7);
     switch (wire_) {
@@ -31,7 +31,7 @@ class Reader {
         return fixed(4);
       case 2: {
         uint64_t size = 0;
-        if (!varint(size) || size > static_cast<uint64_t>(end_ - at_)) return fail();
+        if (!short_varint(size) || size > static_cast<uint64_t>(end_ - at_)) return fail();
         bytes_ = {reinterpret_cast<const char*>(at_), static_cast<size_t>(size)};
         at_ += size;
         return true;
@@ -60,6 +60,11 @@ class Reader {
       return true;
     }
     return long_varint(out);
+  }
+  /// A tag or a length: protobuf's own parsers take at most five bytes for these, however small the number.
+  bool short_varint(uint64_t& out) {
+    const uint8_t* const from = at_;
+    return varint(out) && at_ - from <= 5;
   }
   bool long_varint(uint64_t& out) {
     uint64_t value = 0;
