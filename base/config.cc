@@ -24,12 +24,19 @@ bool channel_name_ok(std::string_view name) {
          name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_") == std::string_view::npos;
 }
 
+bool is_loopback(std::string_view address) {
+  return address.starts_with("127.") || address.starts_with("[::1]") || address.starts_with("localhost:");
+}
+
 void read_broker(Section& s, BrokerConfig& out) {
   s.endpoint("listen", out.listen);
-  s.text("http", out.http);
+  s.address("http", out.http);
   fs::path token;
   s.path("http_token_file", token);
   if (!token.empty()) out.http_token = Secret(token, "");
+  if (!out.http.empty() && !is_loopback(out.http) && token.empty()) {
+    s.expect(*s.raw().get("http"), "http", "an address of loopback, or http_token_file set too");
+  }
   s.size("segment", out.segment);
   if (out.segment < kMiB || out.segment > 4096 * kMiB) {
     s.expect(*s.raw().get("segment"), "segment", "between \"1MiB\" and \"4GiB\"");
@@ -291,6 +298,7 @@ Result<Config> load_config(const std::string& flag) {
   const Result<fs::path> file = find_config(flag);
   if (!file) return file.error();
   if (file->empty()) return with_defaults({});
+  if (fs::is_directory(*file)) return Error{"cannot read " + file->string() + ": it is a folder", EISDIR};
   std::ifstream in(*file, std::ios::binary);
   if (!in) return system_error("cannot read " + file->string(), errno);
   const std::string text{std::istreambuf_iterator<char>(in), {}};

@@ -101,9 +101,17 @@ class Section {
   }
   void endpoint(std::string_view key, std::string& out) {
     const auto accept = [](const std::string& s) {
-      return s.starts_with("tcp://") || s.starts_with("ipc://") ? std::optional(s) : std::nullopt;
+      const bool good = s.starts_with("tcp://") ? is_host_and_port(s.substr(6)) : s.starts_with("ipc://");
+      return good ? std::optional(s) : std::nullopt;
     };
     parsed(key, out, accept, "\"tcp://HOST:PORT\" or \"ipc://PATH\"");
+  }
+  /// Where an HTTP server listens; empty: nowhere.
+  void address(std::string_view key, std::string& out) {
+    const auto accept = [](const std::string& s) {
+      return s.empty() || is_host_and_port(s) ? std::optional(s) : std::nullopt;
+    };
+    parsed(key, out, accept, "\"HOST:PORT\", or \"\" for none");
   }
   void path(std::string_view key, std::filesystem::path& out) {
     const auto accept = [this](const std::string& s) {

@@ -98,6 +98,16 @@ bool glob_matches(std::string_view pattern, std::string_view text) {
   return pattern.find_first_not_of('*', p) == std::string_view::npos;
 }
 
+bool is_host_and_port(std::string_view text) {
+  const size_t colon = text.rfind(':');
+  if (colon == 0 || colon == std::string_view::npos) return false;
+  const std::string_view port = text.substr(colon + 1);
+  if (port == "*") return true;
+  uint16_t number = 0;
+  const auto [end, wrong] = std::from_chars(port.begin(), port.end(), number);
+  return wrong == std::errc{} && end == port.end();
+}
+
 std::optional<std::string_view> nearest_name(std::string_view wrong, std::span<const std::string_view> names) {
   std::optional<std::string_view> nearest;
   size_t least = std::max<size_t>(2, wrong.size() / 3) + 1;

@@ -24,6 +24,9 @@ inline constexpr std::array<std::string_view, 5> kSeverities{"info", "notice", "
 /// 0 to 4, or nothing where `name` is none of them.
 std::optional<int> parse_severity(std::string_view name);
 
+/// "127.0.0.1:7400", "[::1]:7400", "*:0": something, a colon, and a port from 0 to 65535 or "*".
+bool is_host_and_port(std::string_view text);
+
 /// Whether all of `text` is of `pattern`'s form: `*` stands for any run of characters (dots too), `?` for one.
 bool glob_matches(std::string_view pattern, std::string_view text);
 

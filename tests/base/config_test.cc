@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -173,6 +174,24 @@ TEST(Config, SaysWhereTheFileIsNoToml) { EXPECT_THAT(wrong("state = \n[broker"),
 
 TEST(Config, RefusesASegmentThatIsNoSegment) {
   EXPECT_THAT(wrong("[broker]\nsegment = 12"), HasSubstr("detent.toml:2:11: segment must be between"));
+}
+
+TEST(Config, RefusesAddressesOnWhichNobodyCanListen) {
+  for (const char* listen : {"tcp://127.0.0.1:99999", "tcp://127.0.0.1", "tcp://:7400", "127.0.0.1:7400"}) {
+    EXPECT_THAT(wrong(fmt::format("[broker]\nlisten = \"{}\"", listen)), HasSubstr("detent.toml:2:10: listen must be"));
+  }
+  for (const char* http : {"127.0.0.1:70000", "nohost", "0.0.0.0:7480"}) {
+    EXPECT_THAT(wrong(fmt::format("[broker]\nhttp = \"{}\"", http)), HasSubstr("detent.toml:2:8: http must be"));
+  }
+  good("[broker]\nlisten = \"tcp://*:0\"\nhttp = \"[::1]:0\"");
+  good("[broker]\nhttp = \"0.0.0.0:7480\"\nhttp_token_file = \"token\"");
+}
+
+TEST(Config, SaysThatAFolderIsNoFile) {
+  const TempFolder folder;
+  const auto config = load_config(folder.path.string());
+  ASSERT_FALSE(config);
+  EXPECT_THAT(config.error().what, HasSubstr("it is a folder"));
 }
 
 TEST(Config, RefusesAPatternThatDoesNotCompile) {
