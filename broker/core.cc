@@ -281,7 +281,8 @@ Millis Core::deadline() const {
 
 void Core::flush(Now now) {
   for (auto& [name, home] : channels_) {
-    if (home.has_ready() || home.due()) pump(home, now);
+    home.wake_due(now);  // also where nobody can take them, or `deadline` would stay in the past
+    if (home.has_ready()) pump(home, now);
   }
 }
 

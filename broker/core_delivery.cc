@@ -32,7 +32,7 @@ void Core::pump(Channel& home, Now now) {
     // One consumer alone takes all it has credit for; several take turns.
     const size_t most = served.sessions.size() == 1 ? kMostItems : kPatience;
     while (credit.count && credit.bytes && (!bodies || (bodies->items.size() < most && size < kMostBytes))) {
-      Open* open = home.take(now);
+      Open* open = home.take();
       if (!open) break;
       if (expire(home, *open, now)) continue;
       if (!bodies) bodies = std::make_unique<Outgoing::Bodies>(Outgoing::Bodies{session->id, 0, home.name(), {}});

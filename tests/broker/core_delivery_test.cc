@@ -1,0 +1,52 @@
+// Deliveries that do not go well.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/broker/core_fixture.h"
+
+namespace detent {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+struct CoreDeliveryTest : CoreTest {
+  void open_circuit(Client& client, const std::string& channel, const std::string& why) {
+    Settle settle;
+    settle.set_channel(channel);
+    settle.mutable_circuit()->set_open(true);
+    settle.mutable_circuit()->set_why(why);
+    client.link.send(Frame::kSettle, settle.SerializeAsString());
+    turn();
+  }
+};
+
+TEST_F(CoreDeliveryTest, HasNothingToDoForRetriesThatAreDueWhileTheCircuitIsOpen) {
+  auto& alerts = consumer("c", "discord.alerts");
+  publish(connect("p"), {signal()});
+  turn();
+  open_circuit(alerts, "discord.alerts", "401: the token is wrong");
+  settle(alerts, "discord.alerts", alerts.delivered[0].delivery(), NOT_NOW);
+  now.mono += Millis{2000};
+  core->tick(now);
+  turn();
+  EXPECT_THAT(alerts.delivered, SizeIs(1));
+  EXPECT_GT(core->deadline(), now.mono);
+}
+
+TEST_F(CoreDeliveryTest, HasNothingToDoForRetriesThatAreDueAndHaveNoCredit) {
+  auto& alerts = consumer("c", "discord.alerts", 1);
+  publish(connect("p"), {signal()});
+  turn();
+  settle(alerts, "discord.alerts", alerts.delivered[0].delivery(), NOT_NOW);
+  now.mono += Millis{2000};
+  core->tick(now);
+  turn();
+  EXPECT_GT(core->deadline(), now.mono);
+  credit(alerts, "discord.alerts", 1);
+  EXPECT_THAT(alerts.delivered, SizeIs(2));
+}
+
+}  // namespace
+}  // namespace detent
