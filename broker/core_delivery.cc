@@ -140,7 +140,13 @@ void Core::unreadable(std::string_view name, uint64_t seq, Now now) {
   Open* open = home.find(seq);
   if (!open) return;
   for (const uint64_t id : consumers(name).sessions) {
-    if (find_session(id)->erase_under_way(name, seq)) --consumers(name).under_way;
+    Session& session = *find_session(id);
+    if (!session.erase_under_way(name, seq)) continue;
+    --consumers(name).under_way;
+    // The consumer never sees it, and so gives nothing back for it.
+    auto& credit = session.credit[home.name()];
+    ++credit.count;
+    credit.bytes += open->at.size;
   }
   bury(home, *open, "its text cannot be read from the journal any more", now);
 }

@@ -48,5 +48,17 @@ TEST_F(CoreDeliveryTest, HasNothingToDoForRetriesThatAreDueAndHaveNoCredit) {
   EXPECT_THAT(alerts.delivered, SizeIs(2));
 }
 
+TEST_F(CoreDeliveryTest, GivesTheCreditBackForWhatCannotBeRead) {
+  auto& alerts = consumer("c", "discord.alerts", 1);
+  publish(connect("p"), {signal(), signal()});
+  turn();
+  ASSERT_THAT(alerts.delivered, SizeIs(1));
+  core->unreadable("discord.alerts", alerts.delivered[0].delivery(), now);
+  turn();
+  EXPECT_THAT(alerts.delivered, SizeIs(2));
+  EXPECT_THAT(dead->letters(), SizeIs(1));
+  EXPECT_TRUE(core->credit_is_sound());
+}
+
 }  // namespace
 }  // namespace detent
