@@ -245,6 +245,7 @@ void Core::drain() { draining_ = true; }
 void Core::reroute(Router router, std::vector<std::string> channels) {
   router_ = std::move(router);
   options_.channels = std::move(channels);
+  terms_.clear();
 }
 
 void Core::tick(Now now) {

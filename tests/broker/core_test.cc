@@ -229,6 +229,23 @@ TEST_F(CoreTest, SettlesAnOldHeartbeatAsExpiredInsteadOfDeliveringIt) {
   EXPECT_EQ(read_head(system.delivered[0].signal()).type, "cron.output");
 }
 
+TEST_F(CoreTest, AsksAnewWhenSignalsExpireAfterAReload) {
+  Millis after{0};
+  options.expires = [&after](std::string_view) { return after; };
+  restart();
+  publish(connect("p"), {signal("heartbeat.ok")});
+  turn();
+  after = Millis{600'000};
+  core->reroute(*Router::compile(config), config.channels());
+  publish(clients.at("p"), {signal("heartbeat.ok")});
+  turn();
+  now.wall += Millis{601'000};
+  now.mono += Millis{601'000};
+  core->tick(now);
+  turn();
+  EXPECT_EQ(core->counters().expired, 1u);
+}
+
 TEST_F(CoreTest, SendsWhatNeedsAResponseToTelegramAndACopyBesides) {
   auto& telegram = consumer("t", "telegram");
   auto& alerts = consumer("c", "discord.alerts");
