@@ -131,7 +131,8 @@ class Core {
   /// Says that Detent is ill with `alarm` (once), or well again. `about_telegram`: Telegram itself is what is ill.
   void raise(const std::string& alarm, const std::string& title, const std::string& body, bool about_telegram, Now now);
   void over(const std::string& alarm, Now now);
-  /// Later signals go by these routes, and `Options::expires` is asked anew. `channels`: those that are configured, which alone may be consumed.
+  /// Later signals go by these routes, and `Options::expires` is asked anew. `channels`: those that are configured,
+  /// which alone may be consumed.
   void reroute(Router router, std::vector<std::string> channels);
   /// New publishes and sessions are refused: the broker is about to stop.
   void drain();

@@ -246,6 +246,18 @@ TEST_F(CoreTest, AsksAnewWhenSignalsExpireAfterAReload) {
   EXPECT_EQ(core->counters().expired, 1u);
 }
 
+TEST_F(CoreTest, TakesTheLastOfAllTimesForNever) {
+  options.expires = [](std::string_view) { return Millis{600'000}; };
+  restart();
+  auto expires = signal("cron.output"), created = signal("cron.output");
+  expires.set_expires_ms(INT64_MAX);
+  created.set_created_ms(INT64_MAX);
+  publish(connect("p"), {expires, created});
+  turn();
+  EXPECT_THAT(consumer("c", "discord.system").delivered, SizeIs(2));
+  EXPECT_EQ(core->counters().expired, 0u);
+}
+
 TEST_F(CoreTest, SendsWhatNeedsAResponseToTelegramAndACopyBesides) {
   auto& telegram = consumer("t", "telegram");
   auto& alerts = consumer("c", "discord.alerts");
