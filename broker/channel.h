@@ -89,7 +89,7 @@ class Channel {
 
   /// Parts known of an open delivery, encoded, by part number.
   std::unordered_map<uint64_t, std::map<uint32_t, std::string>> parts;
-  /// How often a consumer died with the delivery in hand.
+  /// How often a consumer died and was at this delivery.
   std::unordered_map<uint64_t, uint32_t> losses;
 
  private:

@@ -116,6 +116,7 @@ void Core::receive(std::string_view peer, std::span<char> message, Now now) {
     case Frame::kPong:
       return;
     case Frame::kBye:
+      session->leaving = true;
       acks_->byes.push_back(session->id);
       return;
     case Frame::kAsk: {
@@ -226,7 +227,7 @@ void Core::end_session(uint64_t id, int reason, std::string_view text, Now now) 
     for (const uint64_t seq : seqs) {
       Open* open = home.find(seq);
       if (!open) continue;
-      if (++home.losses[seq] >= options_.most_losses) {
+      if (session->may_have_died_of(name, seq) && ++home.losses[seq] >= options_.most_losses) {
         bury(home, *open, fmt::format("{} consumers died with it in hand", options_.most_losses), now);
       } else {
         home.put_back(seq, now.mono, now);

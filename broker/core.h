@@ -93,7 +93,7 @@ class Core {
     uint64_t backlog_bytes = uint64_t{1} << 30;
     Millis backlog_age = std::chrono::hours{24 * 30};
     Millis id_window = std::chrono::hours{24 * 90};
-    uint32_t most_losses = 10;        // consumers that may die with a delivery in hand before it is given up
+    uint32_t most_losses = 10;        // consumers that may die of a delivery before it is given up
     size_t most_unsynced = 16 << 20;  // bytes admitted and not durable, above which publishers are told to wait
     size_t most_sessions = 1024;
     std::vector<std::string> channels;  // configured; others may not be consumed

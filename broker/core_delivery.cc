@@ -204,6 +204,7 @@ void Core::on_begun(Session& session, std::string_view body, Now now) {
     stale.add_deliveries(begun.delivery());
     return send(session.id, Frame::kStale, stale.SerializeAsString());
   }
+  session.begun[begun.channel()].insert(begun.delivery());
   begun.mutable_part()->set_begun_ms(begun.part().begun_ms() ? begun.part().begun_ms() : now.wall.count());
   const std::string part = begun.part().SerializeAsString();
   channel(begun.channel()).parts[begun.delivery()][begun.part().part()] = part;

@@ -60,5 +60,52 @@ TEST_F(CoreDeliveryTest, GivesTheCreditBackForWhatCannotBeRead) {
   EXPECT_TRUE(core->credit_is_sound());
 }
 
+TEST_F(CoreDeliveryTest, CountsADeathForWhatWasBegunAndNotForWhatWasHeldBesides) {
+  options.most_losses = 3;
+  restart();
+  publish(connect("p"), {signal("incident.detected", "innocent"), signal("incident.detected", "poison"), signal()});
+  turn();
+  for (int i = 0; i < 3; ++i) {
+    const std::string peer = "c" + std::to_string(i);
+    auto& client = consumer(peer, "discord.alerts");
+    ASSERT_THAT(client.delivered, SizeIs(3));
+    begin(client, "discord.alerts", client.delivered[1].delivery());
+    core->gone(peer, now);
+  }
+  turn();
+  ASSERT_THAT(dead->letters(), SizeIs(1));
+  EXPECT_EQ(payload_title(read_head(dead->read(dead->letters().begin()->first)->signal).payload), "poison");
+}
+
+TEST_F(CoreDeliveryTest, CountsADeathForTheFirstWhereNothingWasBegun) {
+  options.most_losses = 3;
+  restart();
+  publish(connect("p"), {signal("incident.detected", "poison"), signal(), signal()});
+  turn();
+  for (int i = 0; i < 3; ++i) {
+    const std::string peer = "c" + std::to_string(i);
+    ASSERT_THAT(consumer(peer, "discord.alerts").delivered, SizeIs(3));
+    core->gone(peer, now);
+  }
+  turn();
+  ASSERT_THAT(dead->letters(), SizeIs(1));
+  EXPECT_EQ(payload_title(read_head(dead->read(dead->letters().begin()->first)->signal).payload), "poison");
+}
+
+TEST_F(CoreDeliveryTest, DoesNotTakeAByeForADeath) {
+  options.most_losses = 3;
+  restart();
+  publish(connect("p"), {signal(), signal()});
+  turn();
+  for (int i = 0; i < 5; ++i) {
+    auto& client = consumer("c" + std::to_string(i), "discord.alerts");
+    ASSERT_THAT(client.delivered, SizeIs(2));
+    begin(client, "discord.alerts", client.delivered[0].delivery());
+    client.link.send(Frame::kBye, Bye().SerializeAsString());
+    turn();
+  }
+  EXPECT_THAT(dead->letters(), IsEmpty());
+}
+
 }  // namespace
 }  // namespace detent

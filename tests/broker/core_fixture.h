@@ -152,6 +152,14 @@ struct CoreTest : testing::Test {
     client.next = publish.first() + signals.size();
     client.link.send(Frame::kPublish, publish.SerializeAsString());
   }
+  void begin(Client& client, const std::string& channel, uint64_t delivery) {
+    Begun begun;
+    begun.set_channel(channel);
+    begun.set_delivery(delivery);
+    begun.mutable_part()->set_part(1);
+    client.link.send(Frame::kBegun, begun.SerializeAsString());
+    turn();
+  }
   void settle(Client& client, const std::string& channel, uint64_t delivery, Outcome outcome,
               const std::string& cause = {}) {
     Settle settle;
