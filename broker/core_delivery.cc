@@ -36,7 +36,7 @@ void Core::pump(Channel& home, Now now) {
       if (!open) break;
       if (expire(home, *open, now)) continue;
       if (!bodies) bodies = std::make_unique<Outgoing::Bodies>(Outgoing::Bodies{session->id, 0, home.name(), {}});
-      ++open->attempts;
+      if (open->attempts < UINT16_MAX) ++open->attempts;
       if (open->attempts > 1) ++counters_.redelivered;
       --credit.count;
       credit.bytes -= std::min<uint64_t>(credit.bytes, open->at.size);

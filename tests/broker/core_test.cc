@@ -182,6 +182,24 @@ TEST_F(CoreTest, TellsTheNextConsumerWhatWasBegunAlsoAfterARestart) {
   }
 }
 
+TEST_F(CoreTest, GoesOnCountingAttemptsAfterASnapshotAndARestart) {
+  auto& first = consumer("a", "discord.system");
+  publish(connect("p"), {signal("cron.output")});
+  turn();
+  settle(first, "discord.system", first.delivered[0].delivery(), NOT_NOW);
+  now.mono += Millis{2000};
+  turn();
+  ASSERT_EQ(first.delivered.back().attempt(), 2u);
+  snapshot = true;
+  publish(clients.at("p"), {signal()});
+  turn();
+  restart();
+  auto& second = consumer("b", "discord.system");
+  ASSERT_THAT(second.delivered, SizeIs(1));
+  EXPECT_EQ(second.delivered[0].attempt(), 3u);
+  EXPECT_THAT(second.delivered[0].parts(), IsEmpty());
+}
+
 TEST_F(CoreTest, AnswersAsStaleWhatIsSaidOfADeliveryOfAnotherSession) {
   auto& first = consumer("a", "discord.alerts");
   publish(connect("p"), {signal()});
