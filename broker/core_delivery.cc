@@ -14,8 +14,9 @@
 namespace detent {
 
 namespace {
-constexpr size_t kMostItems = 256;         // deliveries of one frame
-constexpr size_t kMostBytes = 512 * 1024;  // … and their bytes, from which on no more are added
+constexpr size_t kMostItems = 256;          // deliveries of one frame
+constexpr size_t kMostBytes = 512 * 1024;   // … and their bytes, from which on no more are added
+constexpr uint64_t kMostBuried = 16 << 20;  // bytes past a backlog's limit, buried of one channel in a sweep
 constexpr size_t kPatience = 64;  // deliveries taken for one channel before the next has its turn, per consumer
 }  // namespace
 
@@ -153,11 +154,13 @@ void Core::unreadable(std::string_view name, uint64_t seq, Now now) {
 
 void Core::bound_backlog(Channel& home, Now now) {
   const auto oldest_s = (now.wall - options_.backlog_age).count() / 1000;
-  for (int bound = 0; bound < 10'000; ++bound) {
+  uint64_t buried = 0;
+  for (int bound = 0; bound < 10'000 && buried < kMostBuried; ++bound) {
     Open* oldest = home.oldest_idle();
     if (!oldest) return;
     const bool too_old = int64_t{oldest->admitted_s} < oldest_s;
     if (home.bytes() <= options_.backlog_bytes && !too_old) return;
+    buried += oldest->at.size;
     bury(home, *oldest, "backlog", now);
   }
 }
