@@ -309,23 +309,7 @@ void Answers::answer(const Question& question) {
       out["parts"] = std::move(parts);
       return core.answer(question, json::serialize(out), {});
     }
-    const bool retry = command == "dead.retry";
-    size_t done = 0;
-    Broker::Closing closing{{}, retry};
-    for (const auto& key : keys) {
-      if (retry) {
-        const auto letter = broker_.dead_->read(key);
-        if (!letter || letter->signal.empty()) continue;
-        core.revive(key.channel, letter->signal, now);
-      }
-      closing.keys.push_back(key);
-      core.buried_closed(key.channel, key.seq, now);
-      ++done;
-    }
-    broker_.dead_->closed(closing.keys);
-    broker_.closings_.push_back(std::move(closing));
-    return core.answer(question,
-                       json::serialize(json::object{{retry ? "retried" : "dropped", done}, {"of", keys.size()}}), {});
+    return broker_.dead_orders_->add(question, command == "dead.retry", std::move(keys));
   }
   core.answer(question, {}, "unknown command \"" + command + "\"");
 }

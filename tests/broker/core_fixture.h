@@ -136,9 +136,11 @@ struct CoreTest : testing::Test {
     }
   }
 
-  Signal signal(const std::string& type = "incident.detected", const std::string& title = "t") {
+  Signal signal(const std::string& type = "incident.detected", const std::string& title = "t",
+                const std::string& body = {}) {
     Note note;
     note.set_title(title);
+    note.set_body(body);
     Signal signal;
     signal.set_id(std::string(ulids.next(now.wall).view()));
     signal.set_type(type);
@@ -170,6 +172,19 @@ struct CoreTest : testing::Test {
     one->set_cause(cause);
     client.link.send(Frame::kSettle, settle.SerializeAsString());
     turn();
+  }
+  /// `count` dead letters of discord.system with a text of `size` bytes each.
+  void make_dead_letters(size_t count, size_t size) {
+    auto& system = consumer("c", "discord.system", static_cast<uint32_t>(count));
+    auto& producer = connect("p");
+    for (size_t i = 0; i < count; ++i) {
+      publish(producer, {signal("cron.output", "t", std::string(size, 'x'))});
+      credit(system, "discord.system", 1);
+    }
+    while (!system.delivered.empty()) {
+      settle(system, "discord.system", system.delivered.back().delivery(), GIVEN_UP, "no");
+      system.delivered.pop_back();
+    }
   }
   size_t open(const std::string& channel) {
     const auto found = core->channels().find(channel);
