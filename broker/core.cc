@@ -218,7 +218,6 @@ void Core::end_session(uint64_t id, int reason, std::string_view text, Now now) 
       served.opened_by = 0;
       served.why.clear();
     }
-    served.dirty = true;
   }
   tail_changes.push_back({id, {}, {}, 0, true});
   for (const auto& [name, seqs] : session->under_way) {
@@ -362,6 +361,10 @@ Core::ChannelHealth Core::health(std::string_view name) const {
     health.under_way = found->second.under_way;
     health.consumers = found->second.sessions.size();
     health.delivered = found->second.delivered;
+    if (const auto home = channels_.find(name); home != channels_.end() && home->second.open()) {
+      health.trouble = found->second.trouble;
+      health.trouble_since_ms = found->second.trouble_since_ms;
+    }
   }
   if (const auto found = dead_.find(name); found != dead_.end()) health.dead = found->second.size();
   return health;

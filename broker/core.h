@@ -174,6 +174,8 @@ class Core {
   struct ChannelHealth {
     bool circuit_open = false;
     std::string why;
+    std::string trouble;  // why deliveries come back; empty: they do not
+    int64_t trouble_since_ms = 0;
     uint64_t under_way = 0;
     size_t consumers = 0;
     uint64_t dead = 0;

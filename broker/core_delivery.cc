@@ -282,6 +282,11 @@ void Core::settle_outcome(Channel& home, Session&, uint64_t seq, int outcome, st
     case NOT_NOW: {
       Open* open = home.find(seq);
       const Millis wait = delay_ms ? Millis{delay_ms} : options_.backoff.after(open->attempts, random_);
+      if (auto& served = consumers(home.name()); !cause.empty() && !served.circuit_open) {
+        const bool first = open->attempts <= 1 && !home.due();
+        if (served.trouble.empty() || first) served.trouble_since_ms = now.wall.count();
+        served.trouble = cause;
+      }
       home.losses.erase(seq);
       home.put_back(seq, now.mono + wait, now);
       return;
@@ -299,6 +304,7 @@ void Core::settle_outcome(Channel& home, Session&, uint64_t seq, int outcome, st
     default:
       ++counters_.delivered;
       ++consumers(home.name()).delivered;
+      if (!home.due()) consumers(home.name()).trouble.clear();
       // The session that opened the circuit may have ended before it could say that all is well.
       if (!alarms_.empty() && !consumers(home.name()).circuit_open) over("circuit/" + home.name(), now);
       append_settled(home, seq, SettledRecord::DELIVERED, parts, cause, now);

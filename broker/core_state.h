@@ -56,7 +56,8 @@ struct Core::Consumers {
   bool circuit_open = false;
   uint64_t opened_by = 0;  // the session that said so; the circuit ends with it
   std::string why;
-  bool dirty = false;
+  std::string trouble;  // why a delivery came back last, until one succeeds and none waits to be tried again
+  int64_t trouble_since_ms = 0;
 };
 
 struct Core::Acks {

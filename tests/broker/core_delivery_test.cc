@@ -48,6 +48,28 @@ TEST_F(CoreDeliveryTest, HasNothingToDoForRetriesThatAreDueAndHaveNoCredit) {
   EXPECT_THAT(alerts.delivered, SizeIs(2));
 }
 
+TEST_F(CoreDeliveryTest, RemembersWhyDeliveriesComeBackUntilTheyDoNoMore) {
+  auto& alerts = consumer("c", "discord.alerts");
+  publish(connect("p"), {signal(), signal()});
+  turn();
+  const auto why = [&] { return core->health("discord.alerts").trouble; };
+  const int64_t since = now.wall.count();
+  settle(alerts, "discord.alerts", alerts.delivered[0].delivery(), NOT_NOW, "discord 503");
+  EXPECT_EQ(why(), "discord 503");
+  settle(alerts, "discord.alerts", alerts.delivered[1].delivery(), DELIVERED);
+  EXPECT_EQ(why(), "discord 503") << "one still waits";
+  now.mono += Millis{2000};
+  now.wall += Millis{2000};
+  turn();
+  settle(alerts, "discord.alerts", alerts.delivered[2].delivery(), NOT_NOW, "discord 502");
+  EXPECT_EQ(why(), "discord 502");
+  EXPECT_EQ(core->health("discord.alerts").trouble_since_ms, since);
+  now.mono += Millis{3000};
+  turn();
+  settle(alerts, "discord.alerts", alerts.delivered[3].delivery(), DELIVERED);
+  EXPECT_EQ(why(), "");
+}
+
 TEST_F(CoreDeliveryTest, GivesTheCreditBackForWhatCannotBeRead) {
   auto& alerts = consumer("c", "discord.alerts", 1);
   publish(connect("p"), {signal(), signal()});
