@@ -100,6 +100,7 @@ void Core::receive(std::string_view peer, std::span<char> message, Now now) {
                        fmt::format("frame {} came after {}: frames were lost", frame.number, session->received), now);
   }
   session->received = frame.number;
+  if (const auto why = door_.check_frame(frame.field, frame.body)) return malformed(peer, session, *why, now);
   switch (frame.field) {
     case Frame::kPublish:
       return on_publish(*session, frame.body, now);
@@ -133,6 +134,7 @@ void Core::receive(std::string_view peer, std::span<char> message, Now now) {
 }
 
 void Core::on_hello(std::string_view peer, std::string_view body, Now now) {
+  if (const auto why = door_.check_frame(Frame::kHello, body)) return malformed(peer, nullptr, *why, now);
   Hello hello;
   if (!hello.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
     return malformed(peer, nullptr, "HELLO cannot be read", now);
@@ -142,9 +144,7 @@ void Core::on_hello(std::string_view peer, std::string_view body, Now now) {
     return refuse(peer, 0, VERSION,
                   fmt::format("no protocol version in common: this broker speaks {}", kProtocolVersion));
   }
-  if (hello.name().size() > 128 || hello.channels_size() > 32 || hello.role() > Hello::ADMIN) {
-    return malformed(peer, nullptr, "HELLO is over its limits", now);
-  }
+  if (!Hello::Role_IsValid(hello.role())) return malformed(peer, nullptr, "HELLO has an unknown role", now);
   if (draining_) return refuse(peer, 0, SHUTTING_DOWN, "the broker is stopping");
   for (const auto& name : hello.channels()) {
     if (hello.role() == Hello::CONSUMER &&

@@ -16,6 +16,7 @@ namespace detent {
 namespace {
 constexpr size_t kMostItems = 256;          // deliveries of one frame
 constexpr size_t kMostBytes = 512 * 1024;   // … and their bytes, from which on no more are added
+constexpr size_t kMostParts = 4096;         // of a delivery, as a Settled may have
 constexpr uint64_t kMostBuried = 16 << 20;  // bytes past a backlog's limit, buried of one channel in a sweep
 constexpr size_t kPatience = 64;  // deliveries taken for one channel before the next has its turn, per consumer
 }  // namespace
@@ -207,10 +208,15 @@ void Core::on_begun(Session& session, std::string_view body, Now now) {
     stale.add_deliveries(begun.delivery());
     return send(session.id, Frame::kStale, stale.SerializeAsString());
   }
+  Channel& home = channel(begun.channel());
+  if (const auto known = home.parts.find(begun.delivery());
+      known != home.parts.end() && known->second.size() >= kMostParts && !known->second.contains(begun.part().part())) {
+    return malformed(session.peer, &session, fmt::format("a delivery has over {} parts", kMostParts), now);
+  }
   session.begun[begun.channel()].insert(begun.delivery());
   begun.mutable_part()->set_begun_ms(begun.part().begun_ms() ? begun.part().begun_ms() : now.wall.count());
   const std::string part = begun.part().SerializeAsString();
-  channel(begun.channel()).parts[begun.delivery()][begun.part().part()] = part;
+  home.parts[begun.delivery()][begun.part().part()] = part;
   Record record;
   auto* out = record.mutable_begun();
   out->set_seq(begun.delivery());
@@ -246,7 +252,8 @@ void Core::on_settle(Session& session, std::string_view body, Now now) {
   for (const uint64_t seq : settle.delivered()) {
     if (is_ours(seq)) settle_outcome(home, session, seq, DELIVERED, {}, {}, 0, now);
   }
-  for (const auto& one : settle.settled()) {
+  for (auto& one : *settle.mutable_settled()) {
+    door_.mask(*one.mutable_cause());  // it goes to the ledger, and an alarm may tell it
     if (!is_ours(one.delivery())) continue;
     std::map<uint32_t, std::string> parts;
     for (const auto& part : one.parts()) parts[part.part()] = part.SerializeAsString();
@@ -256,6 +263,7 @@ void Core::on_settle(Session& session, std::string_view body, Now now) {
     served.circuit_open = settle.circuit().open();
     served.opened_by = served.circuit_open ? session.id : 0;
     served.why = settle.circuit().why();
+    door_.mask(served.why);
     const std::string alarm = "circuit/" + home.name();
     if (served.circuit_open) {
       raise(alarm, fmt::format("{} takes nothing: {}", home.name(), served.why),

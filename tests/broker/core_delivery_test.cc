@@ -129,5 +129,32 @@ TEST_F(CoreDeliveryTest, DoesNotTakeAByeForADeath) {
   EXPECT_THAT(dead->letters(), IsEmpty());
 }
 
+TEST_F(CoreDeliveryTest, RefusesAPartOverItsLimitsAndKeepsNothingOfIt) {
+  auto& alerts = consumer("c", "discord.alerts");
+  publish(connect("p"), {signal()});
+  turn();
+  Begun begun;
+  begun.set_channel("discord.alerts");
+  begun.set_delivery(alerts.delivered[0].delivery());
+  begun.mutable_part()->set_part(1);
+  begun.mutable_part()->set_link(std::string(1 << 20, 'l'));
+  alerts.link.send(Frame::kBegun, begun.SerializeAsString());
+  turn();
+  EXPECT_THAT(alerts.refused, HasSubstr("over the limit of 512"));
+  EXPECT_THAT(core->channels().find("discord.alerts")->second.parts, IsEmpty());
+}
+
+TEST_F(CoreDeliveryTest, MasksWhatAConsumerSaysOfItsTroubles) {
+  auto& alerts = consumer("c", "discord.alerts");
+  publish(connect("p"), {signal(), signal()});
+  turn();
+  settle(alerts, "discord.alerts", alerts.delivered[0].delivery(), GIVEN_UP, "the secret is wrong");
+  settle(alerts, "discord.alerts", alerts.delivered[1].delivery(), NOT_NOW, "a secret");
+  open_circuit(alerts, "discord.alerts", "no secret");
+  EXPECT_EQ(dead->read(dead->letters().begin()->first)->cause, "the ****** is wrong");
+  EXPECT_EQ(core->health("discord.alerts").trouble, "a ******");
+  EXPECT_EQ(core->health("discord.alerts").why, "no ******");
+}
+
 }  // namespace
 }  // namespace detent

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -194,7 +195,12 @@ struct CoreTest : testing::Test {
   test::MemoryDisk disk;
   Config config =
       *parse_config("[telegram]\nchat = 1\n[discord.channels]\nalerts = \"2\"\nsystem = \"4\"\n", "test.toml");
-  Door door{Door::Mask{}};
+  Door door{Door::Mask{[](std::span<char> text) {
+    const auto at = std::string_view(text.data(), text.size()).find("secret");
+    if (at == std::string_view::npos) return false;
+    std::fill_n(text.begin() + static_cast<ptrdiff_t>(at), 6, '*');
+    return true;
+  }}};
   Core::Options options;
   std::unique_ptr<IdWindow> ids;
   std::unique_ptr<Core> core;
