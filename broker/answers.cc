@@ -37,6 +37,13 @@ json::object letter_json(const DeadLetters::Key& key, const DeadLetters::Letter&
           {"attempts", letter.attempts}};
 }
 
+/// A consumer's words, so that they stay within a table's cell.
+std::string cell(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == '|'; }, ' ');
+  return text;
+}
+
 json::object parts_json(std::string_view encoded) {
   Part part;
   if (!part.ParseFromArray(encoded.data(), static_cast<int>(encoded.size()))) return {};
@@ -75,6 +82,10 @@ std::string Answers::status_json() const {
                      {"dead", health.dead},
                      {"circuit_open", health.circuit_open}};
     if (health.circuit_open) one["why"] = health.why;
+    if (!health.trouble.empty()) {
+      one["retrying"] = health.trouble;
+      one["retrying_since"] = utc(Millis{health.trouble_since_ms});
+    }
     if (channel.open()) one["oldest"] = utc(Millis{int64_t{channel.queue().front().admitted_s} * 1000});
     channels.push_back(std::move(one));
   }
@@ -119,9 +130,10 @@ std::string Answers::status_markdown() const {
   out += "\n| channel | waiting | dead letters | state |\n|---|---|---|---|\n";
   for (const auto& [name, channel] : core.channels()) {
     const auto health = core.health(name);
-    const std::string state = health.circuit_open     ? "takes nothing: " + health.why
-                              : health.consumers == 0 ? "no consumer"
-                                                      : "works";
+    const std::string state = health.circuit_open       ? "takes nothing: " + cell(health.why)
+                              : health.consumers == 0   ? "no consumer"
+                              : !health.trouble.empty() ? "retrying: " + cell(health.trouble)
+                                                        : "works";
     out += fmt::format("| {} | {} | {} | {} |\n", name,
                        channel.open() > 100 ? "over 100" : std::to_string(channel.open()), health.dead, state);
   }
@@ -222,12 +234,16 @@ void Answers::trace(const Question& question, const std::string& id_text) {
         channel.attempts = open->attempts;
         if (open->state == Open::State::UnderWay) channel.state = "with a consumer";
         if (open->state == Open::State::Blocked) channel.state = "waiting for an earlier one of its thread";
-        if (open->state == Open::State::Waiting) channel.state = "retrying";
+        const bool in_hand = open->state == Open::State::UnderWay;
+        const bool came_back = open->attempts > (in_hand ? 1 : 0);
+        if (came_back && !in_hand) channel.state = "retrying";
         const auto health = broker.core_->health(channel.name);
         if (health.circuit_open) {
           channel.cause = health.why;
         } else if (!health.consumers) {
           channel.cause = "no consumer is connected";
+        } else if (came_back) {
+          channel.cause = health.trouble;
         }
       }
       broker.core_->answer(question, story_json(*story), {});
@@ -309,23 +325,7 @@ void Answers::answer(const Question& question) {
       out["parts"] = std::move(parts);
       return core.answer(question, json::serialize(out), {});
     }
-    const bool retry = command == "dead.retry";
-    size_t done = 0;
-    Broker::Closing closing{{}, retry};
-    for (const auto& key : keys) {
-      if (retry) {
-        const auto letter = broker_.dead_->read(key);
-        if (!letter || letter->signal.empty()) continue;
-        core.revive(key.channel, letter->signal, now);
-      }
-      closing.keys.push_back(key);
-      core.buried_closed(key.channel, key.seq, now);
-      ++done;
-    }
-    broker_.dead_->closed(closing.keys);
-    broker_.closings_.push_back(std::move(closing));
-    return core.answer(question,
-                       json::serialize(json::object{{retry ? "retried" : "dropped", done}, {"of", keys.size()}}), {});
+    return broker_.dead_orders_->add(question, command == "dead.retry", std::move(keys));
   }
   core.answer(question, {}, "unknown command \"" + command + "\"");
 }

@@ -103,6 +103,7 @@ void Broker::recover() {
   }
   journal_ = value_or_throw(Journal::open(disk_, directory, journal_options, visitor));
   dead_ = value_or_throw(DeadLetters::open(disk_, state_path(config_, "dead"), *core_, visitor.damage));
+  dead_orders_ = std::make_unique<DeadOrders>(*core_, *dead_);
   core_->recovered(now_);
   bodies_ = journal_->reader();
   burial_bodies_ = journal_->reader(64 << 10);
@@ -179,7 +180,7 @@ void Broker::run() {
     start_work();
     feed_tails();
     send_outgoing();
-    drained = stopping_ && !core_->is_syncing() && !core_->wants_sync();
+    drained = stopping_ && !core_->is_syncing() && !core_->wants_sync() && dead_orders_->empty();
   }
   // One more snapshot, so that the next start has little to read.
   journal_thread_.post([this, snapshot = core_->snapshot()] {
@@ -211,10 +212,12 @@ void Broker::send_outgoing() {
 // ---- making it durable
 
 void Broker::start_work() {
-  if (!core_->wants_sync()) return;
+  if (core_->is_syncing()) return;
+  auto bite = dead_orders_->bite(stopping_, now_);
+  if (!bite && !core_->wants_sync()) return;
   struct Job {
     Core::Work work;
-    std::vector<Closing> closings;
+    std::optional<DeadOrders::Bite> bite;
     std::string snapshot;
     uint64_t sealed = 0;
     std::vector<KnownId> ids;
@@ -223,7 +226,7 @@ void Broker::start_work() {
   };
   auto job = std::make_shared<Job>();
   job->work = core_->take_work();
-  job->closings = std::exchange(closings_, {});
+  job->bite = std::move(bite);
   job->at_ms = now_.wall.count();
   if (snapshot_due_) {
     snapshot_due_ = false;
@@ -231,7 +234,7 @@ void Broker::start_work() {
     job->sealed = std::exchange(sealed_, 0);
     if (job->sealed) job->ids = ids_->seal(job->sealed);
   }
-  if (job->work.batch.empty() && job->work.burials.empty() && job->closings.empty() && job->snapshot.empty()) {
+  if (job->work.batch.empty() && job->work.burials.empty() && !job->bite && job->snapshot.empty()) {
     Appended nothing;  // only answers that waited for what is durable already
     nothing.end = synced_;
     return work_done(nothing);
@@ -251,13 +254,15 @@ void Broker::start_work() {
     }
     const auto appended = journal_->append(job->work.batch);
     if (!appended) return fail(appended.error());
-    for (const auto& closing : job->closings) {
-      if (auto closed = dead_->close(closing.keys, closing.retried, job->at_ms); !closed) return fail(closed.error());
+    if (job->bite && !job->bite->keys.empty()) {
+      const auto closed = dead_->close(job->bite->keys, job->bite->retried, job->at_ms);
+      if (!closed) return fail(closed.error());
     }
     post([this, job, appended = *appended] {
       dead_->buried(job->buried);
       core_->reuse(std::move(job->work.batch));
       work_done(appended);
+      if (job->bite && job->bite->answer) core_->answer(job->bite->answer->first, job->bite->answer->second, {});
     });
     if (!job->snapshot.empty()) {
       chores_.post([this, job, at = appended->end] {

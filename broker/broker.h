@@ -18,6 +18,7 @@
 #include "base/disk.h"
 #include "broker/core.h"
 #include "broker/dead_letters.h"
+#include "broker/dead_orders.h"
 #include "broker/ledger_writer.h"
 #include "broker/task_thread.h"
 #include "bus/router_socket.h"
@@ -73,6 +74,7 @@ class Broker {
   std::unique_ptr<Core> core_;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<DeadLetters> dead_;
+  std::unique_ptr<DeadOrders> dead_orders_;
   std::unique_ptr<JournalReader> bodies_;         // the loop's
   std::unique_ptr<JournalReader> burial_bodies_;  // the journal thread's
   std::unique_ptr<LedgerWriter> ledger_;
@@ -81,11 +83,6 @@ class Broker {
   struct Tailing;
   std::map<uint64_t, std::unique_ptr<Tailing>> tails_;
   std::map<uint64_t, std::function<void(const LocalDone&)>> local_waiting_;
-  struct Closing {
-    std::vector<DeadLetters::Key> keys;
-    bool retried = false;
-  };
-  std::vector<Closing> closings_;  // to be written after the next work
 
   Now now_;
   Now started_;

@@ -54,13 +54,16 @@ std::optional<Millis> Channel::due() const {
   return waiting_.begin()->first;
 }
 
-Open* Channel::take(Now now) {
+void Channel::wake_due(Now now) {
   while (!waiting_.empty() && waiting_.begin()->first <= now.mono) {
     const uint64_t seq = waiting_.begin()->second;
     waiting_.erase(waiting_.begin());
     find(seq)->state = State::Ready;
     ready_.insert(seq);
   }
+}
+
+Open* Channel::take() {
   if (!ready_.empty()) {
     Open* open = find(*ready_.begin());
     ready_.erase(ready_.begin());

@@ -60,8 +60,10 @@ class Channel {
   /// During recovery: a signal whose place is known.
   void restore(const Open& open);
 
+  /// Those that waited until now may go again.
+  void wake_due(Now now);
   /// The next signal to deliver, marked as under way, or nothing. Signals that share a key come one at a time.
-  Open* take(Now now);
+  Open* take();
   /// Back from a consumer, to be tried again at `due` (monotonic), at once where that has passed.
   void put_back(uint64_t seq, Millis due, Now now);
   void settle(uint64_t seq);
@@ -87,7 +89,7 @@ class Channel {
 
   /// Parts known of an open delivery, encoded, by part number.
   std::unordered_map<uint64_t, std::map<uint32_t, std::string>> parts;
-  /// How often a consumer died with the delivery in hand.
+  /// How often a consumer died and was at this delivery.
   std::unordered_map<uint64_t, uint32_t> losses;
 
  private:

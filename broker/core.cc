@@ -100,6 +100,7 @@ void Core::receive(std::string_view peer, std::span<char> message, Now now) {
                        fmt::format("frame {} came after {}: frames were lost", frame.number, session->received), now);
   }
   session->received = frame.number;
+  if (const auto why = door_.check_frame(frame.field, frame.body)) return malformed(peer, session, *why, now);
   switch (frame.field) {
     case Frame::kPublish:
       return on_publish(*session, frame.body, now);
@@ -116,6 +117,7 @@ void Core::receive(std::string_view peer, std::span<char> message, Now now) {
     case Frame::kPong:
       return;
     case Frame::kBye:
+      session->leaving = true;
       acks_->byes.push_back(session->id);
       return;
     case Frame::kAsk: {
@@ -132,6 +134,7 @@ void Core::receive(std::string_view peer, std::span<char> message, Now now) {
 }
 
 void Core::on_hello(std::string_view peer, std::string_view body, Now now) {
+  if (const auto why = door_.check_frame(Frame::kHello, body)) return malformed(peer, nullptr, *why, now);
   Hello hello;
   if (!hello.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
     return malformed(peer, nullptr, "HELLO cannot be read", now);
@@ -141,9 +144,7 @@ void Core::on_hello(std::string_view peer, std::string_view body, Now now) {
     return refuse(peer, 0, VERSION,
                   fmt::format("no protocol version in common: this broker speaks {}", kProtocolVersion));
   }
-  if (hello.name().size() > 128 || hello.channels_size() > 32 || hello.role() > Hello::ADMIN) {
-    return malformed(peer, nullptr, "HELLO is over its limits", now);
-  }
+  if (!Hello::Role_IsValid(hello.role())) return malformed(peer, nullptr, "HELLO has an unknown role", now);
   if (draining_) return refuse(peer, 0, SHUTTING_DOWN, "the broker is stopping");
   for (const auto& name : hello.channels()) {
     if (hello.role() == Hello::CONSUMER &&
@@ -217,7 +218,6 @@ void Core::end_session(uint64_t id, int reason, std::string_view text, Now now) 
       served.opened_by = 0;
       served.why.clear();
     }
-    served.dirty = true;
   }
   tail_changes.push_back({id, {}, {}, 0, true});
   for (const auto& [name, seqs] : session->under_way) {
@@ -226,7 +226,7 @@ void Core::end_session(uint64_t id, int reason, std::string_view text, Now now) 
     for (const uint64_t seq : seqs) {
       Open* open = home.find(seq);
       if (!open) continue;
-      if (++home.losses[seq] >= options_.most_losses) {
+      if (session->may_have_died_of(name, seq) && ++home.losses[seq] >= options_.most_losses) {
         bury(home, *open, fmt::format("{} consumers died with it in hand", options_.most_losses), now);
       } else {
         home.put_back(seq, now.mono, now);
@@ -245,6 +245,7 @@ void Core::drain() { draining_ = true; }
 void Core::reroute(Router router, std::vector<std::string> channels) {
   router_ = std::move(router);
   options_.channels = std::move(channels);
+  terms_.clear();
 }
 
 void Core::tick(Now now) {
@@ -281,7 +282,8 @@ Millis Core::deadline() const {
 
 void Core::flush(Now now) {
   for (auto& [name, home] : channels_) {
-    if (home.has_ready() || home.due()) pump(home, now);
+    home.wake_due(now);  // also where nobody can take them, or `deadline` would stay in the past
+    if (home.has_ready()) pump(home, now);
   }
 }
 
@@ -359,6 +361,10 @@ Core::ChannelHealth Core::health(std::string_view name) const {
     health.under_way = found->second.under_way;
     health.consumers = found->second.sessions.size();
     health.delivered = found->second.delivered;
+    if (const auto home = channels_.find(name); home != channels_.end() && home->second.open()) {
+      health.trouble = found->second.trouble;
+      health.trouble_since_ms = found->second.trouble_since_ms;
+    }
   }
   if (const auto found = dead_.find(name); found != dead_.end()) health.dead = found->second.size();
   return health;

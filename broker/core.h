@@ -93,7 +93,7 @@ class Core {
     uint64_t backlog_bytes = uint64_t{1} << 30;
     Millis backlog_age = std::chrono::hours{24 * 30};
     Millis id_window = std::chrono::hours{24 * 90};
-    uint32_t most_losses = 10;        // consumers that may die with a delivery in hand before it is given up
+    uint32_t most_losses = 10;        // consumers that may die of a delivery before it is given up
     size_t most_unsynced = 16 << 20;  // bytes admitted and not durable, above which publishers are told to wait
     size_t most_sessions = 1024;
     std::vector<std::string> channels;  // configured; others may not be consumed
@@ -131,7 +131,8 @@ class Core {
   /// Says that Detent is ill with `alarm` (once), or well again. `about_telegram`: Telegram itself is what is ill.
   void raise(const std::string& alarm, const std::string& title, const std::string& body, bool about_telegram, Now now);
   void over(const std::string& alarm, Now now);
-  /// Later signals go by these routes. `channels`: those that are configured, which alone may be consumed.
+  /// Later signals go by these routes, and `Options::expires` is asked anew. `channels`: those that are configured,
+  /// which alone may be consumed.
   void reroute(Router router, std::vector<std::string> channels);
   /// New publishes and sessions are refused: the broker is about to stop.
   void drain();
@@ -173,6 +174,8 @@ class Core {
   struct ChannelHealth {
     bool circuit_open = false;
     std::string why;
+    std::string trouble;  // why deliveries come back; empty: they do not
+    int64_t trouble_since_ms = 0;
     uint64_t under_way = 0;
     size_t consumers = 0;
     uint64_t dead = 0;

@@ -14,8 +14,10 @@
 namespace detent {
 
 namespace {
-constexpr size_t kMostItems = 256;         // deliveries of one frame
-constexpr size_t kMostBytes = 512 * 1024;  // … and their bytes, from which on no more are added
+constexpr size_t kMostItems = 256;          // deliveries of one frame
+constexpr size_t kMostBytes = 512 * 1024;   // … and their bytes, from which on no more are added
+constexpr size_t kMostParts = 4096;         // of a delivery, as a Settled may have
+constexpr uint64_t kMostBuried = 16 << 20;  // bytes past a backlog's limit, buried of one channel in a sweep
 constexpr size_t kPatience = 64;  // deliveries taken for one channel before the next has its turn, per consumer
 }  // namespace
 
@@ -32,11 +34,11 @@ void Core::pump(Channel& home, Now now) {
     // One consumer alone takes all it has credit for; several take turns.
     const size_t most = served.sessions.size() == 1 ? kMostItems : kPatience;
     while (credit.count && credit.bytes && (!bodies || (bodies->items.size() < most && size < kMostBytes))) {
-      Open* open = home.take(now);
+      Open* open = home.take();
       if (!open) break;
       if (expire(home, *open, now)) continue;
       if (!bodies) bodies = std::make_unique<Outgoing::Bodies>(Outgoing::Bodies{session->id, 0, home.name(), {}});
-      ++open->attempts;
+      if (open->attempts < UINT16_MAX) ++open->attempts;
       if (open->attempts > 1) ++counters_.redelivered;
       --credit.count;
       credit.bytes -= std::min<uint64_t>(credit.bytes, open->at.size);
@@ -140,18 +142,26 @@ void Core::unreadable(std::string_view name, uint64_t seq, Now now) {
   Open* open = home.find(seq);
   if (!open) return;
   for (const uint64_t id : consumers(name).sessions) {
-    if (find_session(id)->erase_under_way(name, seq)) --consumers(name).under_way;
+    Session& session = *find_session(id);
+    if (!session.erase_under_way(name, seq)) continue;
+    --consumers(name).under_way;
+    // The consumer never sees it, and so gives nothing back for it.
+    auto& credit = session.credit[home.name()];
+    ++credit.count;
+    credit.bytes += open->at.size;
   }
   bury(home, *open, "its text cannot be read from the journal any more", now);
 }
 
 void Core::bound_backlog(Channel& home, Now now) {
   const auto oldest_s = (now.wall - options_.backlog_age).count() / 1000;
-  for (int bound = 0; bound < 10'000; ++bound) {
+  uint64_t buried = 0;
+  for (int bound = 0; bound < 10'000 && buried < kMostBuried; ++bound) {
     Open* oldest = home.oldest_idle();
     if (!oldest) return;
     const bool too_old = int64_t{oldest->admitted_s} < oldest_s;
     if (home.bytes() <= options_.backlog_bytes && !too_old) return;
+    buried += oldest->at.size;
     bury(home, *oldest, "backlog", now);
   }
 }
@@ -198,9 +208,15 @@ void Core::on_begun(Session& session, std::string_view body, Now now) {
     stale.add_deliveries(begun.delivery());
     return send(session.id, Frame::kStale, stale.SerializeAsString());
   }
+  Channel& home = channel(begun.channel());
+  if (const auto known = home.parts.find(begun.delivery());
+      known != home.parts.end() && known->second.size() >= kMostParts && !known->second.contains(begun.part().part())) {
+    return malformed(session.peer, &session, fmt::format("a delivery has over {} parts", kMostParts), now);
+  }
+  session.begun[begun.channel()].insert(begun.delivery());
   begun.mutable_part()->set_begun_ms(begun.part().begun_ms() ? begun.part().begun_ms() : now.wall.count());
   const std::string part = begun.part().SerializeAsString();
-  channel(begun.channel()).parts[begun.delivery()][begun.part().part()] = part;
+  home.parts[begun.delivery()][begun.part().part()] = part;
   Record record;
   auto* out = record.mutable_begun();
   out->set_seq(begun.delivery());
@@ -236,7 +252,8 @@ void Core::on_settle(Session& session, std::string_view body, Now now) {
   for (const uint64_t seq : settle.delivered()) {
     if (is_ours(seq)) settle_outcome(home, session, seq, DELIVERED, {}, {}, 0, now);
   }
-  for (const auto& one : settle.settled()) {
+  for (auto& one : *settle.mutable_settled()) {
+    door_.mask(*one.mutable_cause());  // it goes to the ledger, and an alarm may tell it
     if (!is_ours(one.delivery())) continue;
     std::map<uint32_t, std::string> parts;
     for (const auto& part : one.parts()) parts[part.part()] = part.SerializeAsString();
@@ -246,6 +263,7 @@ void Core::on_settle(Session& session, std::string_view body, Now now) {
     served.circuit_open = settle.circuit().open();
     served.opened_by = served.circuit_open ? session.id : 0;
     served.why = settle.circuit().why();
+    door_.mask(served.why);
     const std::string alarm = "circuit/" + home.name();
     if (served.circuit_open) {
       raise(alarm, fmt::format("{} takes nothing: {}", home.name(), served.why),
@@ -272,6 +290,11 @@ void Core::settle_outcome(Channel& home, Session&, uint64_t seq, int outcome, st
     case NOT_NOW: {
       Open* open = home.find(seq);
       const Millis wait = delay_ms ? Millis{delay_ms} : options_.backoff.after(open->attempts, random_);
+      if (auto& served = consumers(home.name()); !cause.empty() && !served.circuit_open) {
+        const bool first = open->attempts <= 1 && !home.due();
+        if (served.trouble.empty() || first) served.trouble_since_ms = now.wall.count();
+        served.trouble = cause;
+      }
       home.losses.erase(seq);
       home.put_back(seq, now.mono + wait, now);
       return;
@@ -289,6 +312,7 @@ void Core::settle_outcome(Channel& home, Session&, uint64_t seq, int outcome, st
     default:
       ++counters_.delivered;
       ++consumers(home.name()).delivered;
+      if (!home.due()) consumers(home.name()).trouble.clear();
       // The session that opened the circuit may have ended before it could say that all is well.
       if (!alarms_.empty() && !consumers(home.name()).circuit_open) over("circuit/" + home.name(), now);
       append_settled(home, seq, SettledRecord::DELIVERED, parts, cause, now);

@@ -180,9 +180,10 @@ void Core::set_terms(Open& open, const Head& head) {
       term = terms_.emplace(std::string(head.type), options_.expires ? options_.expires(head.type) : Millis{0}).first;
     }
     const int64_t created = head.created_ms ? head.created_ms : Ulid::from_bytes(head.id)->time().count();
-    if (term->second.count()) expires_ms = created + term->second.count();
+    // A producer may say any time up to the end of an int64_t.
+    if (term->second.count()) expires_ms = std::min(created, INT64_MAX - term->second.count()) + term->second.count();
   }
-  open.expires_s = static_cast<uint32_t>(std::min<int64_t>((expires_ms + 999) / 1000, UINT32_MAX));
+  open.expires_s = static_cast<uint32_t>(std::min<int64_t>(expires_ms / 1000 + (expires_ms % 1000 != 0), UINT32_MAX));
 }
 
 void Core::revive(std::string_view to, std::string signal, Now now) {

@@ -36,10 +36,14 @@ std::string Core::snapshot() const {
       out->add_settled(end - begin);
       last = end;
     }
-    for (const auto& [seq, parts] : home.parts) {
+    for (const Open& one : home.queue()) {
+      const auto known = home.parts.find(one.seq);
+      if (one.state == Open::State::Settled || (!one.attempts && known == home.parts.end())) continue;
       auto* open = out->add_open();
-      open->set_seq(seq);
-      for (const auto& [number, part] : parts) open->add_parts()->ParseFromString(part);
+      open->set_seq(one.seq);
+      open->set_attempts(one.attempts);
+      if (known == home.parts.end()) continue;
+      for (const auto& [number, part] : known->second) open->add_parts()->ParseFromString(part);
     }
   }
   for (const auto& alarm : alarms_) snapshot.add_alarms(alarm);
@@ -124,13 +128,16 @@ void Core::replay(std::string_view bytes, const Place& place, bool after_snapsho
       open.copy = in_telegram && head.needs_response && name != "telegram";
       Channel& home = channel(name);
       if (!home.queue().empty() && home.queue().back().seq >= open.seq) continue;  // a batch kept twice
-      home.restore(open);
-      count_segment(open.at.segment, 1);
+      open.attempts = 0;
       if (const auto past = restoring_->channels.find(name); past != restoring_->channels.end()) {
         if (const auto known = past->second.open.find(open.seq); known != past->second.open.end()) {
-          home.parts[open.seq] = known->second.second;
+          open.attempts = static_cast<uint16_t>(std::min<uint32_t>(known->second.first, UINT16_MAX));
+          // Where there are none it was never begun, and may expire.
+          if (!known->second.second.empty()) home.parts[open.seq] = known->second.second;
         }
       }
+      home.restore(open);
+      count_segment(open.at.segment, 1);
     }
     return;
   }

@@ -28,13 +28,23 @@ struct Core::Session {
   };
   std::map<std::string, Credit, std::less<>> credit;
   std::map<std::string, std::set<uint64_t>, std::less<>> under_way;  // seqs by channel
+  std::map<std::string, std::set<uint64_t>, std::less<>> begun;      // those of them of which it said BEGUN
+  bool leaving = false;                                              // it said BYE
   bool has_under_way(std::string_view channel, uint64_t seq) const {
     const auto seqs = under_way.find(channel);
     return seqs != under_way.end() && seqs->second.contains(seq);
   }
   bool erase_under_way(std::string_view channel, uint64_t seq) {
+    if (const auto seqs = begun.find(channel); seqs != begun.end()) seqs->second.erase(seq);
     const auto seqs = under_way.find(channel);
     return seqs != under_way.end() && seqs->second.erase(seq);
+  }
+  /// Whether it may have died of this delivery: it had begun it, or had begun none and this is the first, where it was.
+  bool may_have_died_of(const std::string& channel, uint64_t seq) const {
+    if (leaving) return false;
+    const auto seqs = begun.find(channel);
+    if (seqs != begun.end() && !seqs->second.empty()) return seqs->second.contains(seq);
+    return *under_way.at(channel).begin() == seq;
   }
 };
 
@@ -46,7 +56,8 @@ struct Core::Consumers {
   bool circuit_open = false;
   uint64_t opened_by = 0;  // the session that said so; the circuit ends with it
   std::string why;
-  bool dirty = false;
+  std::string trouble;  // why a delivery came back last, until one succeeds and none waits to be tried again
+  int64_t trouble_since_ms = 0;
 };
 
 struct Core::Acks {

@@ -10,6 +10,11 @@
 
 namespace detent {
 
+namespace {
+constexpr size_t kMostBury =
+    4 << 20;  // bytes written at once, from which on the next letters go to a batch of their own
+}  // namespace
+
 Result<std::unique_ptr<DeadLetters>> DeadLetters::open(Disk& disk, const std::string& directory, Core& core,
                                                        const std::function<void(const Damage&)>& damaged) {
   auto dead = std::make_unique<DeadLetters>();
@@ -38,7 +43,21 @@ Result<std::vector<std::pair<DeadLetters::Key, Place>>> DeadLetters::bury(const 
                                                                           JournalReader& bodies) {
   Batch batch;
   std::vector<std::pair<Key, Place>> placed;
+  size_t first = 0;  // of `placed` that is in `batch`
+  const auto append = [&]() -> Result<void> {
+    const auto appended = journal_->append(batch);
+    if (!appended) return appended.error();
+    for (; first < placed.size(); ++first) {
+      placed[first].second.segment = appended->segment;
+      placed[first].second.offset += appended->base_offset;
+    }
+    batch.clear();
+    return {};
+  };
   for (const Burial& burial : burials) {
+    if (batch.bytes() >= kMostBury) {
+      if (auto done = append(); !done) return done.error();
+    }
     DeadRecord record;
     auto& letter = *record.mutable_letter();
     letter.set_seq(burial.seq);
@@ -56,12 +75,7 @@ Result<std::vector<std::pair<DeadLetters::Key, Place>>> DeadLetters::bury(const 
     const std::string bytes = record.SerializeAsString();
     placed.push_back({{burial.channel, burial.seq}, {0, batch.append(bytes), static_cast<uint32_t>(bytes.size())}});
   }
-  const auto appended = journal_->append(batch);
-  if (!appended) return appended.error();
-  for (auto& [key, place] : placed) {
-    place.segment = appended->segment;
-    place.offset += appended->base_offset;
-  }
+  if (auto done = append(); !done) return done.error();
   return placed;
 }
 

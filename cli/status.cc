@@ -32,6 +32,8 @@ const json::value& part_of(const json::value& object, std::string_view key) {
 std::string state_of(const json::value& channel) {
   if (text_of(channel, "circuit_open") == "true") return "takes nothing: " + plain(text_of(channel, "why"));
   if (number_of(channel, "consumers") == 0) return "no consumer is connected";
+  if (const std::string why = plain(text_of(channel, "retrying")); !why.empty())
+    return "retrying since " + text_of(channel, "retrying_since") + ": " + why;
   return "works";
 }
 

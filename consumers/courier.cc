@@ -15,6 +15,8 @@ namespace {
 constexpr Millis kNever{INT64_MAX / 4};
 /// A rate limit shorter than this is waited out with the delivery in hand.
 constexpr Millis kShortWait{15'000};
+/// After this long the log says again why deliveries go back, where it is still the same.
+constexpr Millis kSayAgain{3'600'000};
 constexpr size_t kMostMemories = 512;
 /// What a delivery may cost of the credit beyond its signal: the broker counts the record in its journal.
 constexpr uint64_t kAround = 256;
@@ -191,9 +193,13 @@ void Courier::act(Held& held, const Verdict& verdict, const Step& step, Now now)
         if (held.job->wait(now) == Millis{0}) waiting_.push_front(take_active());
         return;
       }
+      say_later(verdict.why, now);
       return settle(take_active(), NOT_NOW, verdict.why, verdict.delay);
     case Verdict::Unsure:
-      if (step.part == 0 || held.job->repeatable) return settle(take_active(), NOT_NOW, verdict.why, verdict.delay);
+      if (step.part == 0 || held.job->repeatable) {
+        say_later(verdict.why, now);
+        return settle(take_active(), NOT_NOW, verdict.why, verdict.delay);
+      }
       held.unsure_why = verdict.why;
       held.job->leave(step.part);
       return;
@@ -203,6 +209,15 @@ void Courier::act(Held& held, const Verdict& verdict, const Step& step, Now now)
       waiting_.push_front(take_active());
       return open_circuit(verdict.why);
   }
+}
+
+/// One line for an outage, not one for each try.
+void Courier::say_later(const std::string& why, Now now) {
+  std::string line = within(why, 300);
+  if (line == later_why_ && now.mono - later_said_ < kSayAgain) return;
+  said.push_back(fmt::format("{}: not delivered yet, trying again: {}", options_.channel, line));
+  later_why_ = std::move(line);
+  later_said_ = now.mono;
 }
 
 void Courier::advance(Now now) {

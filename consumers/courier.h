@@ -78,6 +78,7 @@ class Courier {
   void begin(Held& held, Now now);
   bool expired(const Held& held, Now now) const;
   void act(Held& held, const Verdict& verdict, const Step& step, Now now);
+  void say_later(const std::string& why, Now now);
   void settle(std::unique_ptr<Held> held, int outcome, const std::string& cause, Millis delay);
   void open_circuit(const std::string& why);
   void send_credit();
@@ -89,6 +90,8 @@ class Courier {
   bool open_ = false, draining_ = false;
   bool circuit_open_ = false;
   std::string circuit_why_;
+  std::string later_why_;  // what was said last of why deliveries go back, and when
+  Millis later_said_{0};
   uint64_t requests_ = 0;
   uint32_t owed_ = 0;  // credit not given yet
   uint64_t owed_bytes_ = 0;

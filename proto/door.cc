@@ -141,6 +141,13 @@ Door::Door(Mask mask) : mask_(std::move(mask)) {
     const auto& options = message.options();
     for (int t = 0; t < options.ExtensionSize(types); ++t) by_type_[options.GetExtension(types, t)] = shape;
   }
+  const auto& frame = *Frame::descriptor();
+  for (int i = 0; i < frame.field_count(); ++i) {
+    const auto& field = *frame.field(i);
+    // A Publish is the path of every signal, and they are looked at one by one.
+    if (field.message_type() && field.number() != Frame::kPublish)
+      frames_[static_cast<uint32_t>(field.number())] = shape_of(*field.message_type(), shapes_);
+  }
   signal_ = shapes_.find(Signal::descriptor()->full_name())->second.get();
   note_ = shapes_.find(Note::descriptor()->full_name())->second.get();
 }
@@ -152,14 +159,18 @@ uint32_t Door::expires_after(std::string_view type) const {
   return found == by_type_.end() ? 0 : found->second->expires_after;
 }
 
-bool Door::text(std::string_view bytes) {
+void Door::mask(std::string& text) {
+  if (mask_ && !text.empty() && mask_(text)) ++masked_;
+}
+
+bool Door::text(std::string_view bytes, bool masks) {
   if (!is_utf8(bytes)) return false;
   // The view is of the caller's own mutable bytes (see check).
-  if (mask_ && mask_({const_cast<char*>(bytes.data()), bytes.size()})) ++masked_;
+  if (masks && mask_ && mask_({const_cast<char*>(bytes.data()), bytes.size()})) ++masked_;
   return true;
 }
 
-bool Door::walk(std::string_view bytes, const Shape& shape, int depth, std::string& why, Head* head) {
+bool Door::walk(std::string_view bytes, const Shape& shape, int depth, bool masks, std::string& why, Head* head) {
   if (depth > 4) {
     why = "nested too deep";
     return false;
@@ -170,7 +181,7 @@ bool Door::walk(std::string_view bytes, const Shape& shape, int depth, std::stri
   while (reader.next()) {
     if (reader.field() >= shape.fields.size() || shape.fields[reader.field()].wire == 99) {
       // A newer word than ours is passed on as it is, unless it carries a secret that cannot be masked in safety.
-      if (reader.wire() != 2 || !mask_) continue;
+      if (reader.wire() != 2 || !masks || !mask_) continue;
       std::string copy(reader.bytes());
       if (mask_(copy)) {
         why = fmt::format("{}: unknown field {} carries a secret", shape.name, reader.field());
@@ -197,11 +208,11 @@ bool Door::walk(std::string_view bytes, const Shape& shape, int depth, std::stri
                         entry.max);
       return false;
     }
-    if (entry.is_text && !text(reader.bytes())) {
+    if (entry.is_text && !text(reader.bytes(), masks)) {
       why = fmt::format("{}.{}: not UTF-8", shape.name, entry.name);
       return false;
     }
-    if (entry.message && !walk(reader.bytes(), *entry.message, depth + 1, why)) {
+    if (entry.message && !walk(reader.bytes(), *entry.message, depth + 1, masks, why)) {
       why = fmt::format("{}.{}", shape.name, why);
       return false;
     }
@@ -215,7 +226,7 @@ std::optional<Fault> Door::check(std::span<char> signal, Head& head) {
   if (bytes.size() > kMaxSignal)
     return Fault{BAD_SIGNAL, fmt::format("{} bytes, over the limit of {}", bytes.size(), kMaxSignal)};
   std::string why;
-  if (!walk(bytes, *signal_, 0, why, &head)) return Fault{BAD_SIGNAL, why};
+  if (!walk(bytes, *signal_, 0, true, why, &head)) return Fault{BAD_SIGNAL, why};
   if (head.id.size() != 16) return Fault{BAD_SIGNAL, "Signal.id: not 16 bytes (a ULID)"};
   if (!good_type(head.type)) {
     return Fault{BAD_SIGNAL, fmt::format("Signal.type: \"{}\" is not lower-case words joined by dots", head.type)};
@@ -226,8 +237,16 @@ std::optional<Fault> Door::check(std::span<char> signal, Head& head) {
   if (head.created_ms < 0 || head.expires_ms < 0) return Fault{BAD_SIGNAL, "Signal: a time before 1970"};
   const auto known = by_type_.find(head.type);
   const Shape& shape = known == by_type_.end() ? *note_ : *known->second;
-  if (!walk(head.payload, shape, 1, why)) return Fault{BAD_PAYLOAD, fmt::format("payload of {}: {}", head.type, why)};
+  if (!walk(head.payload, shape, 1, true, why))
+    return Fault{BAD_PAYLOAD, fmt::format("payload of {}: {}", head.type, why)};
   return std::nullopt;
+}
+
+std::optional<std::string> Door::check_frame(uint32_t field, std::string_view body) {
+  const auto shape = frames_.find(field);
+  std::string why;
+  if (shape == frames_.end() || walk(body, *shape->second, 0, false, why)) return std::nullopt;
+  return why;
 }
 
 Head read_head(std::string_view signal) {

@@ -44,6 +44,13 @@ class Door {
   /// Checks one encoded Signal, masks the secrets in its texts in place, and reads its head. Nothing where it is good.
   std::optional<Fault> check(std::span<char> signal, Head& head);
 
+  /// Checks the body of a client's frame, that of number `field` in Frame's oneof, against the limits in
+  /// proto/wire.proto. Why it is malformed, or nothing. The signals of a Publish are for `check`.
+  std::optional<std::string> check_frame(uint32_t field, std::string_view body);
+
+  /// Masks the secrets in a text that is to be kept or shown, as in a signal's.
+  void mask(std::string& text);
+
   /// Seconds after which signals of `type` expire by default; 0: never.
   uint32_t expires_after(std::string_view type) const;
 
@@ -52,12 +59,14 @@ class Door {
   struct Shape;
 
  private:
-  bool walk(std::string_view bytes, const Shape& shape, int depth, std::string& why, Head* head = nullptr);
-  bool text(std::string_view bytes);
+  /// `masks`: the bytes are the caller's own to write to, and their texts are masked.
+  bool walk(std::string_view bytes, const Shape& shape, int depth, bool masks, std::string& why, Head* head = nullptr);
+  bool text(std::string_view bytes, bool masks);
 
   Mask mask_;
   std::map<std::string, std::unique_ptr<Shape>, std::less<>> shapes_;  // by message name
   TextMap<const Shape*> by_type_;
+  std::map<uint32_t, const Shape*> frames_;  // by number in Frame's oneof
   const Shape* signal_ = nullptr;
   const Shape* note_ = nullptr;
   uint64_t masked_ = 0;

@@ -11,7 +11,8 @@ struct Fixture : testing::Test {
 
   void add(uint64_t seq, uint32_t key = 0) { channel.restore({.seq = seq, .at = {1, 0, 100}, .key = key}); }
   uint64_t take() {
-    const Open* open = channel.take(now);
+    channel.wake_due(now);
+    const Open* open = channel.take();
     return open ? open->seq : 0;
   }
 };
@@ -60,7 +61,7 @@ TEST_F(ChannelTest, DeliversNothingBeforeItIsDurable) {
   channel.admit({.seq = 1, .at = {0, 64, 100}});
   EXPECT_EQ(take(), 0u);
   EXPECT_EQ(channel.journalled(1, 4, 1000), 1u);
-  const Open* open = channel.take(now);
+  const Open* open = channel.take();
   ASSERT_TRUE(open);
   EXPECT_EQ(open->at.segment, 4u);
   EXPECT_EQ(open->at.offset, 1064u);

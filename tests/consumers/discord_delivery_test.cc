@@ -237,6 +237,21 @@ TEST_F(DiscordDelivery, AServerErrorIsTriedAgainWithTheSameNonce) {
   EXPECT_EQ(discord.messages.size(), 1U);
 }
 
+TEST_F(DiscordDelivery, SaysWhyItTriesAgainWhenThatChangesAndNotEachTime) {
+  const Signal signal = note("t", "b");
+  desk.courier.said.clear();
+  uint32_t attempt = 0;
+  for (const int status : {503, 503, 503, 502}) {
+    desk.deliver(signal, known(), ++attempt);
+    desk.run([&](const http::Request&) { return reply(status, "{}"); });
+    EXPECT_EQ(desk.settled.back().outcome(), NOT_NOW);
+    EXPECT_NE(desk.settled.back().cause().find(std::to_string(status)), std::string::npos);
+  }
+  ASSERT_EQ(desk.courier.said.size(), 2U);
+  EXPECT_NE(desk.courier.said[0].find("503"), std::string::npos) << desk.courier.said[0];
+  EXPECT_NE(desk.courier.said[1].find("502"), std::string::npos) << desk.courier.said[1];
+}
+
 TEST_F(DiscordDelivery, AWrongTokenOpensTheCircuitUntilTheTokenChanges) {
   desk.deliver(note("one", "b"));
   desk.deliver(note("two", "b"));

@@ -45,6 +45,46 @@ TEST(Door, LetsAGoodSignalPassAndReadsItsHead) {
   EXPECT_EQ(payload_title(checked.head.payload), "disk 95%");
 }
 
+TEST(Door, HoldsFramesToTheLimitsOfTheirFields) {
+  Door door(Door::Mask{});
+  Settle settle;
+  settle.set_channel("discord.alerts");
+  auto* settled = settle.add_settled();
+  settled->set_cause(std::string(512, 'c'));
+  settled->add_parts()->set_link(std::string(512, 'l'));
+  EXPECT_EQ(door.check_frame(Frame::kSettle, settle.SerializeAsString()), std::nullopt);
+  settled->mutable_parts(0)->set_link(std::string(513, 'l'));
+  EXPECT_EQ(door.check_frame(Frame::kSettle, settle.SerializeAsString()),
+            "Settle.Settled.Part.link: 513 bytes, over the limit of 512");
+  settled->mutable_parts(0)->clear_link();
+  settle.mutable_circuit()->set_why(std::string(513, 'w'));
+  EXPECT_TRUE(door.check_frame(Frame::kSettle, settle.SerializeAsString()));
+
+  Begun begun;
+  begun.mutable_part()->set_place(std::string(65, 'p'));
+  EXPECT_TRUE(door.check_frame(Frame::kBegun, begun.SerializeAsString()));
+  Hello hello;
+  for (int i = 0; i < 33; ++i) hello.add_channels("c");
+  EXPECT_EQ(door.check_frame(Frame::kHello, hello.SerializeAsString()), "Hello.channels: more than 32");
+  Publish publish;
+  publish.add_signals(std::string(100, 's'));
+  EXPECT_FALSE(door.check_frame(Frame::kPublish, publish.SerializeAsString()));
+  EXPECT_FALSE(door.check_frame(Frame::kPing, {}));
+}
+
+TEST(Door, MasksNothingInAFrameThatItOnlyChecks) {
+  Door door([](std::span<char> text) {
+    std::fill(text.begin(), text.end(), '*');
+    return true;
+  });
+  Ask ask;
+  ask.set_json("{}");
+  const std::string bytes = ask.SerializeAsString();
+  const std::string before(bytes.data(), bytes.size());
+  EXPECT_FALSE(door.check_frame(Frame::kAsk, bytes));
+  EXPECT_EQ(bytes, before);
+}
+
 TEST(Door, RefusesAnIdOfAnyOtherSize) {
   auto signal = good();
   signal.set_id("short");

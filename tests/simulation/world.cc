@@ -47,6 +47,7 @@ chat = "6"
 )",
                           "simulated.toml");
   door_ = std::make_unique<Door>(Door::Mask{});
+  if (chance(weather_.small_backlog)) backlog_bytes_ = 4'000 + below(20'000);
   start_broker();
   for (int i = 0; i < kProducers + kConsumers; ++i) {
     auto client = std::make_unique<Client>();
@@ -83,6 +84,7 @@ void World::start_broker() {
   Core::Options options;
   options.channels = config_.channels();
   options.most_losses = 1000;
+  options.backlog_bytes = backlog_bytes_;
   core_ = std::make_unique<Core>(options, *Router::compile(config_), *door_, *ids_, random_());
   JournalOptions journal;
   journal.segment_bytes = 32 << 10;
@@ -100,6 +102,9 @@ void World::start_broker() {
   if (!dead) return broken("dead letters: " + dead.error().what);
   dead_ = std::move(*dead);
   reader_ = journal_->reader();
+  for (const auto& key : buried_) {
+    if (!dead_->letters().contains(key)) return broken(fmt::format("dead letter {} is gone after a restart", key.seq));
+  }
   core_->recovered(now_);
   check_journal_holds_acknowledged();
 }
@@ -164,6 +169,7 @@ void World::broker_turn() {
       if (const auto put = journal_->put_snapshot(appended->end, sync_->snapshot); !put)
         return broken("snapshot: " + put.error().what);
     }
+    for (const auto& burial : sync_->work.burials) buried_.insert({burial.channel, burial.seq});
     snapshot_due_ = snapshot_due_ || appended->rolled || chance(0.05);
     sync_.reset();
     core_->journalled(static_cast<uint32_t>(appended->segment), appended->base_offset, now_);
@@ -252,9 +258,11 @@ void World::publish(Client& client) {
   note.set_title(fmt::format("signal {}", made_++));
   if (chance(0.1)) note.set_body(std::string(below(20'000), 'x'));
   signal.set_payload(note.SerializeAsString());
+  if (chance(weather_.expires)) signal.set_expires_ms(now_.wall.count() + static_cast<int64_t>(below(20'000)));
   Published published;
   published.bytes = signal.SerializeAsString();
   published.thread = signal.thread();
+  published.expires = signal.expires_ms() != 0;
   const Head head = read_head(published.bytes);
   auto router = *Router::compile(config_);
   const Route& route = router.decide({head.type, 0, head.source, head.labels, head.needs_response});
@@ -306,11 +314,17 @@ void World::on_deliver(Client& client, std::string_view body) {
   if (!deliver.ParseFromArray(body.data(), static_cast<int>(body.size()))) return broken("a Deliver cannot be read");
   for (const auto& delivery : deliver.deliveries()) {
     ++deliveries_;
-    const std::string id(read_head(delivery.signal()).id);
+    const Head head = read_head(delivery.signal());
+    const std::string id(head.id);
+    if (head.source == "detent") {
+      auto& alarm = published_[id];
+      alarm.own = true;
+      alarm.bytes = delivery.signal();
+      alarm.channels.insert(deliver.channel());
+    }
     const auto known = published_.find(id);
     if (known == published_.end() || known->second.bytes != delivery.signal()) return broken("a signal was invented");
     if (!known->second.channels.contains(deliver.channel())) return broken("a signal in the wrong channel");
-    seq_of_[id] = delivery.delivery();
     if (--client.credit[deliver.channel()] < 0) return broken("more was delivered than credit was given");
     client.held.push_back({deliver.channel(), id, delivery.delivery(), false, false});
   }
@@ -337,6 +351,11 @@ void World::consumer_acts(Client& client) {
     one->set_delivery(held.seq);
     one->set_outcome(NOT_NOW);
     one->set_delay_ms(static_cast<uint32_t>(below(2000)));
+  } else if (fate < 0.15 + weather_.give_up) {
+    auto* one = settle.add_settled();
+    one->set_delivery(held.seq);
+    one->set_outcome(GIVEN_UP);
+    one->set_cause("given up");
   } else {
     const auto& signal = published_[held.id];
     if (taken_.insert({held.channel, held.id}).second && !signal.thread.empty()) {
@@ -396,6 +415,29 @@ void World::step(bool calm) {
   for (auto& client : clients_) client_turn(*client);
 }
 
+void World::check_all_arrived() {
+  std::set<std::pair<std::string, std::string>> dead;
+  for (const auto& [key, place] : dead_->letters()) {
+    const auto letter = dead_->read(key);
+    if (!letter) return broken("a dead letter cannot be read: " + letter.error().what);
+    const Head head = read_head(letter->signal);
+    dead.insert({key.channel, std::string(head.id)});
+    if (letter->cause == "backlog") ++backlog_;
+    const auto signal = published_.find(std::string(head.id));
+    if (signal == published_.end() ? head.source != "detent" : signal->second.bytes != letter->signal)
+      return broken("a dead letter was invented");
+  }
+  for (const auto& [id, signal] : published_) {
+    if (signal.own) continue;
+    if (!signal.acknowledged) return broken("never acknowledged");
+    for (const auto& channel : signal.channels) {
+      if (!taken_.contains({channel, id}) && !dead.contains({channel, id}) && !signal.expires)
+        return broken("acknowledged, and neither delivered nor a dead letter: " + Ulid::from_bytes(id)->text() +
+                      " to " + channel);
+    }
+  }
+}
+
 bool World::settled_all() const {
   if (!core_) return false;
   for (const auto& client : clients_) {
@@ -414,14 +456,8 @@ std::string World::run() {
   for (int i = 0; i < 20'000 && failure_.empty() && !settled_all(); ++i) step(true);
   if (!failure_.empty()) return failure_;
   if (!settled_all()) return "not everything settled";
-  for (const auto& [id, signal] : published_) {
-    if (!signal.acknowledged) return "never acknowledged";
-    for (const auto& channel : signal.channels) {
-      if (!taken_.contains({channel, id}))
-        return "acknowledged and never delivered: " + Ulid::from_bytes(id)->text() + " to " + channel;
-    }
-  }
-  return {};
+  check_all_arrived();
+  return failure_;
 }
 
 }  // namespace detent::test

@@ -24,6 +24,8 @@ struct Weather {
   double broker_crash = 0.002, power_cut = 0.5;
   double client_crash = 0.003, partition = 0.003;
   double clock_jump = 0.002;
+  double give_up = 0.04, expires = 0.1;
+  double small_backlog = 0.3;  // that the whole day has a limit which is reached
   int signals = 60;
   int steps = 1500;
 };
@@ -37,6 +39,10 @@ class World {
 
   uint64_t crashes() const { return crashes_; }
   uint64_t deliveries() const { return deliveries_; }
+  /// Dead letters, and signals settled as expired by a broker that lived until now.
+  uint64_t dead() const { return dead_->letters().size(); }
+  uint64_t backlog() const { return backlog_; }
+  uint64_t expired() const { return core_->counters().expired; }
 
  private:
   struct Client;
@@ -62,8 +68,8 @@ class World {
   void crash_client(Client& client);
   void consumer_acts(Client& client);
   void publish(Client& client);
-  void check();
   void check_journal_holds_acknowledged();
+  void check_all_arrived();
   bool settled_all() const;
   void step(bool calm);
 
@@ -99,11 +105,14 @@ class World {
     std::string thread;
     std::set<std::string> channels;
     bool acknowledged = false;
+    bool expires = false;
+    bool own = false;  // one of Detent's own alarms
   };
   std::map<std::string, Published> published_;                          // by id
-  std::map<std::string, uint64_t> seq_of_;                              // id -> seq as delivered
   std::map<std::pair<std::string, std::string>, uint64_t> last_first_;  // (channel, thread) -> seq first taken last
   std::set<std::pair<std::string, std::string>> taken_;                 // (channel, id) that the platform has
+  std::set<DeadLetters::Key> buried_;                                   // dead letters that were durable
+  uint64_t backlog_bytes_ = uint64_t{1} << 30, backlog_ = 0;
   int made_ = 0;
   uint64_t crashes_ = 0, deliveries_ = 0;
 };
