@@ -171,7 +171,7 @@ void Broker::run() {
       next_look_ = now_.mono + Millis{1000};
       look_after_disk();
       look_after_ledger();
-      drop_segments();
+      drop_due_ = true;
     }
     answer_questions();
     if (stopping_) core_->drain();
@@ -211,7 +211,11 @@ void Broker::send_outgoing() {
 // ---- making it durable
 
 void Broker::start_work() {
-  if (!core_->wants_sync()) return;
+  if (!core_->wants_sync()) {
+    // Nothing waits and nothing is under way, so all that the core has settled is durable.
+    if (drop_due_ && !core_->is_syncing()) journal_thread_.post([this, drops = to_drop()] { drop(drops); });
+    return;
+  }
   struct Job {
     Core::Work work;
     std::vector<Closing> closings;
@@ -219,6 +223,7 @@ void Broker::start_work() {
     uint64_t sealed = 0;
     std::vector<KnownId> ids;
     std::vector<std::pair<DeadLetters::Key, Place>> buried;
+    Drops drops;  // after all else: until then a burial reads what they hold, and a crash needs it
     int64_t at_ms = 0;
   };
   auto job = std::make_shared<Job>();
@@ -236,6 +241,7 @@ void Broker::start_work() {
     nothing.end = synced_;
     return work_done(nothing);
   }
+  job->drops = to_drop();
   journal_thread_.post([this, job] {
     const auto fail = [](const Error& error) {
       // Nothing of this work may be acknowledged, and what the page cache shows proves nothing: the next start
@@ -259,6 +265,7 @@ void Broker::start_work() {
       core_->reuse(std::move(job->work.batch));
       work_done(appended);
     });
+    drop(job->drops);
     if (!job->snapshot.empty()) {
       chores_.post([this, job, at = appended->end] {
         if (auto put = journal_->put_snapshot(at, job->snapshot); !put)
@@ -301,31 +308,31 @@ void Broker::work_done(const Appended& appended) {
   core_->local_done.clear();
 }
 
-void Broker::drop_segments() {
-  if (core_->is_syncing()) return;  // a burial may still be read
+Broker::Drops Broker::to_drop() {
+  Drops drops;
   const auto snapshot = journal_->snapshot_at();
-  if (!snapshot) return;
+  if (!std::exchange(drop_due_, false) || !snapshot) return drops;
   const uint64_t before = std::min(ledger_->complete_segment(), snapshot->segment);
   const auto used = core_->segments_in_use();
-  std::vector<uint64_t> free;
   for (const auto& segment : journal_->segments()) {
     if (!segment.open && segment.id < before && !used.contains(static_cast<uint32_t>(segment.id)) &&
         ids_->covered(segment.id)) {
-      free.push_back(segment.id);
+      drops.segments.push_back(segment.id);
     }
   }
-  const auto dead_free = dead_->droppable();
-  if (free.empty() && dead_free.empty()) return;
-  journal_thread_.post([this, free, dead_free] {
-    if (!free.empty()) {
-      if (auto dropped = journal_->drop(free); !dropped)
-        spdlog::warn("segments cannot be dropped: {}", dropped.error().what);
-    }
-    if (!dead_free.empty()) {
-      if (auto dropped = dead_->drop(dead_free); !dropped)
-        spdlog::warn("segments cannot be dropped: {}", dropped.error().what);
-    }
-  });
+  drops.dead = dead_->droppable();
+  return drops;
+}
+
+void Broker::drop(const Drops& drops) {
+  if (!drops.segments.empty()) {
+    if (auto dropped = journal_->drop(drops.segments); !dropped)
+      spdlog::warn("segments cannot be dropped: {}", dropped.error().what);
+  }
+  if (!drops.dead.empty()) {
+    if (auto dropped = dead_->drop(drops.dead); !dropped)
+      spdlog::warn("segments cannot be dropped: {}", dropped.error().what);
+  }
 }
 
 void Broker::prepare_spares(bool in_haste) {

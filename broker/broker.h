@@ -54,7 +54,13 @@ class Broker {
   void send_outgoing();
   void start_work();
   void work_done(const Appended& appended);
-  void drop_segments();
+  /// Segments, by journal, that nobody needs once what the core holds by now is durable.
+  struct Drops {
+    std::vector<uint64_t> segments, dead;
+  };
+  /// Those found where it is time to look, else none.
+  Drops to_drop();
+  void drop(const Drops& drops);
   void prepare_spares(bool in_haste);
   void look_after_disk();
   void look_after_ledger();
@@ -94,6 +100,7 @@ class Broker {
   Millis last_roll_{0};  // monotonic: when the open segment was begun
   uint64_t sealed_ = 0;  // a segment whose ids are to be written
   std::map<std::string, std::string> damage_;
+  bool drop_due_ = false;  // segments are to be looked through
   Space space_;
   bool looking_after_disk_ = false;
   Millis next_look_{0};
