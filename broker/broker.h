@@ -81,7 +81,6 @@ class Broker {
   std::unique_ptr<DeadLetters> dead_;
   std::unique_ptr<JournalReader> bodies_;         // the loop's
   std::unique_ptr<JournalReader> burial_bodies_;  // the journal thread's
-  std::unique_ptr<LedgerWriter> ledger_;
   RouterSocket socket_;
 
   struct Tailing;
@@ -113,6 +112,7 @@ class Broker {
   std::vector<std::function<void()>> posted_;
   std::atomic<bool> stopping_ = false;
 
+  std::unique_ptr<LedgerWriter> ledger_;  // its thread posts until it has ended
   std::unique_ptr<http::Server> http_;
   TaskThread chores_{"chores"};
   TaskThread journal_thread_{"journal"};  // last: their tasks use all of the above
