@@ -11,6 +11,7 @@
 #include "base/redact.h"
 #include "base/units.h"
 #include "broker/answers.h"
+#include "broker/journal_format.h"
 #include "broker/records.h"
 #include "http/server.h"
 #include "proto/reader.h"
@@ -96,9 +97,11 @@ void Broker::recover() {
   visitor.damage = [this](const Damage& damage) { damage_[damage.file] = damage.why; };
   const std::string directory = state_path(config_, "journal");
   // The ids of sealed segments are in files of their own, so their records need not be remembered again.
-  if (auto names = disk_.list(state_path(config_, "ids"))) {
+  if (auto names = disk_.list(directory)) {
     std::vector<uint64_t> segments;
-    for (const auto& name : *names) segments.push_back(std::strtoull(name.c_str(), nullptr, 16));
+    for (const auto& name : *names) {
+      if (const auto segment = format::segment_of(name)) segments.push_back(*segment);
+    }
     ids_->look(segments);
   }
   journal_ = value_or_throw(Journal::open(disk_, directory, journal_options, visitor));
@@ -270,17 +273,19 @@ void Broker::start_work() {
       chores_.post([this, job, at = appended->end] {
         if (auto put = journal_->put_snapshot(at, job->snapshot); !put)
           spdlog::warn("no snapshot: {}", put.error().what);
-        if (!job->sealed) return;
-        if (auto written = IdFiles::write(disk_, state_path(config_, "ids"), job->sealed, std::move(job->ids));
-            !written) {
-          spdlog::warn("no id file: {}", written.error().what);
-          return;
-        }
-        post([this, segment = job->sealed] {
-          if (auto sealed = ids_->sealed(segment); !sealed) spdlog::warn("{}", sealed.error().what);
-        });
+        if (job->sealed) write_ids(job->sealed, std::move(job->ids));
       });
     }
+  });
+}
+
+void Broker::write_ids(uint64_t segment, std::vector<KnownId> ids) {
+  auto written = IdFiles::write(disk_, state_path(config_, "ids"), segment, std::move(ids));
+  post([this, segment, written] {
+    const auto sealed = written ? ids_->sealed(segment) : written;
+    if (sealed) return;
+    ids_->unwritten(segment);
+    spdlog::warn("the id file of segment {} is tried again: {}", segment, sealed.error().what);
   });
 }
 
@@ -378,6 +383,11 @@ void Broker::look_after_disk() {
       if (auto pruned = ids_->prune(static_cast<uint64_t>((now_.wall - std::chrono::hours{24 * 90}).count()));
           !pruned) {
         spdlog::warn("old id files stay: {}", pruned.error().what);
+      }
+      if (auto again = ids_->again()) {
+        chores_.post([this, segment = again->first, ids = std::move(again->second)]() mutable {
+          write_ids(segment, std::move(ids));
+        });
       }
     });
   });

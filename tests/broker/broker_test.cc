@@ -10,16 +10,31 @@ using testing::HasSubstr;
 
 const std::string kChannel = "discord.chat";
 
+const std::string kWhole(200 << 10, 'x');  // a body that fills a segment
+
+/// Publishes `count` signals, each of which has a segment of its own; returns them.
+std::vector<std::string> publish_segments(Caller& caller, int count) {
+  std::vector<std::string> signals;
+  for (int i = 0; i < count; ++i) {
+    signals.push_back(signal_of("number " + std::to_string(i + 1), kWhole));
+    caller.publish({signals.back()});
+  }
+  return signals;
+}
+
 bool is_in_the_ledger(const boost::json::value& status) {
   return status.at("ledger").at("behind").to_number<int>() == 0;
+}
+
+uint64_t segments(const boost::json::value& status) {
+  return status.at("journal").at("segments").to_number<uint64_t>();
 }
 
 TEST(Broker, KeepsASegmentUntilTheDeadLetterInItIsWritten) {
   Running running;
   running.start();
-  const std::string body(200 << 10, 'x');  // a segment each
   Caller caller(running.endpoint(), Link::Role::Consumer, {kChannel});
-  for (int i = 0; i < 5; ++i) caller.publish({signal_of("number " + std::to_string(i + 1), body)});
+  publish_segments(caller, 5);
   ASSERT_TRUE(running.wait_for(
       [&](const auto& status) { return is_in_the_ledger(status) && running.files("ids").size() >= 3; }));
 
@@ -40,7 +55,73 @@ TEST(Broker, KeepsASegmentUntilTheDeadLetterInItIsWritten) {
     return letter.is_object();
   })) << letter;
   EXPECT_EQ(letter.at("cause").as_string(), "400");
-  EXPECT_EQ(letter.at("signal").at("body").as_string().size(), body.size());
+  EXPECT_EQ(letter.at("signal").at("body").as_string().size(), kWhole.size());
+}
+
+TEST(Broker, TakesAnAlarmThatTheLedgerRaisesWhileItStops) {
+  Running running;
+  running.start();
+  Caller caller(running.endpoint());
+  caller.publish({signal_of("one", "")});
+  ASSERT_TRUE(running.wait_for(is_in_the_ledger));
+  caller.publish({signal_of("gathered until the end", "", "heartbeat.ok")});
+  ASSERT_TRUE(std::filesystem::remove(running.config.ledger.repository / "refs/heads/detent/ledger"));
+  running.stop();
+  EXPECT_TRUE(std::filesystem::exists(running.config.ledger.repository / "refs/heads/detent/ledger"));
+}
+
+TEST(Broker, DropsAfterARestartWhatWasSealedBeforeIt) {
+  Running running;
+  running.start();
+  {
+    Caller caller(running.endpoint());
+    publish_segments(caller, 14);
+    ASSERT_TRUE(running.wait_for(
+        [&](const auto& status) { return is_in_the_ledger(status) && running.files("ids").size() >= 12; }));
+  }
+  running.stop();
+  running.start();
+  Caller caller(running.endpoint());
+  caller.ask({{"command", "channel.drop"}, {"channel", kChannel}});
+  EXPECT_TRUE(running.wait_for([](const auto& status) { return segments(status) <= 3; }));
+}
+
+TEST(Broker, KnowsASignalAgainWhoseIdFileCouldNotBeWrittenAtFirst) {
+  Running running;
+  running.start();
+  running.disk.no_room_for_ids = true;
+  std::vector<std::string> signals;
+  {
+    Caller caller(running.endpoint());
+    signals = publish_segments(caller, 4);
+    EXPECT_TRUE(running.files("ids").empty());
+    running.disk.no_room_for_ids = false;
+    publish_segments(caller, 3);
+    caller.ask({{"command", "channel.drop"}, {"channel", kChannel}});
+    ASSERT_TRUE(running.wait_for([](const auto& status) { return segments(status) <= 3; }));
+  }
+  running.stop();
+  running.start();
+  Caller caller(running.endpoint());
+  for (const auto& signal : signals) caller.publish({signal});
+  EXPECT_EQ(running.status().at("counters").at("repeats").to_number<uint64_t>(), signals.size());
+}
+
+TEST(Broker, ReadsTheIdsOfADamagedFileFromTheJournalAgain) {
+  Running running;
+  running.start();
+  std::vector<std::string> signals;
+  {
+    Caller caller(running.endpoint());
+    signals = publish_segments(caller, 5);
+    ASSERT_TRUE(running.wait_for([&](const auto&) { return running.files("ids").size() >= 3; }));
+  }
+  running.stop();
+  running.disk.set_content("state/ids/" + running.files("ids").front(), "damaged");
+  running.start();
+  Caller caller(running.endpoint());
+  for (const auto& signal : signals) caller.publish({signal});
+  EXPECT_EQ(running.status().at("counters").at("repeats").to_number<uint64_t>(), signals.size());
 }
 
 }  // namespace

@@ -28,6 +28,9 @@ class GatedFile : public File {
 };
 
 Result<std::unique_ptr<File>> GatedDisk::open(const std::string& path, OpenMode mode) {
+  if (no_room_for_ids && mode == OpenMode::kReplace && path.find("/ids/") != std::string::npos) {
+    return Error{path + ": no space left on device", ENOSPC};
+  }
   auto file = MemoryDisk::open(path, mode);
   if (!file || mode != OpenMode::kRead || path.find("/journal/") == std::string::npos) return file;
   return std::unique_ptr<File>(new GatedFile(*this, std::move(*file)));

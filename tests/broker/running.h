@@ -21,7 +21,7 @@
 
 namespace detent::test {
 
-/// Reads of segments wait while the gate is closed.
+/// Reads of segments wait while the gate is closed; id files are written only where there is room for them.
 class GatedDisk : public MemoryDisk {
  public:
   Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override;
@@ -32,6 +32,7 @@ class GatedDisk : public MemoryDisk {
   }
   /// How many reads wait, or have waited, at the gate.
   int held_up() const { return held_up_; }
+  std::atomic<bool> no_room_for_ids = false;
 
  private:
   friend class GatedFile;
