@@ -69,6 +69,9 @@ class Broker {
   /// Whether publishers are refused: no room, or the ledger too far behind.
   void look_after_publishers();
   void feed_tails();
+  struct Tailing;
+  /// Sends a tail's next frame; true where there may be more at once.
+  bool feed(uint64_t session, Tailing& tailing);
   void answer_questions();
   /// The verdict per section, as JSON; an error where the file does not load and the old one stays in force.
   Result<std::string> reload_now();
@@ -85,7 +88,6 @@ class Broker {
   std::unique_ptr<JournalReader> burial_bodies_;  // the journal thread's
   RouterSocket socket_;
 
-  struct Tailing;
   std::map<uint64_t, std::unique_ptr<Tailing>> tails_;
   std::map<uint64_t, std::function<void(const LocalDone&)>> local_waiting_;
   struct Closing {

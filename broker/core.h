@@ -122,6 +122,9 @@ class Core {
   void answer(const Question& question, std::string_view json, std::string_view error);
   /// Sends a frame to a session where it still is.
   void send(uint64_t session, uint32_t field, std::string_view body);
+  /// Asks a session for a PONG, behind what was sent to it; how many it owes.
+  void ping(uint64_t session);
+  uint32_t unanswered_pings(uint64_t session);
   /// Settles all that is open of a channel as dropped; false where there is none such.
   bool drop_channel(std::string_view channel, Now now);
   /// The body of a delivery cannot be read any more.

@@ -124,5 +124,31 @@ TEST(Broker, ReadsTheIdsOfADamagedFileFromTheJournalAgain) {
   EXPECT_EQ(running.status().at("counters").at("repeats").to_number<uint64_t>(), signals.size());
 }
 
+TEST(Broker, TailsSignalsThatTogetherAreMoreThanAFrame) {
+  Running running;
+  running.config.broker.segment = 8 << 20;
+  running.start();
+  Caller caller(running.endpoint());
+  for (int i = 0; i < 3; ++i) caller.publish({signal_of("large", std::string(3 << 20, 'x'))});
+  caller.tail(1);
+  EXPECT_TRUE(caller.until([&] { return caller.tailed.size() == 3; }));
+  EXPECT_EQ(caller.lost, 0);
+}
+
+TEST(Broker, ReadsNoFurtherForATailThanItsReaderDoes) {
+  Running running;
+  running.config.broker.segment = 8 << 20;
+  running.start();
+  Caller caller(running.endpoint());
+  for (int i = 0; i < 40; ++i) caller.publish({signal_of("large", std::string(1 << 20, 'x'))});
+  ASSERT_TRUE(running.wait_for(is_in_the_ledger));
+  const std::size_t before = running.disk.bytes_read();
+  caller.tail(1);
+  std::this_thread::sleep_for(Millis{1000});
+  EXPECT_LT(running.disk.bytes_read() - before, std::size_t{12} << 20);
+  EXPECT_TRUE(caller.until([&] { return caller.tailed.size() == 40; }));
+  EXPECT_EQ(caller.lost, 0);
+}
+
 }  // namespace
 }  // namespace detent::test

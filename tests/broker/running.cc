@@ -8,7 +8,9 @@ class GatedFile : public File {
   Result<std::size_t> read(std::uint64_t offset, std::span<char> into) override {
     if (disk_.closed_) ++disk_.held_up_;
     disk_.closed_.wait(true);
-    return file_->read(offset, into);
+    auto got = file_->read(offset, into);
+    if (got) disk_.bytes_read_ += *got;
+    return got;
   }
   Result<void> write(std::uint64_t offset, std::string_view bytes) override { return file_->write(offset, bytes); }
   Result<void> sync() override { return file_->sync(); }
@@ -68,7 +70,10 @@ void Caller::take(const Link::Event& event) {
     deliver.ParseFromString(body);
     for (const auto& one : deliver.deliveries()) deliveries.push_back(one);
   } else if (event.field == Frame::kTailed) {
-    tailed.emplace_back().ParseFromString(body);
+    Tailed frame;
+    frame.ParseFromString(body);
+    EXPECT_EQ(frame.missed(), 0u);
+    tailed.insert(tailed.end(), frame.signals().begin(), frame.signals().end());
   } else if (event.field == Frame::kAnswer) {
     answer_.emplace().ParseFromString(body);
   }
@@ -100,6 +105,13 @@ void Caller::credit(const std::string& channel, uint32_t count) {
   credit.set_count(count);
   credit.set_bytes(1 << 30);
   send(Frame::kCredit, credit.SerializeAsString());
+}
+
+void Caller::tail(int64_t since_ms) {
+  Tail tail;
+  tail.set_since_ms(since_ms);
+  send(Frame::kTail, tail.SerializeAsString());
+  until([] { return true; });
 }
 
 void Caller::give_up(const std::string& channel, uint64_t delivery) {

@@ -32,12 +32,15 @@ class GatedDisk : public MemoryDisk {
   }
   /// How many reads wait, or have waited, at the gate.
   int held_up() const { return held_up_; }
+  /// Of segments.
+  std::size_t bytes_read() const { return bytes_read_; }
   std::atomic<bool> no_room_for_ids = false;
 
  private:
   friend class GatedFile;
   std::atomic<bool> closed_ = false;
   std::atomic<int> held_up_ = 0;
+  std::atomic<std::size_t> bytes_read_ = 0;
 };
 
 /// A client with one session.
@@ -54,11 +57,12 @@ class Caller {
   /// The answer as JSON, or its error's text.
   boost::json::value ask(const boost::json::object& question);
   void credit(const std::string& channel, uint32_t count);
+  void tail(int64_t since_ms);
   void give_up(const std::string& channel, uint64_t delivery);
 
   Connection& connection() { return connection_; }
   std::vector<Delivery> deliveries;
-  std::vector<Tailed> tailed;
+  std::vector<TailedSignal> tailed;
   int lost = 0;  // sessions
 
  private:
