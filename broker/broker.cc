@@ -23,8 +23,10 @@ namespace {
 
 constexpr size_t kBite = 1 << 20;  // bytes read from the sockets before the rest of a turn
 constexpr size_t kBiteMessages = 1024;
-constexpr Millis kHasty{10'000};               // segments that fill faster than this are made ready in haste
-constexpr size_t kFillWhileSyncing = 1 << 20;  // appended behind a sync under way, from which on no more is read
+constexpr Millis kHasty{10'000};                 // segments that fill faster than this are made ready in haste
+constexpr std::string_view kDamage = "damage/";  // before a file's name: an alarm
+constexpr Millis kGoodAgain{60'000};             // writes that go well for so long after a failed one end its alarm
+constexpr size_t kFillWhileSyncing = 1 << 20;    // appended behind a sync under way, from which on no more is read
 
 // A tail: how much is read in a bite (the loop has other guests), what ends a frame, which no signal makes longer than
 // a peer takes, and how many times that may be on its way: behind each goes a PING, and its PONG shows that it was
@@ -125,19 +127,25 @@ void Broker::recover() {
 
   LedgerConfig ledger = config_.ledger;
   if (ledger.repository.empty()) ledger.repository = config_.state / "ledger.git";
-  ledger_ = value_or_throw(LedgerWriter::open(ledger, *journal_, [this](const LedgerWriter::Alarm& alarm) {
+  const auto standing = core_->alarms();
+  ledger_ = value_or_throw(LedgerWriter::open(ledger, *journal_, standing, [this](const LedgerWriter::Alarm& alarm) {
     post([this, alarm] {
       if (alarm.over) {
         core_->over(alarm.name, now_);
-      } else {
+      } else if (alarm.lasts) {
         core_->raise(alarm.name, "ledger: " + alarm.text, {}, false, now_);
+      } else {
+        core_->tell(alarm.name, "ledger: " + alarm.text, {}, now_);
       }
     });
   }));
   ledger_->advance(synced_);
   for (const auto& [file, why] : damage_) {
-    core_->raise("damage/" + file, fmt::format("damaged: {}: {}", file, why),
+    core_->raise(std::string(kDamage) + file, fmt::format("damaged: {}: {}", file, why),
                  "What could not be read was set aside under quarantine/; everything else is served.", false, now_);
+  }
+  for (const auto& alarm : standing) {
+    if (alarm.starts_with(kDamage) && !damage_.contains(alarm.substr(kDamage.size()))) core_->over(alarm, now_);
   }
   size_t open = 0;
   for (const auto& [name, channel] : core_->channels()) open += channel.open();
@@ -307,6 +315,9 @@ void Broker::work_done(const Appended& appended) {
     spdlog::error("a write to the journal failed and was made good in a fresh segment: {}", appended.failure);
     core_->raise("journal-write", "the journal's disk refused a write: " + appended.failure,
                  "It was made good in a fresh segment and nothing was lost. Look at the disk.", false, now_);
+    journal_failed_ = now_.mono;
+  } else if (appended.segment && now_.mono - journal_failed_ >= kGoodAgain) {
+    core_->over("journal-write", now_);
   }
   core_->journalled(static_cast<uint32_t>(appended.segment), appended.base_offset, now_);
   if (appended.rolled) {

@@ -100,8 +100,9 @@ class Broker {
   Now started_;
   Mark synced_;
   bool snapshot_due_ = false;
-  Millis last_roll_{0};  // monotonic: when the open segment was begun
-  uint64_t sealed_ = 0;  // a segment whose ids are to be written
+  Millis last_roll_{0};       // monotonic: when the open segment was begun
+  Millis journal_failed_{0};  // monotonic
+  uint64_t sealed_ = 0;       // a segment whose ids are to be written
   std::map<std::string, std::string> damage_;
   bool drop_due_ = false;  // segments are to be looked through
   Space space_;

@@ -134,6 +134,8 @@ class Core {
   /// Says that Detent is ill with `alarm` (once), or well again. `about_telegram`: Telegram itself is what is ill.
   void raise(const std::string& alarm, const std::string& title, const std::string& body, bool about_telegram, Now now);
   void over(const std::string& alarm, Now now);
+  /// Says something that happened at one moment and does not stand.
+  void tell(const std::string& alarm, const std::string& title, const std::string& body, Now now);
   /// Later signals go by these routes. `channels`: those that are configured, which alone may be consumed.
   void reroute(Router router, std::vector<std::string> channels);
   /// New publishes and sessions are refused: the broker is about to stop.
@@ -223,6 +225,7 @@ class Core {
   bool under_way_somewhere(std::string_view channel, uint64_t seq) const;
   void set_terms(Open& open, const Head& head);
   const Route& route_of(const Head& head);
+  void record_alarm(const std::string& alarm, bool is_over, Now now);
   void announce(const std::string& alarm, bool is_over, const std::string& title, const std::string& body,
                 bool about_telegram, Now now);
   void bound_backlog(Channel& channel, Now now);

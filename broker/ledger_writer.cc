@@ -17,6 +17,8 @@ namespace {
 
 constexpr size_t kRemembered = 65'536;  // ids of the latest signals, for their receipts
 
+constexpr std::string_view kAlarm = "ledger/";
+
 uint64_t place_number(const Place& place) { return place.segment << 32 | place.offset; }
 
 std::string severity_name(uint32_t severity) {
@@ -28,6 +30,7 @@ std::string severity_name(uint32_t severity) {
 }  // namespace
 
 Result<std::unique_ptr<LedgerWriter>> LedgerWriter::open(const LedgerConfig& config, const Journal& journal,
+                                                         const std::set<std::string>& standing,
                                                          std::function<void(const Alarm&)> alarm) {
   AuditLog::Options options;
   options.repository = config.repository;
@@ -36,6 +39,9 @@ Result<std::unique_ptr<LedgerWriter>> LedgerWriter::open(const LedgerConfig& con
   options.push_deadline = config.push_timeout;
   options.limits.receipts_wait = config.receipts_within;
   options.limits.gather = config.gather_every;
+  for (const auto& name : standing) {
+    if (name.starts_with(kAlarm)) options.standing.push_back(name.substr(kAlarm.size()));
+  }
   auto log = AuditLog::open(options, system_now());
   if (!log) return log.error();
   const uint64_t complete = (*log)->progress().complete_to;
@@ -185,7 +191,7 @@ void LedgerWriter::run(const std::stop_token& stop) {
     last_seq_ = progress.last_seq;
     commits_ = log_->figures().commits;
     for (const auto& alarm : log_->take_alarms()) {
-      alarm_({"ledger/" + std::string(name_of(alarm.kind)), alarm.over, alarm.text});
+      alarm_({std::string(kAlarm) + std::string(name_of(alarm.kind)), alarm.over, lasts(alarm.kind), alarm.text});
     }
   };
   while (!stop.stop_requested()) {

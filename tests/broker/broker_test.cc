@@ -124,6 +124,37 @@ TEST(Broker, ReadsTheIdsOfADamagedFileFromTheJournalAgain) {
   EXPECT_EQ(running.status().at("counters").at("repeats").to_number<uint64_t>(), signals.size());
 }
 
+TEST(Broker, EndsTheAlarmOfADamageThatTheNextStartDoesNotFind) {
+  Running running;
+  running.start();
+  {
+    Caller caller(running.endpoint());
+    publish_segments(caller, 3);
+    ASSERT_TRUE(running.wait_for([&](const auto&) { return running.files("ids").size() >= 1; }));
+  }
+  running.stop();
+  running.disk.set_content("state/ids/000000000001.ids", "damaged");
+  running.start();
+  EXPECT_EQ(running.status().at("alarms"), (boost::json::array{"damage/000000000001.ids"}));
+  running.stop();
+  running.start();
+  EXPECT_EQ(running.status().at("alarms"), boost::json::array());
+}
+
+TEST(Broker, SaysWhatHappenedToTheLedgerEachTimeAndDoesNotLetItStand) {
+  Running running;
+  running.start();
+  Caller caller(running.endpoint());
+  for (uint64_t times = 0; times <= 2; ++times) {
+    caller.publish({signal_of("one", "")});
+    ASSERT_TRUE(running.wait_for([&](const auto& status) {
+      return is_in_the_ledger(status) && status.at("counters").at("alarms").template to_number<uint64_t>() == times;
+    }));
+    EXPECT_EQ(running.status().at("alarms"), boost::json::array());
+    std::filesystem::remove(running.config.ledger.repository / "refs/heads/detent/ledger");
+  }
+}
+
 TEST(Broker, TailsSignalsThatTogetherAreMoreThanAFrame) {
   Running running;
   running.config.broker.segment = 8 << 20;
