@@ -27,6 +27,22 @@ std::string severity_name(uint32_t severity) {
   return name;
 }
 
+/// The number of the first signal that the journal still holds; 0: none.
+uint64_t first_seq(const Journal& journal) {
+  const auto tail = journal.tail();
+  for (;;) {
+    const auto next = tail->next(journal.end());
+    if (!next && next.error().code == EBADMSG) continue;
+    if (!next || !*next) return 0;
+    Reader outer((*next)->bytes);
+    if (!outer.next() || outer.field() != Record::kAdmittedFieldNumber) continue;
+    Reader reader(outer.bytes());
+    while (reader.next()) {
+      if (reader.field() == Admitted::kSeqFieldNumber) return reader.number();
+    }
+  }
+}
+
 }  // namespace
 
 Result<std::unique_ptr<LedgerWriter>> LedgerWriter::open(const LedgerConfig& config, const Journal& journal,
@@ -42,6 +58,8 @@ Result<std::unique_ptr<LedgerWriter>> LedgerWriter::open(const LedgerConfig& con
   for (const auto& name : standing) {
     if (name.starts_with(kAlarm)) options.standing.push_back(name.substr(kAlarm.size()));
   }
+  // A segment leaves the journal only when all of it is in the ledger.
+  if (const uint64_t first = first_seq(journal)) options.known_seq = first - 1;
   auto log = AuditLog::open(options, system_now());
   if (!log) return log.error();
   const uint64_t complete = (*log)->progress().complete_to;

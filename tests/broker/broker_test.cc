@@ -155,6 +155,22 @@ TEST(Broker, SaysWhatHappenedToTheLedgerEachTimeAndDoesNotLetItStand) {
   }
 }
 
+TEST(Broker, SaysThatTheLedgerLostWhatTheJournalHasLetGo) {
+  Running running;
+  running.start();
+  {
+    Caller caller(running.endpoint());
+    publish_segments(caller, 6);
+    caller.ask({{"command", "channel.drop"}, {"channel", kChannel}});
+    ASSERT_TRUE(running.wait_for([](const auto& status) { return segments(status) <= 4; }));
+  }
+  running.stop();
+  std::filesystem::remove_all(running.config.ledger.repository);
+  running.start();
+  EXPECT_TRUE(running.wait_for(
+      [](const auto& status) { return status.at("counters").at("alarms").template to_number<uint64_t>() == 1; }));
+}
+
 TEST(Broker, TailsSignalsThatTogetherAreMoreThanAFrame) {
   Running running;
   running.config.broker.segment = 8 << 20;
