@@ -64,6 +64,7 @@ struct Broker::Tailing {
   std::unique_ptr<JournalTail> tail;
   int64_t since_ms = 0;
   size_t unpinged = 0;  // bytes sent behind the last PING
+  bool caught_up = false;
 };
 
 Broker::Broker(Config config, Disk& disk)
@@ -487,7 +488,7 @@ void Broker::feed_tails() {
       tails_.erase(change.session);
       continue;
     }
-    auto tailing = std::make_unique<Tailing>(Tailing{change.channel, change.type, nullptr, change.since_ms, 0});
+    auto tailing = std::make_unique<Tailing>(Tailing{change.channel, change.type, nullptr, change.since_ms});
     const Place from = change.since_ms ? Place{} : Place{synced_.segment, static_cast<uint32_t>(synced_.offset), 0};
     tailing->tail = journal_->tail(from);
     tails_.insert_or_assign(change.session, std::move(tailing));
@@ -512,7 +513,10 @@ bool Broker::feed(uint64_t session, Tailing& tailing) {
       continue;
     }
     more = next->has_value();
-    if (!more) break;
+    if (!more) {
+      tailed.set_caught_up(tailing.since_ms && !std::exchange(tailing.caught_up, true));
+      break;
+    }
     read += (*next)->bytes.size() + kTailRecord;
     TailedSignal signal;
     if (!read_admitted((*next)->bytes, signal) || signal.journalled_ms() < tailing.since_ms) continue;
@@ -524,7 +528,8 @@ bool Broker::feed(uint64_t session, Tailing& tailing) {
     filled += signal.ByteSizeLong();
     *tailed.add_signals() = std::move(signal);
   }
-  if (tailed.signals_size() || tailed.missed()) core_->send(session, Frame::kTailed, tailed.SerializeAsString());
+  if (tailed.signals_size() || tailed.missed() || tailed.caught_up())
+    core_->send(session, Frame::kTailed, tailed.SerializeAsString());
   tailing.unpinged += filled;
   if (tailing.unpinged >= kTailFrame) {
     tailing.unpinged = 0;

@@ -73,6 +73,7 @@ void Caller::take(const Link::Event& event) {
     Tailed frame;
     frame.ParseFromString(body);
     EXPECT_EQ(frame.missed(), 0u);
+    caught_up = caught_up || frame.caught_up();
     tailed.insert(tailed.end(), frame.signals().begin(), frame.signals().end());
   } else if (event.field == Frame::kAnswer) {
     answer_.emplace().ParseFromString(body);

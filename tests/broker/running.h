@@ -64,6 +64,7 @@ class Caller {
   std::vector<Delivery> deliveries;
   std::vector<TailedSignal> tailed;
   int lost = 0;  // sessions
+  bool caught_up = false;
 
  private:
   void take(const Link::Event& event);
