@@ -161,6 +161,9 @@ void LedgerWriter::add(const Place& place, std::string_view bytes) {
     case SettledRecord::EXPIRED:
       receipt.state = ReceiptState::expired;
       break;
+    case SettledRecord::DROPPED:
+      receipt.state = ReceiptState::dropped;
+      break;
     default:
       receipt.state = ReceiptState::dead;
       break;
