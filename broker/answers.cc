@@ -18,6 +18,8 @@ namespace json = boost::json;
 
 namespace {
 
+constexpr size_t kMostRead = 8 << 20;  // bytes of letters for one answer: the loop has other guests
+
 json::string text(std::string_view value) { return json::string(value.data(), value.size()); }
 
 std::string member(const json::object& object, std::string_view name) {
@@ -201,9 +203,11 @@ std::string Answers::metrics() const {
 
 std::string Answers::dead_list(const std::string& channel) const {
   json::array letters;
+  size_t read = 0;
   for (const auto& [key, place] : broker_.dead_->letters()) {
     if (!channel.empty() && key.channel != channel) continue;
-    if (letters.size() >= 1000) break;
+    if (letters.size() >= 1000 || read >= kMostRead) break;
+    read += place.length;
     if (const auto letter = broker_.dead_->read(key)) letters.push_back(letter_json(key, *letter));
   }
   return json::serialize(json::object{{"letters", std::move(letters)}, {"total", broker_.dead_->letters().size()}});
@@ -319,7 +323,7 @@ void Answers::answer(const Question& question) {
       const auto letter = broker_.dead_->read(keys.front());
       if (!letter) return core.answer(question, {}, letter.error().what);
       auto out = letter_json(keys.front(), *letter);
-      out["signal"] = json::parse(signal_to_json(letter->signal));
+      out["signal"] = json::parse(shortened_json(letter->signal));
       json::array parts;
       for (const auto& part : letter->parts) parts.push_back(parts_json(part));
       out["parts"] = std::move(parts);

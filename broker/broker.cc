@@ -11,6 +11,7 @@
 #include "base/redact.h"
 #include "base/units.h"
 #include "broker/answers.h"
+#include "broker/journal_format.h"
 #include "broker/records.h"
 #include "http/server.h"
 #include "proto/reader.h"
@@ -22,8 +23,20 @@ namespace {
 
 constexpr size_t kBite = 1 << 20;  // bytes read from the sockets before the rest of a turn
 constexpr size_t kBiteMessages = 1024;
-constexpr Millis kHasty{10'000};               // segments that fill faster than this are made ready in haste
-constexpr size_t kFillWhileSyncing = 1 << 20;  // appended behind a sync under way, from which on no more is read
+constexpr Millis kHasty{10'000};                 // segments that fill faster than this are made ready in haste
+constexpr std::string_view kDamage = "damage/";  // before a file's name: an alarm
+constexpr Millis kGoodAgain{60'000};             // writes that go well for so long after a failed one end its alarm
+constexpr size_t kFillWhileSyncing = 1 << 20;    // appended behind a sync under way, from which on no more is read
+
+// A tail: how much is read in a bite (the loop has other guests), what ends a frame, which no signal makes longer than
+// a peer takes, and how many times that may be on its way: behind each goes a PING, and its PONG shows that it was
+// read.
+constexpr size_t kTailRead = 4 << 20;
+constexpr size_t kTailRecord = 1024;  // what each record costs beside its bytes
+constexpr size_t kTailFrame = 1 << 20;
+constexpr int kTailSignals = 1024;
+constexpr uint32_t kTailPings = 4;
+static_assert(kTailFrame + kMaxSignal + kTailFrame < kMaxFrame);
 
 Door::Mask mask_of(const Config& config) {
   auto patterns = Patterns::compile(config.redact);
@@ -50,6 +63,8 @@ struct Broker::Tailing {
   std::string channel, type;
   std::unique_ptr<JournalTail> tail;
   int64_t since_ms = 0;
+  size_t unpinged = 0;  // bytes sent behind the last PING
+  bool caught_up = false;
 };
 
 Broker::Broker(Config config, Disk& disk)
@@ -96,9 +111,11 @@ void Broker::recover() {
   visitor.damage = [this](const Damage& damage) { damage_[damage.file] = damage.why; };
   const std::string directory = state_path(config_, "journal");
   // The ids of sealed segments are in files of their own, so their records need not be remembered again.
-  if (auto names = disk_.list(state_path(config_, "ids"))) {
+  if (auto names = disk_.list(directory)) {
     std::vector<uint64_t> segments;
-    for (const auto& name : *names) segments.push_back(std::strtoull(name.c_str(), nullptr, 16));
+    for (const auto& name : *names) {
+      if (const auto segment = format::segment_of(name)) segments.push_back(*segment);
+    }
     ids_->look(segments);
   }
   journal_ = value_or_throw(Journal::open(disk_, directory, journal_options, visitor));
@@ -112,19 +129,25 @@ void Broker::recover() {
 
   LedgerConfig ledger = config_.ledger;
   if (ledger.repository.empty()) ledger.repository = config_.state / "ledger.git";
-  ledger_ = value_or_throw(LedgerWriter::open(ledger, *journal_, [this](const LedgerWriter::Alarm& alarm) {
+  const auto standing = core_->alarms();
+  ledger_ = value_or_throw(LedgerWriter::open(ledger, *journal_, standing, [this](const LedgerWriter::Alarm& alarm) {
     post([this, alarm] {
       if (alarm.over) {
         core_->over(alarm.name, now_);
-      } else {
+      } else if (alarm.lasts) {
         core_->raise(alarm.name, "ledger: " + alarm.text, {}, false, now_);
+      } else {
+        core_->tell(alarm.name, "ledger: " + alarm.text, {}, now_);
       }
     });
   }));
   ledger_->advance(synced_);
   for (const auto& [file, why] : damage_) {
-    core_->raise("damage/" + file, fmt::format("damaged: {}: {}", file, why),
+    core_->raise(std::string(kDamage) + file, fmt::format("damaged: {}: {}", file, why),
                  "What could not be read was set aside under quarantine/; everything else is served.", false, now_);
+  }
+  for (const auto& alarm : standing) {
+    if (alarm.starts_with(kDamage) && !damage_.contains(alarm.substr(kDamage.size()))) core_->over(alarm, now_);
   }
   size_t open = 0;
   for (const auto& [name, channel] : core_->channels()) open += channel.open();
@@ -172,7 +195,7 @@ void Broker::run() {
       next_look_ = now_.mono + Millis{1000};
       look_after_disk();
       look_after_ledger();
-      drop_segments();
+      drop_due_ = true;
     }
     answer_questions();
     if (stopping_) core_->drain();
@@ -214,7 +237,11 @@ void Broker::send_outgoing() {
 void Broker::start_work() {
   if (core_->is_syncing()) return;
   auto bite = dead_orders_->bite(stopping_, now_);
-  if (!bite && !core_->wants_sync()) return;
+  if (!bite && !core_->wants_sync()) {
+    // Nothing waits and nothing is under way, so all that the core has settled is durable.
+    if (drop_due_) journal_thread_.post([this, drops = to_drop()] { drop(drops); });
+    return;
+  }
   struct Job {
     Core::Work work;
     std::optional<DeadOrders::Bite> bite;
@@ -222,6 +249,7 @@ void Broker::start_work() {
     uint64_t sealed = 0;
     std::vector<KnownId> ids;
     std::vector<std::pair<DeadLetters::Key, Place>> buried;
+    Drops drops;  // after all else: until then a burial reads what they hold, and a crash needs it
     int64_t at_ms = 0;
   };
   auto job = std::make_shared<Job>();
@@ -239,6 +267,7 @@ void Broker::start_work() {
     nothing.end = synced_;
     return work_done(nothing);
   }
+  job->drops = to_drop();
   journal_thread_.post([this, job] {
     const auto fail = [](const Error& error) {
       // Nothing of this work may be acknowledged, and what the page cache shows proves nothing: the next start
@@ -264,21 +293,24 @@ void Broker::start_work() {
       work_done(appended);
       if (job->bite && job->bite->answer) core_->answer(job->bite->answer->first, job->bite->answer->second, {});
     });
+    drop(job->drops);
     if (!job->snapshot.empty()) {
       chores_.post([this, job, at = appended->end] {
         if (auto put = journal_->put_snapshot(at, job->snapshot); !put)
           spdlog::warn("no snapshot: {}", put.error().what);
-        if (!job->sealed) return;
-        if (auto written = IdFiles::write(disk_, state_path(config_, "ids"), job->sealed, std::move(job->ids));
-            !written) {
-          spdlog::warn("no id file: {}", written.error().what);
-          return;
-        }
-        post([this, segment = job->sealed] {
-          if (auto sealed = ids_->sealed(segment); !sealed) spdlog::warn("{}", sealed.error().what);
-        });
+        if (job->sealed) write_ids(job->sealed, std::move(job->ids));
       });
     }
+  });
+}
+
+void Broker::write_ids(uint64_t segment, std::vector<KnownId> ids) {
+  auto written = IdFiles::write(disk_, state_path(config_, "ids"), segment, std::move(ids));
+  post([this, segment, written] {
+    const auto sealed = written ? ids_->sealed(segment) : written;
+    if (sealed) return;
+    ids_->unwritten(segment);
+    spdlog::warn("the id file of segment {} is tried again: {}", segment, sealed.error().what);
   });
 }
 
@@ -289,6 +321,9 @@ void Broker::work_done(const Appended& appended) {
     spdlog::error("a write to the journal failed and was made good in a fresh segment: {}", appended.failure);
     core_->raise("journal-write", "the journal's disk refused a write: " + appended.failure,
                  "It was made good in a fresh segment and nothing was lost. Look at the disk.", false, now_);
+    journal_failed_ = now_.mono;
+  } else if (appended.segment && now_.mono - journal_failed_ >= kGoodAgain) {
+    core_->over("journal-write", now_);
   }
   core_->journalled(static_cast<uint32_t>(appended.segment), appended.base_offset, now_);
   if (appended.rolled) {
@@ -306,31 +341,31 @@ void Broker::work_done(const Appended& appended) {
   core_->local_done.clear();
 }
 
-void Broker::drop_segments() {
-  if (core_->is_syncing()) return;  // a burial may still be read
+Broker::Drops Broker::to_drop() {
+  Drops drops;
   const auto snapshot = journal_->snapshot_at();
-  if (!snapshot) return;
+  if (!std::exchange(drop_due_, false) || !snapshot) return drops;
   const uint64_t before = std::min(ledger_->complete_segment(), snapshot->segment);
   const auto used = core_->segments_in_use();
-  std::vector<uint64_t> free;
   for (const auto& segment : journal_->segments()) {
     if (!segment.open && segment.id < before && !used.contains(static_cast<uint32_t>(segment.id)) &&
         ids_->covered(segment.id)) {
-      free.push_back(segment.id);
+      drops.segments.push_back(segment.id);
     }
   }
-  const auto dead_free = dead_->droppable();
-  if (free.empty() && dead_free.empty()) return;
-  journal_thread_.post([this, free, dead_free] {
-    if (!free.empty()) {
-      if (auto dropped = journal_->drop(free); !dropped)
-        spdlog::warn("segments cannot be dropped: {}", dropped.error().what);
-    }
-    if (!dead_free.empty()) {
-      if (auto dropped = dead_->drop(dead_free); !dropped)
-        spdlog::warn("segments cannot be dropped: {}", dropped.error().what);
-    }
-  });
+  drops.dead = dead_->droppable();
+  return drops;
+}
+
+void Broker::drop(const Drops& drops) {
+  if (!drops.segments.empty()) {
+    if (auto dropped = journal_->drop(drops.segments); !dropped)
+      spdlog::warn("segments cannot be dropped: {}", dropped.error().what);
+  }
+  if (!drops.dead.empty()) {
+    if (auto dropped = dead_->drop(drops.dead); !dropped)
+      spdlog::warn("segments cannot be dropped: {}", dropped.error().what);
+  }
 }
 
 void Broker::prepare_spares(bool in_haste) {
@@ -376,6 +411,11 @@ void Broker::look_after_disk() {
       if (auto pruned = ids_->prune(static_cast<uint64_t>((now_.wall - std::chrono::hours{24 * 90}).count()));
           !pruned) {
         spdlog::warn("old id files stay: {}", pruned.error().what);
+      }
+      if (auto again = ids_->again()) {
+        chores_.post([this, segment = again->first, ids = std::move(again->second)]() mutable {
+          write_ids(segment, std::move(ids));
+        });
       }
     });
   });
@@ -460,33 +500,47 @@ void Broker::feed_tails() {
   }
   core_->tail_changes.clear();
   bool more = false;
-  for (auto& [session, tailing] : tails_) {
-    Tailed tailed;
-    for (int i = 0; i < 1000 && tailed.signals_size() < 200; ++i) {  // a bite: the loop has other guests
-      const auto next = tailing->tail->next(synced_);
-      if (!next) {
-        spdlog::warn("tail: {}", next.error().what);
-        tailed.set_missed(tailed.missed() + 1);
-        continue;
-      }
-      if (!*next) break;
-      more = more || i == 999;
-      TailedSignal signal;
-      if (read_admitted((*next)->bytes, signal)) {
-        if (signal.journalled_ms() < tailing->since_ms) continue;
-        const Head head = read_head(signal.signal());
-        if (!tailing->type.empty() && !glob_matches(tailing->type, head.type)) continue;
-        if (!tailing->channel.empty() && std::find(signal.channels().begin(), signal.channels().end(),
-                                                   tailing->channel) == signal.channels().end()) {
-          continue;
-        }
-        *tailed.add_signals() = std::move(signal);
-      }
-    }
-    if (tailed.signals_size() || tailed.missed()) core_->send(session, Frame::kTailed, tailed.SerializeAsString());
-    more = more || tailed.signals_size() >= 200;
-  }
+  for (auto& [session, tailing] : tails_) more = feed(session, *tailing) || more;
   if (more) socket_.wake();
+}
+
+bool Broker::feed(uint64_t session, Tailing& tailing) {
+  if (core_->unanswered_pings(session) >= kTailPings) return false;  // the PONG wakes us
+  Tailed tailed;
+  bool more = true;
+  size_t read = 0, filled = 0;
+  while (more && read < kTailRead && filled < kTailFrame && tailed.signals_size() < kTailSignals) {
+    const auto next = tailing.tail->next(synced_);
+    if (!next) {
+      spdlog::warn("tail: {}", next.error().what);
+      tailed.set_missed(tailed.missed() + 1);
+      more = next.error().code == EBADMSG;  // it goes on behind the damage
+      continue;
+    }
+    more = next->has_value();
+    if (!more) {
+      tailed.set_caught_up(tailing.since_ms && !std::exchange(tailing.caught_up, true));
+      break;
+    }
+    read += (*next)->bytes.size() + kTailRecord;
+    TailedSignal signal;
+    if (!read_admitted((*next)->bytes, signal) || signal.journalled_ms() < tailing.since_ms) continue;
+    if (!tailing.type.empty() && !glob_matches(tailing.type, read_head(signal.signal()).type)) continue;
+    if (!tailing.channel.empty() &&
+        std::find(signal.channels().begin(), signal.channels().end(), tailing.channel) == signal.channels().end()) {
+      continue;
+    }
+    filled += signal.ByteSizeLong();
+    *tailed.add_signals() = std::move(signal);
+  }
+  if (tailed.signals_size() || tailed.missed() || tailed.caught_up())
+    core_->send(session, Frame::kTailed, tailed.SerializeAsString());
+  tailing.unpinged += filled;
+  if (tailing.unpinged >= kTailFrame) {
+    tailing.unpinged = 0;
+    core_->ping(session);
+  }
+  return more;
 }
 
 void Broker::answer_questions() {

@@ -55,13 +55,24 @@ class Broker {
   void send_outgoing();
   void start_work();
   void work_done(const Appended& appended);
-  void drop_segments();
+  /// The chores' thread.
+  void write_ids(uint64_t segment, std::vector<KnownId> ids);
+  /// Segments, by journal, that nobody needs once what the core holds by now is durable.
+  struct Drops {
+    std::vector<uint64_t> segments, dead;
+  };
+  /// Those found where it is time to look, else none.
+  Drops to_drop();
+  void drop(const Drops& drops);
   void prepare_spares(bool in_haste);
   void look_after_disk();
   void look_after_ledger();
   /// Whether publishers are refused: no room, or the ledger too far behind.
   void look_after_publishers();
   void feed_tails();
+  struct Tailing;
+  /// Sends a tail's next frame; true where there may be more at once.
+  bool feed(uint64_t session, Tailing& tailing);
   void answer_questions();
   /// The verdict per section, as JSON; an error where the file does not load and the old one stays in force.
   Result<std::string> reload_now();
@@ -77,10 +88,8 @@ class Broker {
   std::unique_ptr<DeadOrders> dead_orders_;
   std::unique_ptr<JournalReader> bodies_;         // the loop's
   std::unique_ptr<JournalReader> burial_bodies_;  // the journal thread's
-  std::unique_ptr<LedgerWriter> ledger_;
   RouterSocket socket_;
 
-  struct Tailing;
   std::map<uint64_t, std::unique_ptr<Tailing>> tails_;
   std::map<uint64_t, std::function<void(const LocalDone&)>> local_waiting_;
 
@@ -88,9 +97,11 @@ class Broker {
   Now started_;
   Mark synced_;
   bool snapshot_due_ = false;
-  Millis last_roll_{0};  // monotonic: when the open segment was begun
-  uint64_t sealed_ = 0;  // a segment whose ids are to be written
+  Millis last_roll_{0};       // monotonic: when the open segment was begun
+  Millis journal_failed_{0};  // monotonic
+  uint64_t sealed_ = 0;       // a segment whose ids are to be written
   std::map<std::string, std::string> damage_;
+  bool drop_due_ = false;  // segments are to be looked through
   Space space_;
   bool looking_after_disk_ = false;
   Millis next_look_{0};
@@ -103,6 +114,7 @@ class Broker {
   std::vector<std::function<void()>> posted_;
   std::atomic<bool> stopping_ = false;
 
+  std::unique_ptr<LedgerWriter> ledger_;  // its thread posts until it has ended
   std::unique_ptr<http::Server> http_;
   TaskThread chores_{"chores"};
   TaskThread journal_thread_{"journal"};  // last: their tasks use all of the above

@@ -56,6 +56,16 @@ void Core::send(uint64_t id, uint32_t field, std::string_view body) {
   outgoing.push_back({session->peer, seal(session->id, ++session->sent, field, body), nullptr});
 }
 
+void Core::ping(uint64_t id) {
+  if (Session* session = find_session(id)) ++session->pings;
+  send(id, Frame::kPing, {});
+}
+
+uint32_t Core::unanswered_pings(uint64_t id) {
+  const Session* session = find_session(id);
+  return session ? session->pings : 0;
+}
+
 void Core::refuse(std::string_view peer, uint64_t session, int reason, std::string_view text) {
   Refused refused;
   refused.set_reason(static_cast<Reason>(reason));
@@ -115,6 +125,7 @@ void Core::receive(std::string_view peer, std::span<char> message, Now now) {
     case Frame::kPing:
       return send(session->id, Frame::kPong, {});
     case Frame::kPong:
+      if (session->pings) --session->pings;
       return;
     case Frame::kBye:
       session->leaving = true;
@@ -256,7 +267,7 @@ void Core::tick(Now now) {
     } else if (now.mono - session->last_heard >= options_.ping_every &&
                now.mono - session->last_sent >= options_.ping_every) {
       session->last_sent = now.mono;
-      send(id, Frame::kPing, {});
+      ping(id);
     }
   }
   std::sort(silent.begin(), silent.end());

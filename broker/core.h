@@ -122,6 +122,9 @@ class Core {
   void answer(const Question& question, std::string_view json, std::string_view error);
   /// Sends a frame to a session where it still is.
   void send(uint64_t session, uint32_t field, std::string_view body);
+  /// Asks a session for a PONG, behind what was sent to it; how many it owes.
+  void ping(uint64_t session);
+  uint32_t unanswered_pings(uint64_t session);
   /// Settles all that is open of a channel as dropped; false where there is none such.
   bool drop_channel(std::string_view channel, Now now);
   /// The body of a delivery cannot be read any more.
@@ -131,6 +134,8 @@ class Core {
   /// Says that Detent is ill with `alarm` (once), or well again. `about_telegram`: Telegram itself is what is ill.
   void raise(const std::string& alarm, const std::string& title, const std::string& body, bool about_telegram, Now now);
   void over(const std::string& alarm, Now now);
+  /// Says something that happened at one moment and does not stand.
+  void tell(const std::string& alarm, const std::string& title, const std::string& body, Now now);
   /// Later signals go by these routes, and `Options::expires` is asked anew. `channels`: those that are configured,
   /// which alone may be consumed.
   void reroute(Router router, std::vector<std::string> channels);
@@ -223,6 +228,7 @@ class Core {
   bool under_way_somewhere(std::string_view channel, uint64_t seq) const;
   void set_terms(Open& open, const Head& head);
   const Route& route_of(const Head& head);
+  void record_alarm(const std::string& alarm, bool is_over, Now now);
   void announce(const std::string& alarm, bool is_over, const std::string& title, const std::string& body,
                 bool about_telegram, Now now);
   void bound_backlog(Channel& channel, Now now);

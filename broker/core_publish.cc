@@ -199,23 +199,33 @@ void Core::raise(const std::string& alarm, const std::string& title, const std::
   if (!alarms_.insert(alarm).second) return;
   ++counters_.alarms;
   spdlog::warn("{}", title);
+  record_alarm(alarm, false, now);
   announce(alarm, false, title, body, about_telegram, now);
 }
 
 void Core::over(const std::string& alarm, Now now) {
   if (!alarms_.erase(alarm)) return;
   spdlog::info("over: {}", alarm);
+  record_alarm(alarm, true, now);
   announce(alarm, true, "over: " + alarm, {}, alarm.find("telegram") != std::string::npos, now);
 }
 
-void Core::announce(const std::string& alarm, bool is_over, const std::string& title, const std::string& body,
-                    bool about_telegram, Now now) {
+void Core::tell(const std::string& alarm, const std::string& title, const std::string& body, Now now) {
+  ++counters_.alarms;
+  spdlog::warn("{}", title);
+  announce(alarm, false, title, body, false, now);
+}
+
+void Core::record_alarm(const std::string& alarm, bool is_over, Now now) {
   Record record;
   record.mutable_raised()->set_alarm(alarm);
   record.mutable_raised()->set_over(is_over);
   record.mutable_raised()->set_at_ms(now.wall.count());
   batch_.append(record.SerializeAsString());
+}
 
+void Core::announce(const std::string& alarm, bool is_over, const std::string& title, const std::string& body,
+                    bool about_telegram, Now now) {
   Incident incident;
   incident.set_title(title);
   incident.set_body(body);

@@ -16,6 +16,7 @@ struct Core::Session {
   uint64_t sent = 0;
   uint64_t received = 0;
   Millis last_heard{0}, last_sent{0};
+  uint32_t pings = 0;  // not answered yet
 
   // as a producer
   uint64_t next_publish = 1;  // the number expected

@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "broker/ids.h"
@@ -21,24 +23,34 @@ class IdWindow {
   Result<std::optional<uint64_t>> insert(const SignalId& id, uint64_t content);
   /// Makes an `insert` a moment later cheaper.
   void fetch(const SignalId& id) const { open_.fetch(id); }
-  /// During recovery: whether the ids of `segment` are in a file already.
-  bool covered(uint64_t segment) const { return segment <= covered_; }
-  /// Before recovery: the segments that exist, so that the newest with a file is known.
+  /// Whether all ids of `segment` are in files: else its records are to be replayed, and it must not be dropped.
+  bool covered(uint64_t segment) const;
+  /// Before recovery: the journal's segments, in order.
   void look(const std::vector<uint64_t>& segments);
 
   /// What was inserted since the last time, to be written as the file of `segment` once all of it is durable. Until
   /// `sealed` it stays known from here.
   std::vector<KnownId> seal(uint64_t segment);
   Result<void> sealed(uint64_t segment);
+  /// The file could not be written: `again` asks for it.
+  void unwritten(uint64_t segment);
+  /// What is to be written after all, as the file of which segment; none: nothing.
+  std::optional<std::pair<uint64_t, std::vector<KnownId>>> again();
   Result<size_t> prune(uint64_t wall_ms) { return files_.prune(wall_ms); }
 
   size_t open() const { return open_.size(); }
 
  private:
+  struct Sealing {
+    OpenIds ids;
+    std::vector<uint64_t> segments;  // of which it holds ids that are in no file
+    bool unwritten = false;
+  };
   OpenIds open_;
-  std::map<uint64_t, OpenIds> sealing_;
+  std::vector<uint64_t> replayed_;  // segments whose ids are in `open_`, beside those of the open one
+  std::map<uint64_t, Sealing> sealing_;
   IdFiles files_;
-  uint64_t covered_ = 0;
+  std::set<uint64_t> covered_;
 };
 
 }  // namespace detent

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "base/crc32c.h"
@@ -76,8 +77,13 @@ Result<std::optional<Snapshot>> read_snapshot(Disk& disk, const std::string& dir
     SnapshotHeader header;
     if (file->size() >= sizeof header) {
       std::memcpy(&header, file->data(), sizeof header);
-      if (header.magic == format::kSnapshotMagic && header.version == format::kVersion &&
-          header.length == file->size() - sizeof header && header.crc == crc_of(*file)) {
+      if (header.magic == format::kSnapshotMagic && header.length == file->size() - sizeof header &&
+          header.crc == crc_of(*file)) {
+        if (header.version != format::kVersion) {
+          return Error{fmt::format("{}/{} has format {}, written by a later version of Detent: run that one", directory,
+                                   name, header.version),
+                       EPROTO};
+        }
         return {boost::system::in_place_value, Snapshot{header.at, file->substr(sizeof header)}};
       }
     }

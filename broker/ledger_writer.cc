@@ -17,6 +17,8 @@ namespace {
 
 constexpr size_t kRemembered = 65'536;  // ids of the latest signals, for their receipts
 
+constexpr std::string_view kAlarm = "ledger/";
+
 uint64_t place_number(const Place& place) { return place.segment << 32 | place.offset; }
 
 std::string severity_name(uint32_t severity) {
@@ -25,9 +27,26 @@ std::string severity_name(uint32_t severity) {
   return name;
 }
 
+/// The number of the first signal that the journal still holds; 0: none.
+uint64_t first_seq(const Journal& journal) {
+  const auto tail = journal.tail();
+  for (;;) {
+    const auto next = tail->next(journal.end());
+    if (!next && next.error().code == EBADMSG) continue;
+    if (!next || !*next) return 0;
+    Reader outer((*next)->bytes);
+    if (!outer.next() || outer.field() != Record::kAdmittedFieldNumber) continue;
+    Reader reader(outer.bytes());
+    while (reader.next()) {
+      if (reader.field() == Admitted::kSeqFieldNumber) return reader.number();
+    }
+  }
+}
+
 }  // namespace
 
 Result<std::unique_ptr<LedgerWriter>> LedgerWriter::open(const LedgerConfig& config, const Journal& journal,
+                                                         const std::set<std::string>& standing,
                                                          std::function<void(const Alarm&)> alarm) {
   AuditLog::Options options;
   options.repository = config.repository;
@@ -36,6 +55,11 @@ Result<std::unique_ptr<LedgerWriter>> LedgerWriter::open(const LedgerConfig& con
   options.push_deadline = config.push_timeout;
   options.limits.receipts_wait = config.receipts_within;
   options.limits.gather = config.gather_every;
+  for (const auto& name : standing) {
+    if (name.starts_with(kAlarm)) options.standing.push_back(name.substr(kAlarm.size()));
+  }
+  // A segment leaves the journal only when all of it is in the ledger.
+  if (const uint64_t first = first_seq(journal)) options.known_seq = first - 1;
   auto log = AuditLog::open(options, system_now());
   if (!log) return log.error();
   const uint64_t complete = (*log)->progress().complete_to;
@@ -137,6 +161,9 @@ void LedgerWriter::add(const Place& place, std::string_view bytes) {
     case SettledRecord::EXPIRED:
       receipt.state = ReceiptState::expired;
       break;
+    case SettledRecord::DROPPED:
+      receipt.state = ReceiptState::dropped;
+      break;
     default:
       receipt.state = ReceiptState::dead;
       break;
@@ -185,7 +212,7 @@ void LedgerWriter::run(const std::stop_token& stop) {
     last_seq_ = progress.last_seq;
     commits_ = log_->figures().commits;
     for (const auto& alarm : log_->take_alarms()) {
-      alarm_({"ledger/" + std::string(name_of(alarm.kind)), alarm.over, alarm.text});
+      alarm_({std::string(kAlarm) + std::string(name_of(alarm.kind)), alarm.over, lasts(alarm.kind), alarm.text});
     }
   };
   while (!stop.stop_requested()) {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -23,11 +24,14 @@ class LedgerWriter {
   struct Alarm {
     std::string name;
     bool over = false;
+    bool lasts = true;  // until it is over; else it happened at one moment
     std::string text;
   };
 
-  /// Opens the ledger. `alarm` is called on the writer's thread.
+  /// Opens the ledger. `standing`: alarms that were raised and are not over; those of others are passed over. `alarm`
+  /// is called on the writer's thread.
   static Result<std::unique_ptr<LedgerWriter>> open(const LedgerConfig& config, const Journal& journal,
+                                                    const std::set<std::string>& standing,
                                                     std::function<void(const Alarm&)> alarm);
   /// Commits what is journalled, within a bound of time, and ends.
   ~LedgerWriter();

@@ -1,5 +1,7 @@
 #include "broker/story.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <boost/json.hpp>
 
@@ -13,6 +15,8 @@ namespace detent {
 namespace json = boost::json;
 
 namespace {
+
+constexpr size_t kMostText = 64 << 10;  // an escaped byte may become six
 
 std::string name_of(SettledRecord::State state) {
   switch (state) {
@@ -97,9 +101,23 @@ Story tell(JournalTail& tail, const Mark& synced, const Ulid& id) {
   return story;
 }
 
+std::string shortened_json(std::string_view signal) {
+  json::value value = json::parse(signal_to_json(signal));
+  for (auto& member : value.as_object()) {
+    auto* text = member.value().if_string();
+    if (!text || text->size() <= kMostText) continue;
+    size_t kept = kMostText;
+    while (((*text)[kept] & 0xC0) == 0x80) --kept;  // not in the middle of a character
+    const std::string note = fmt::format("… (the first {} of {} bytes)", kept, text->size());
+    text->resize(kept);
+    text->append(note);
+  }
+  return json::serialize(value);
+}
+
 std::string story_json(const Story& story) {
   json::object out;
-  out["signal"] = json::parse(signal_to_json(story.signal));
+  out["signal"] = json::parse(shortened_json(story.signal));
   out["seq"] = story.seq;
   out["journalled"] = utc_millis(Millis{story.journalled_ms});
   out["repeat_unproven"] = story.repeat_unproven;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ulid.h"
@@ -33,6 +34,9 @@ struct Story {
 
 /// Reads the journal from `tail` up to `synced`. Any thread.
 Story tell(JournalTail& tail, const Mark& synced, const Ulid& id);
+
+/// A signal as JSON that is sure to fit into an answer: of a text over 64 KiB the first part, which says so at its end.
+std::string shortened_json(std::string_view signal);
 
 std::string story_json(const Story& story);
 

@@ -55,7 +55,7 @@ void tail(Invocation& invocation, Options& options) {
   client.tail(options.tailing, [&](const Tailed* tailed) {
     if (!tailed) return invocation.out.good();
     if (tailed->missed())
-      invocation.err << "detent tail: " << tailed->missed() << " signals came faster than they could be shown\n";
+      invocation.err << "detent tail: " << tailed->missed() << " places of the journal could not be read\n";
     for (const TailedSignal& signal : tailed->signals()) {
       print(invocation, signal);
       if (++shown == options.count) return false;

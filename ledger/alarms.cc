@@ -10,9 +10,27 @@ namespace detent {
 
 using Kind = LedgerAlarm::Kind;
 
+namespace {
+constexpr Kind kKinds[] = {Kind::foreign_commit, Kind::chain_damaged, Kind::went_backwards,
+                           Kind::diverged,       Kind::write_failed,  Kind::push_failing,
+                           Kind::push_refused,   Kind::push_diverged, Kind::packing_failed};
+}
+
 void Alarms::say(Kind kind, std::string text) {
   spdlog::warn("ledger: {}: {}", name_of(kind), text);
   said_.push_back({kind, false, std::move(text)});
+}
+
+Alarms::Sink Alarms::sink() {
+  return [this](Kind kind, std::string text) { lasts(kind) ? raise(kind, text) : say(kind, std::move(text)); };
+}
+
+void Alarms::stands(std::string_view name) {
+  for (const Kind kind : kKinds) {
+    if (name_of(kind) != name) continue;
+    raised_.insert(kind);
+    if (!lasts(kind)) end(kind, "it does not last");
+  }
 }
 
 void Alarms::raise(Kind kind, const std::string& text) {
@@ -24,6 +42,8 @@ void Alarms::end(Kind kind, const std::string& text) {
 }
 
 std::vector<LedgerAlarm> Alarms::take() { return std::exchange(said_, {}); }
+
+bool lasts(Kind kind) { return kind != Kind::foreign_commit && kind != Kind::went_backwards; }
 
 std::string_view name_of(LedgerAlarm::Kind kind) {
   switch (kind) {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ledger/audit_log.h"
@@ -16,11 +17,12 @@ class Alarms {
 
   /// Something that happened at one moment, and does not end.
   void say(LedgerAlarm::Kind kind, std::string text);
-  Sink sink() {
-    return [this](LedgerAlarm::Kind kind, std::string text) { say(kind, std::move(text)); };
-  }
   /// Something that lasts: said where it was not already raised.
   void raise(LedgerAlarm::Kind kind, const std::string& text);
+  /// Says or raises, as the kind is.
+  Sink sink();
+  /// It was raised by an earlier run: it is not said again, and it can end.
+  void stands(std::string_view kind);
   /// It is over: said where it was raised.
   void end(LedgerAlarm::Kind kind, const std::string& text);
 

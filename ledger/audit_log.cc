@@ -239,7 +239,9 @@ Result<bool> AuditLog::Parts::commit(const std::vector<std::uint64_t>& places, N
     lock_inode = 0;
     packer.committed();
     if (pusher) pusher->wanted();
-    alarms.end(Kind::write_failed, "the ledger takes commits again");
+    for (const Kind kind : {Kind::write_failed, Kind::diverged, Kind::chain_damaged}) {
+      alarms.end(kind, "the ledger takes commits again");
+    }
     return true;
   }
   retry_at = now.mono + kRetry;
@@ -298,6 +300,7 @@ Result<std::unique_ptr<AuditLog>> AuditLog::open(Options options, Now now) {
   // Only who holds our lock writes the witness, so a lock on it is that of a process which was killed.
   ::unlink((options.repository / ("refs/detent/" + options.branch + ".lock")).c_str());
   auto parts = std::make_unique<Parts>(std::move(options), std::move(*lock), std::move(*repository));
+  for (const std::string& alarm : parts->options.standing) parts->alarms.stands(alarm);
   auto branch = Branch::find(parts->repository, parts->options.branch, parts->alarms.sink());
   if (!branch) return branch.error();
   parts->branch = std::move(*branch);

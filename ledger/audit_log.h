@@ -51,7 +51,8 @@ class AuditLog {
     Millis push_deadline{60'000};
     std::size_t loose_most = 2'000;  // objects, before they are packed
     std::size_t packs_most = 50;
-    std::uint64_t known_seq = 0;  // the caller knows that the ledger held all up to here once
+    std::vector<std::string> standing;  // alarms (as name_of says) that an earlier run raised and did not end
+    std::uint64_t known_seq = 0;        // the caller knows that the ledger held all up to here once
   };
 
   struct Progress {
@@ -104,5 +105,7 @@ class AuditLog {
 };
 
 std::string_view name_of(LedgerAlarm::Kind kind);
+/// Whether it stands until it is over; else it is something that happened.
+bool lasts(LedgerAlarm::Kind kind);
 
 }  // namespace detent

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "ledger/chain.h"
 
 namespace detent {
 
@@ -41,8 +42,9 @@ struct LedgerPlace {
 };
 
 struct VerifyOptions {
-  /// The journalled bytes of a signal, where the journal still holds it. Empty: there is no journal to compare with.
-  std::function<std::optional<std::string>(std::uint64_t seq)> journal;
+  /// The hash of a signal's journalled bytes, where the journal still holds it. Empty: there is no journal to compare
+  /// with.
+  std::function<std::optional<Hash>(std::uint64_t seq)> journal;
   /// The ledger must hold all signals from the first to the last of these numbers; zero: unknown.
   std::uint64_t first_seq = 0;
   std::uint64_t last_seq = 0;

@@ -42,6 +42,8 @@ std::string_view name_of(ReceiptState state) {
       return "expired";
     case ReceiptState::dead:
       return "dead";
+    case ReceiptState::dropped:
+      return "dropped";
   }
   CHECK(false, "a receipt without a state");
   return {};

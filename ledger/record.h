@@ -36,7 +36,7 @@ struct LedgerSignal {
   std::string_view raw;      // the journalled bytes: what a replay publishes
 };
 
-enum class ReceiptState { delivered, unknown, expired, dead };
+enum class ReceiptState { delivered, unknown, expired, dead, dropped };
 
 struct LedgerReceipt {
   std::uint64_t place = 0;

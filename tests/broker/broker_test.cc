@@ -1,171 +1,251 @@
-// The broker on real sockets and a real disk: what its core alone cannot show.
-#include "broker/broker.h"
-
+// The whole broker: the loop, its threads, the journal, the dead letters and the ledger together.
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <stdlib.h>
 
-#include <boost/json.hpp>
-#include <filesystem>
-#include <thread>
+#include "base/crc32c.h"
+#include "ledger/audit_reader.h"
+#include "tests/broker/running.h"
 
-#include "bus/connection.h"
-#include "proto/signal.pb.h"
-#include "proto/wire.pb.h"
-
-namespace detent {
+namespace detent::test {
 namespace {
 
-namespace json = boost::json;
-using testing::SizeIs;
+using testing::HasSubstr;
 
-/// Someone who publishes, consumes and asks over one session.
-class Peer {
- public:
-  Peer(const std::string& endpoint, const std::string& channel)
-      : channel_(channel),
-        connection_(
-            endpoint,
-            {.name = "peer", .role = Link::Role::Consumer, .channels = {channel}, .instance = random_instance()}) {
-    EXPECT_TRUE(until([this] { return connection_.link().is_open(); }));
-    Credit credit;
-    credit.set_channel(channel_);
-    credit.set_count(100);
-    credit.set_bytes(1 << 20);
-    connection_.link().send(Frame::kCredit, credit.SerializeAsString());
-  }
+const std::string kChannel = "discord.chat";
 
-  bool until(const std::function<bool()>& done) {
-    const Millis deadline = system_now().mono + Millis{10'000};
-    while (!done() && system_now().mono < deadline) {
-      connection_.turn(Millis{10}, [this](const Link::Event& event, Now) {
-        if (event.kind != Link::Event::Frame) return;
-        const auto read = [&event](auto& message) {
-          EXPECT_TRUE(message.ParseFromArray(event.body.data(), static_cast<int>(event.body.size())));
-        };
-        if (event.field == Frame::kDeliver) {
-          Deliver deliver;
-          read(deliver);
-          for (const auto& delivery : deliver.deliveries()) {
-            if (read_head(delivery.signal()).type == "cron.output") delivered.push_back(delivery);  // no alarms
-          }
-        }
-        if (event.field == Frame::kAnswer) read(answers.emplace_back());
-      });
-    }
-    return done();
-  }
-  Ulid publish(const std::string& type) {
-    Note note;
-    note.set_title("t");
-    Signal signal;
-    const Ulid id = ulids_.next(system_now().wall);
-    signal.set_id(std::string(id.view()));
-    signal.set_type(type);
-    signal.set_payload(note.SerializeAsString());
-    Publish publish;
-    publish.set_first(++published_);
-    publish.add_signals(signal.SerializeAsString());
-    connection_.link().send(Frame::kPublish, publish.SerializeAsString());
-    return id;
-  }
-  void settle(uint64_t delivery, Outcome outcome, const std::string& cause, uint32_t delay_ms = 0) {
-    Settle settle;
-    settle.set_channel(channel_);
-    auto* one = settle.add_settled();
-    one->set_delivery(delivery);
-    one->set_outcome(outcome);
-    one->set_cause(cause);
-    one->set_delay_ms(delay_ms);
-    connection_.link().send(Frame::kSettle, settle.SerializeAsString());
-  }
-  json::value ask(const json::object& question) {
-    Ask ask;
-    ask.set_json(json::serialize(question));
-    answers.clear();
-    connection_.link().send(Frame::kAsk, ask.SerializeAsString());
-    if (!until([this] { return !answers.empty(); }) || !answers[0].error().empty()) return {};
-    return json::parse(answers[0].json());
-  }
+const std::string kWhole(200 << 10, 'x');  // a body that fills a segment
 
-  std::vector<Delivery> delivered;
-  std::vector<Answer> answers;
-
- private:
-  std::string channel_;
-  Connection connection_;
-  UlidSource ulids_{random_instance()};
-  uint64_t published_ = 0;
-};
-
-struct BrokerTest : testing::Test {
-  void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "detent-broker-XXXXXX").string();
-    ASSERT_TRUE(mkdtemp(pattern.data()));
-    home = pattern;
-    start();
+/// Publishes `count` signals, each of which has a segment of its own; returns them.
+std::vector<std::string> publish_segments(Caller& caller, int count) {
+  std::vector<std::string> signals;
+  for (int i = 0; i < count; ++i) {
+    signals.push_back(signal_of("number " + std::to_string(i + 1), kWhole));
+    caller.publish({signals.back()});
   }
-  void TearDown() override {
-    stop();
-    std::filesystem::remove_all(home);
-  }
-  void start() {
-    auto config = parse_config("state = \"" + (home / "state").string() +
-                                   "\"\n[broker]\nlisten = \"tcp://127.0.0.1:*\"\nhttp = \"\"\nsegment = \"4MiB\"\n"
-                                   "low_water = \"1MiB\"\n[telegram]\nchat = 1\n[discord.channels]\nsystem = \"4\"\n",
-                               "test.toml");
-    ASSERT_TRUE(config) << config.error().what;
-    broker = std::make_unique<Broker>(std::move(*config), disk);
-    loop = std::thread([this] { broker->run(); });
-  }
-  void stop() {
-    if (!loop.joinable()) return;
-    broker->stop();
-    loop.join();
-    broker.reset();
-  }
-
-  std::filesystem::path home;
-  RealDisk disk;
-  std::unique_ptr<Broker> broker;
-  std::thread loop;
-};
-
-TEST_F(BrokerTest, TellsWhyAChannelTriesAgain) {
-  Peer peer(broker->endpoint(), "discord.system");
-  const Ulid id = peer.publish("cron.output");
-  ASSERT_TRUE(peer.until([&] { return peer.delivered.size() == 1; }));
-  peer.settle(peer.delivered[0].delivery(), NOT_NOW, "discord 503", 60'000);
-  const auto status = peer.ask({{"command", "status"}});
-  for (const auto& channel : status.at("channels").as_array()) {
-    if (channel.at("name") == "discord.system") {
-      EXPECT_EQ(channel.at("retrying"), "discord 503");
-    } else {
-      EXPECT_FALSE(channel.as_object().contains("retrying"));
-    }
-  }
-  const auto story = peer.ask({{"command", "trace"}, {"id", id.text()}});
-  EXPECT_EQ(story.at("channels").at(0).at("state"), "retrying");
-  EXPECT_EQ(story.at("channels").at(0).at("cause"), "discord 503");
+  return signals;
 }
 
-TEST_F(BrokerTest, ADroppedDeadLetterStaysDroppedWhenTheBrokerStopsAtOnce) {
+bool is_in_the_ledger(const boost::json::value& status) {
+  return status.at("ledger").at("behind").to_number<int>() == 0;
+}
+
+uint64_t segments(const boost::json::value& status) {
+  return status.at("journal").at("segments").to_number<uint64_t>();
+}
+
+TEST(Broker, KeepsASegmentUntilTheDeadLetterInItIsWritten) {
+  Running running;
+  running.start();
+  Caller caller(running.endpoint(), Link::Role::Consumer, {kChannel});
+  publish_segments(caller, 5);
+  ASSERT_TRUE(running.wait_for(
+      [&](const auto& status) { return is_in_the_ledger(status) && running.files("ids").size() >= 3; }));
+
+  caller.credit(kChannel, 1);
+  ASSERT_TRUE(caller.until([&] { return caller.deliveries.size() == 1; }));
+  // While the loop reads the next body, the first delivery is given up and the time comes to look after segments: one
+  // turn sees both.
+  running.disk.close_gate();
+  caller.credit(kChannel, 1);
+  ASSERT_TRUE(caller.until([&] { return running.disk.held_up() > 0; }));
+  caller.give_up(kChannel, caller.deliveries.front().delivery());
+  caller.until([start = system_now().mono] { return system_now().mono - start > Millis{1200}; });
+  running.disk.open_gate();
+
+  boost::json::value letter;
+  ASSERT_TRUE(caller.until([&] {
+    letter = caller.ask({{"command", "dead.show"}, {"seq", 1}});
+    return letter.is_object();
+  })) << letter;
+  EXPECT_EQ(letter.at("cause").as_string(), "400");
+  EXPECT_TRUE(letter.at("signal").at("body").as_string().starts_with(kWhole.substr(0, 64 << 10)));
+}
+
+TEST(Broker, TakesAnAlarmThatTheLedgerRaisesWhileItStops) {
+  Running running;
+  running.start();
+  Caller caller(running.endpoint());
+  caller.publish({signal_of("one", "")});
+  ASSERT_TRUE(running.wait_for(is_in_the_ledger));
+  caller.publish({signal_of("gathered until the end", "", "heartbeat.ok")});
+  ASSERT_TRUE(std::filesystem::remove(running.config.ledger.repository / "refs/heads/detent/ledger"));
+  running.stop();
+  EXPECT_TRUE(std::filesystem::exists(running.config.ledger.repository / "refs/heads/detent/ledger"));
+}
+
+TEST(Broker, DropsAfterARestartWhatWasSealedBeforeIt) {
+  Running running;
+  running.start();
   {
-    Peer peer(broker->endpoint(), "discord.system");
-    for (int i = 0; i < 3; ++i) peer.publish("cron.output");
-    ASSERT_TRUE(peer.until([&] { return peer.delivered.size() == 3; }));
-    for (const auto& delivery : peer.delivered) peer.settle(delivery.delivery(), GIVEN_UP, "no");
-    ASSERT_TRUE(peer.until([&] { return peer.ask({{"command", "dead.list"}}).at("total") == 3; }));
-    const auto answer = peer.ask({{"command", "dead.drop"}, {"seq", peer.delivered[0].delivery()}});
-    EXPECT_EQ(answer, (json::value{{"dropped", 1}, {"of", 1}}));
+    Caller caller(running.endpoint());
+    publish_segments(caller, 14);
+    ASSERT_TRUE(running.wait_for(
+        [&](const auto& status) { return is_in_the_ledger(status) && running.files("ids").size() >= 12; }));
   }
-  stop();
-  start();
-  Peer peer(broker->endpoint(), "discord.system");
-  EXPECT_EQ(peer.ask({{"command", "dead.list"}}).at("total"), 2);
-  EXPECT_EQ(peer.ask({{"command", "dead.retry"}, {"all", true}}), (json::value{{"retried", 2}, {"of", 2}}));
-  EXPECT_TRUE(peer.until([&] { return peer.delivered.size() == 2; }));
+  running.stop();
+  running.start();
+  Caller caller(running.endpoint());
+  caller.ask({{"command", "channel.drop"}, {"channel", kChannel}});
+  EXPECT_TRUE(running.wait_for([](const auto& status) { return segments(status) <= 3; }));
+}
+
+TEST(Broker, KnowsASignalAgainWhoseIdFileCouldNotBeWrittenAtFirst) {
+  Running running;
+  running.start();
+  running.disk.no_room_for_ids = true;
+  std::vector<std::string> signals;
+  {
+    Caller caller(running.endpoint());
+    signals = publish_segments(caller, 4);
+    EXPECT_TRUE(running.files("ids").empty());
+    running.disk.no_room_for_ids = false;
+    publish_segments(caller, 3);
+    caller.ask({{"command", "channel.drop"}, {"channel", kChannel}});
+    ASSERT_TRUE(running.wait_for([](const auto& status) { return segments(status) <= 3; }));
+  }
+  running.stop();
+  running.start();
+  Caller caller(running.endpoint());
+  for (const auto& signal : signals) caller.publish({signal});
+  EXPECT_EQ(running.status().at("counters").at("repeats").to_number<uint64_t>(), signals.size());
+}
+
+TEST(Broker, ReadsTheIdsOfADamagedFileFromTheJournalAgain) {
+  Running running;
+  running.start();
+  std::vector<std::string> signals;
+  {
+    Caller caller(running.endpoint());
+    signals = publish_segments(caller, 5);
+    ASSERT_TRUE(running.wait_for([&](const auto&) { return running.files("ids").size() >= 3; }));
+  }
+  running.stop();
+  running.disk.set_content("state/ids/" + running.files("ids").front(), "damaged");
+  running.start();
+  Caller caller(running.endpoint());
+  for (const auto& signal : signals) caller.publish({signal});
+  EXPECT_EQ(running.status().at("counters").at("repeats").to_number<uint64_t>(), signals.size());
+}
+
+TEST(Broker, EndsTheAlarmOfADamageThatTheNextStartDoesNotFind) {
+  Running running;
+  running.start();
+  {
+    Caller caller(running.endpoint());
+    publish_segments(caller, 3);
+    ASSERT_TRUE(running.wait_for([&](const auto&) { return running.files("ids").size() >= 1; }));
+  }
+  running.stop();
+  running.disk.set_content("state/ids/000000000001.ids", "damaged");
+  running.start();
+  EXPECT_EQ(running.status().at("alarms"), (boost::json::array{"damage/000000000001.ids"}));
+  running.stop();
+  running.start();
+  EXPECT_EQ(running.status().at("alarms"), boost::json::array());
+}
+
+TEST(Broker, SaysWhatHappenedToTheLedgerEachTimeAndDoesNotLetItStand) {
+  Running running;
+  running.start();
+  Caller caller(running.endpoint());
+  for (uint64_t times = 0; times <= 2; ++times) {
+    caller.publish({signal_of("one", "")});
+    ASSERT_TRUE(running.wait_for([&](const auto& status) {
+      return is_in_the_ledger(status) && status.at("counters").at("alarms").template to_number<uint64_t>() == times;
+    }));
+    EXPECT_EQ(running.status().at("alarms"), boost::json::array());
+    std::filesystem::remove(running.config.ledger.repository / "refs/heads/detent/ledger");
+  }
+}
+
+TEST(Broker, SaysThatTheLedgerLostWhatTheJournalHasLetGo) {
+  Running running;
+  running.start();
+  {
+    Caller caller(running.endpoint());
+    publish_segments(caller, 6);
+    caller.ask({{"command", "channel.drop"}, {"channel", kChannel}});
+    ASSERT_TRUE(running.wait_for([](const auto& status) { return segments(status) <= 4; }));
+  }
+  running.stop();
+  std::filesystem::remove_all(running.config.ledger.repository);
+  running.start();
+  EXPECT_TRUE(running.wait_for(
+      [](const auto& status) { return status.at("counters").at("alarms").template to_number<uint64_t>() == 1; }));
+}
+
+TEST(Broker, RefusesToStartFromASnapshotOfALaterVersion) {
+  Running running;
+  running.start();
+  running.stop();
+  const auto files = running.files("journal");
+  const auto name = std::find_if(files.begin(), files.end(), [](const auto& f) { return f.starts_with("snapshot-"); });
+  ASSERT_NE(name, files.end());
+  std::string bytes = *running.disk.content("state/journal/" + *name);
+  bytes[8] = 9;
+  const uint32_t crc = crc32c(0, bytes.data() + 8, bytes.size() - 8);
+  bytes.replace(4, 4, reinterpret_cast<const char*>(&crc), 4);
+  running.disk.set_content("state/journal/" + *name, bytes);
+  try {
+    running.start();
+    FAIL() << "it started";
+  } catch (const Failure& failure) {
+    EXPECT_THAT(failure.what(), HasSubstr("has format 9, written by a later version of Detent"));
+  }
+}
+
+TEST(Broker, WritesWhatTheOperatorDroppedAsDroppedIntoTheLedger) {
+  Running running;
+  running.start();
+  Caller caller(running.endpoint());
+  caller.publish({signal_of("one", "")});
+  caller.ask({{"command", "channel.drop"}, {"channel", kChannel}});
+  ASSERT_TRUE(running.wait_for(is_in_the_ledger));
+  running.stop();
+  const auto places = AuditReader::open(running.config.ledger.repository)->show(1).value();
+  ASSERT_EQ(places.size(), 2u);
+  EXPECT_THAT(places[1].text, HasSubstr(R"({"receipt":"dropped","seq":1,)"));
+}
+
+TEST(Broker, CutsATextThatWouldMakeAnAnswerLargerThanAFrame) {
+  Running running;
+  running.config.broker.segment = 8 << 20;
+  running.start();
+  Caller caller(running.endpoint());
+  const Ulid id = UlidSource().next(system_now().wall);
+  caller.publish({signal_of("large", std::string(3 << 20, '\0'), "chat.message", id)});
+  const auto told = caller.ask({{"command", "trace"}, {"id", id.text()}});
+  ASSERT_TRUE(told.is_object()) << told;
+  const auto& body = told.at("signal").at("body").as_string();
+  EXPECT_THAT(std::string(body.c_str() + (64 << 10), body.size() - (64 << 10)), "… (the first 65536 of 3145728 bytes)");
+  EXPECT_EQ(caller.lost, 0);
+}
+
+TEST(Broker, TailsSignalsThatTogetherAreMoreThanAFrame) {
+  Running running;
+  running.config.broker.segment = 8 << 20;
+  running.start();
+  Caller caller(running.endpoint());
+  for (int i = 0; i < 3; ++i) caller.publish({signal_of("large", std::string(3 << 20, 'x'))});
+  caller.tail(1);
+  EXPECT_TRUE(caller.until([&] { return caller.tailed.size() == 3; }));
+  EXPECT_EQ(caller.lost, 0);
+}
+
+TEST(Broker, ReadsNoFurtherForATailThanItsReaderDoes) {
+  Running running;
+  running.config.broker.segment = 8 << 20;
+  running.start();
+  Caller caller(running.endpoint());
+  for (int i = 0; i < 40; ++i) caller.publish({signal_of("large", std::string(1 << 20, 'x'))});
+  ASSERT_TRUE(running.wait_for(is_in_the_ledger));
+  const std::size_t before = running.disk.bytes_read();
+  caller.tail(1);
+  std::this_thread::sleep_for(Millis{1000});
+  EXPECT_LT(running.disk.bytes_read() - before, std::size_t{12} << 20);
+  EXPECT_TRUE(caller.until([&] { return caller.caught_up; }));
+  EXPECT_EQ(caller.tailed.size(), 40u);
+  EXPECT_EQ(caller.lost, 0);
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::test

@@ -6,6 +6,7 @@
 #include <random>
 #include <unordered_map>
 
+#include "broker/id_window.h"
 #include "tests/support/memory_disk.h"
 
 namespace detent::test {
@@ -178,6 +179,49 @@ TEST(IdFiles, APowerCutLeavesTheWholeFileOrNone) {
       EXPECT_TRUE(f.files->has(1) || !written);
     }
   }
+}
+
+TEST(IdWindow, CoversASegmentOnlyWhereItsOwnFileAndThoseBeforeAreWritten) {
+  MemoryDisk disk;
+  IdWindow window(IdFiles::open(disk, kDirectory).value());
+  const auto write = [&](std::uint64_t segment, std::vector<KnownId> ids) {
+    IdFiles::write(disk, kDirectory, segment, std::move(ids)).value();
+    window.sealed(segment).value();
+  };
+  window.insert(id_at(5'000, 1), 1).value();
+  auto first = window.seal(1);
+  window.insert(id_at(6'000, 2), 2).value();
+  auto second = window.seal(2);
+  window.unwritten(1);
+  write(2, std::move(second));
+  EXPECT_FALSE(window.covered(1));
+  EXPECT_FALSE(window.covered(2));
+  EXPECT_EQ(window.insert(id_at(5'000, 1), 1).value(), 1u);
+
+  auto again = window.again();
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->first, 1u);
+  EXPECT_FALSE(window.again());
+  write(1, std::move(again->second));
+  EXPECT_TRUE(window.covered(1));
+  EXPECT_TRUE(window.covered(2));
+  EXPECT_FALSE(window.covered(3));
+}
+
+TEST(IdWindow, HasReplayedWhatNoFileHoldsAndCoversItWithTheNextFile) {
+  MemoryDisk disk;
+  disk.make_directory(kDirectory).value();
+  for (const std::uint64_t segment : {10, 11, 13, 14, 15, 16}) {
+    IdFiles::write(disk, kDirectory, segment, some_ids(segment * 1'000, 10, segment)).value();
+  }
+  IdWindow window(IdFiles::open(disk, kDirectory).value());
+  window.look({10, 11, 12, 13, 14, 15, 16, 17});
+  for (const std::uint64_t segment : {10, 11, 15, 16}) EXPECT_TRUE(window.covered(segment)) << segment;
+  for (const std::uint64_t segment : {12, 13, 14, 17}) EXPECT_FALSE(window.covered(segment)) << segment;
+
+  IdFiles::write(disk, kDirectory, 18, window.seal(18)).value();
+  window.sealed(18).value();
+  for (std::uint64_t segment = 10; segment <= 18; ++segment) EXPECT_TRUE(window.covered(segment)) << segment;
 }
 
 }  // namespace

@@ -242,8 +242,8 @@ TEST_F(AuditLogTest, AForeignCommitThatTouchesTheLogStopsItUntilItIsSettled) {
   writer.time += Millis{2'000};
   writer.turns();
   const auto alarms = writer.log->take_alarms();
-  ASSERT_THAT(kinds(alarms), ElementsAre(Kind::write_failed));
-  EXPECT_TRUE(alarms[0].over);
+  ASSERT_THAT(kinds(alarms), ElementsAre(Kind::write_failed, Kind::chain_damaged));
+  EXPECT_TRUE(alarms[0].over && alarms[1].over);
   expect_whole(2);
 }
 
@@ -420,6 +420,19 @@ TEST_F(AuditLogTest, ACrashWhileTheRepositoryWasMadeLeavesNothingInTheWay) {
   writer.signal();
   EXPECT_FALSE(std::filesystem::exists(folder_ / "ledger.git.making"));
   expect_whole(1);
+}
+
+TEST_F(AuditLogTest, AnAlarmOfAnEarlierRunEnds) {
+  Writer writer{options()};
+  writer.signal();
+  writer.close();
+  writer.options.standing = {"went backwards", "diverged", "of another time"};
+  writer.restart();
+  EXPECT_THAT(kinds(writer.log->take_alarms()), ElementsAre(Kind::went_backwards));
+  writer.signal();
+  const auto alarms = writer.log->take_alarms();
+  ASSERT_THAT(kinds(alarms), ElementsAre(Kind::diverged));
+  EXPECT_TRUE(alarms[0].over);
 }
 
 TEST_F(AuditLogTest, ADamagedTipIsNotBuiltUpon) {

@@ -153,9 +153,9 @@ TEST_F(VerifyTest, ADamagedObjectOfAnyKindIsFound) {
 
 TEST_F(VerifyTest, TheLedgerMustEqualWhatTheJournalStillHolds) {
   VerifyOptions options{.first_seq = 1};
-  options.journal = [](std::uint64_t seq) -> std::optional<std::string> {
+  options.journal = [](std::uint64_t seq) -> std::optional<Hash> {
     if (seq < 3) return std::nullopt;
-    return seq == 5 ? "something else" : test::made(seq).raw;
+    return hash_of(seq == 5 ? "something else" : test::made(seq).raw);
   };
   const auto report = verify(options);
   EXPECT_EQ(report.compared, 4u);

@@ -1,0 +1,183 @@
+#include "tests/broker/running.h"
+
+namespace detent::test {
+
+class GatedFile : public File {
+ public:
+  GatedFile(GatedDisk& disk, std::unique_ptr<File> file) : disk_(disk), file_(std::move(file)) {}
+  Result<std::size_t> read(std::uint64_t offset, std::span<char> into) override {
+    if (disk_.closed_) ++disk_.held_up_;
+    disk_.closed_.wait(true);
+    auto got = file_->read(offset, into);
+    if (got) disk_.bytes_read_ += *got;
+    return got;
+  }
+  Result<void> write(std::uint64_t offset, std::string_view bytes) override { return file_->write(offset, bytes); }
+  Result<void> sync() override { return file_->sync(); }
+  Result<void> write_durable(std::uint64_t offset, std::string_view bytes) override {
+    return file_->write_durable(offset, bytes);
+  }
+  Result<std::uint64_t> size() override { return file_->size(); }
+  Result<void> truncate(std::uint64_t size) override { return file_->truncate(size); }
+  Result<void> zero_fill(std::uint64_t offset, std::uint64_t length) override {
+    return file_->zero_fill(offset, length);
+  }
+  Result<void> allocate(std::uint64_t offset, std::uint64_t length) override { return file_->allocate(offset, length); }
+
+ private:
+  GatedDisk& disk_;
+  std::unique_ptr<File> file_;
+};
+
+Result<std::unique_ptr<File>> GatedDisk::open(const std::string& path, OpenMode mode) {
+  if (no_room_for_ids && mode == OpenMode::kReplace && path.find("/ids/") != std::string::npos) {
+    return Error{path + ": no space left on device", ENOSPC};
+  }
+  auto file = MemoryDisk::open(path, mode);
+  if (!file || mode != OpenMode::kRead || path.find("/journal/") == std::string::npos) return file;
+  return std::unique_ptr<File>(new GatedFile(*this, std::move(*file)));
+}
+
+Caller::Caller(const std::string& endpoint, Link::Role role, std::vector<std::string> channels)
+    : connection_(endpoint,
+                  {.name = "test", .role = role, .channels = std::move(channels), .instance = random_instance()},
+                  Millis{200}) {
+  EXPECT_TRUE(until([&] { return connection_.link().is_open(); })) << connection_.link().refusal();
+}
+
+bool Caller::until(const std::function<bool()>& done) {
+  const Millis end = system_now().mono + Millis{10'000};
+  while (!done()) {
+    const Millis left = end - system_now().mono;
+    if (left <= Millis{0}) return false;
+    connection_.turn(std::min(left, Millis{50}), [this](const Link::Event& event, Now) { take(event); });
+  }
+  connection_.turn(Millis{0}, [this](const Link::Event& event, Now) { take(event); });  // what was sent leaves
+  return true;
+}
+
+void Caller::take(const Link::Event& event) {
+  if (event.kind == Link::Event::Lost) ++lost;
+  if (event.kind != Link::Event::Frame) return;
+  const std::string body(event.body);
+  if (event.field == Frame::kPublished) {
+    Published published;
+    published.ParseFromString(body);
+    EXPECT_EQ(published.refusals_size(), 0);
+    acknowledged_ = published.upto();
+  } else if (event.field == Frame::kDeliver) {
+    Deliver deliver;
+    deliver.ParseFromString(body);
+    for (const auto& one : deliver.deliveries()) deliveries.push_back(one);
+  } else if (event.field == Frame::kTailed) {
+    Tailed frame;
+    frame.ParseFromString(body);
+    EXPECT_EQ(frame.missed(), 0u);
+    caught_up = caught_up || frame.caught_up();
+    tailed.insert(tailed.end(), frame.signals().begin(), frame.signals().end());
+  } else if (event.field == Frame::kAnswer) {
+    answer_.emplace().ParseFromString(body);
+  }
+}
+
+void Caller::publish(const std::vector<std::string>& signals) {
+  Publish publish;
+  publish.set_first(published_ + 1);
+  for (const auto& signal : signals) publish.add_signals(signal);
+  published_ += signals.size();
+  send(Frame::kPublish, publish.SerializeAsString());
+  EXPECT_TRUE(until([&] { return acknowledged_ == published_; }));
+}
+
+boost::json::value Caller::ask(const boost::json::object& question) {
+  Ask ask;
+  ask.set_ask(++asked_);
+  ask.set_json(boost::json::serialize(question));
+  answer_.reset();
+  send(Frame::kAsk, ask.SerializeAsString());
+  if (!until([&] { return answer_ && answer_->ask() == asked_; })) return "no answer";
+  if (!answer_->error().empty()) return boost::json::value(answer_->error());
+  return boost::json::parse(answer_->json());
+}
+
+void Caller::credit(const std::string& channel, uint32_t count) {
+  Credit credit;
+  credit.set_channel(channel);
+  credit.set_count(count);
+  credit.set_bytes(1 << 30);
+  send(Frame::kCredit, credit.SerializeAsString());
+}
+
+void Caller::tail(int64_t since_ms) {
+  Tail tail;
+  tail.set_since_ms(since_ms);
+  send(Frame::kTail, tail.SerializeAsString());
+  until([] { return true; });
+}
+
+void Caller::give_up(const std::string& channel, uint64_t delivery) {
+  Settle settle;
+  settle.set_channel(channel);
+  auto* one = settle.add_settled();
+  one->set_delivery(delivery);
+  one->set_outcome(GIVEN_UP);
+  one->set_cause("400");
+  send(Frame::kSettle, settle.SerializeAsString());
+}
+
+std::string signal_of(const std::string& title, const std::string& body, const std::string& type,
+                      std::optional<Ulid> id) {
+  static UlidSource ids;
+  ChatMessage payload;
+  payload.set_title(title);
+  payload.set_body(body);
+  Signal signal;
+  signal.set_id(std::string((id ? *id : ids.next(system_now().wall)).view()));
+  signal.set_type(type);
+  signal.set_source("test");
+  signal.set_payload(payload.SerializeAsString());
+  return signal.SerializeAsString();
+}
+
+Running::Running() {
+  folder_ = testing::TempDir() + "running-" + std::to_string(random_instance());
+  config.state = "state";
+  config.broker.listen = "tcp://127.0.0.1:*";
+  config.broker.http.clear();
+  config.broker.segment = 256 << 10;
+  config.broker.low_water = 0;
+  config.ledger.repository = folder_ / "ledger.git";
+  config.ledger.receipts_within = Millis{10};
+  config.discord.channels["system"] = {.id = "1"};
+  config.discord.channels["chat"] = {.id = "2"};
+}
+
+Running::~Running() {
+  stop();
+  std::filesystem::remove_all(folder_);
+}
+
+void Running::start() {
+  broker_ = std::make_unique<Broker>(config, disk);
+  thread_ = std::thread([this] { broker_->run(); });
+}
+
+void Running::stop() {
+  if (!broker_) return;
+  disk.open_gate();
+  broker_->stop();
+  thread_.join();
+  broker_.reset();
+}
+
+bool Running::wait_for(const std::function<bool(const boost::json::value&)>& good) {
+  Caller caller(endpoint());
+  const Millis end = system_now().mono + Millis{20'000};
+  while (system_now().mono < end) {
+    if (good(caller.ask({{"command", "status"}}))) return true;
+    caller.connection().turn(Millis{20}, [](const Link::Event&, Now) {});
+  }
+  return false;
+}
+
+}  // namespace detent::test

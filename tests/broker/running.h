@@ -1,0 +1,102 @@
+// The whole broker on a thread of this process, over a disk in memory whose reads a test can hold up, and a client that
+// speaks with it.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <boost/json.hpp>
+#include <condition_variable>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <thread>
+
+#include "base/ulid.h"
+#include "broker/broker.h"
+#include "bus/connection.h"
+#include "proto/signal.pb.h"
+#include "proto/wire.pb.h"
+#include "tests/support/memory_disk.h"
+
+namespace detent::test {
+
+/// Reads of segments wait while the gate is closed; id files are written only where there is room for them.
+class GatedDisk : public MemoryDisk {
+ public:
+  Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override;
+  void close_gate() { closed_ = true; }
+  void open_gate() {
+    closed_ = false;
+    closed_.notify_all();
+  }
+  /// How many reads wait, or have waited, at the gate.
+  int held_up() const { return held_up_; }
+  /// Of segments.
+  std::size_t bytes_read() const { return bytes_read_; }
+  std::atomic<bool> no_room_for_ids = false;
+
+ private:
+  friend class GatedFile;
+  std::atomic<bool> closed_ = false;
+  std::atomic<int> held_up_ = 0;
+  std::atomic<std::size_t> bytes_read_ = 0;
+};
+
+/// A client with one session.
+class Caller {
+ public:
+  explicit Caller(const std::string& endpoint, Link::Role role = Link::Role::Admin,
+                  std::vector<std::string> channels = {});
+
+  /// Turns until `done` answers true; false where it does not within ten seconds.
+  bool until(const std::function<bool()>& done);
+  void send(uint32_t field, const std::string& body) { connection_.link().send(field, body); }
+  /// Waits until the signals are durable.
+  void publish(const std::vector<std::string>& signals);
+  /// The answer as JSON, or its error's text.
+  boost::json::value ask(const boost::json::object& question);
+  void credit(const std::string& channel, uint32_t count);
+  void tail(int64_t since_ms);
+  void give_up(const std::string& channel, uint64_t delivery);
+
+  Connection& connection() { return connection_; }
+  std::vector<Delivery> deliveries;
+  std::vector<TailedSignal> tailed;
+  int lost = 0;  // sessions
+  bool caught_up = false;
+
+ private:
+  void take(const Link::Event& event);
+
+  Connection connection_;
+  uint64_t published_ = 0, acknowledged_ = 0, asked_ = 0;
+  std::optional<Answer> answer_;
+};
+
+std::string signal_of(const std::string& title, const std::string& body, const std::string& type = "chat.message",
+                      std::optional<Ulid> id = {});
+
+/// Starts with `config`, which a test may change before; its ledger lies in a folder of its own.
+class Running {
+ public:
+  Running();
+  ~Running();
+  void start();
+  void stop();
+  std::string endpoint() const { return broker_->endpoint(); }
+  boost::json::value status() { return Caller(endpoint()).ask({{"command", "status"}}); }
+  /// Asks for the status until `good` is content with it.
+  bool wait_for(const std::function<bool(const boost::json::value&)>& good);
+  std::vector<std::string> files(const std::string& folder) { return disk.list("state/" + folder).value(); }
+
+  GatedDisk disk;
+  Config config;
+
+ private:
+  std::filesystem::path folder_;
+  std::unique_ptr<Broker> broker_;
+  std::thread thread_;
+};
+
+}  // namespace detent::test
