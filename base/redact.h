@@ -24,7 +24,8 @@ class Patterns {
   /// An error names the expression that does not compile, and why.
   static Result<Patterns> compile(const std::vector<std::string>& expressions);
 
-  /// Masks what the expressions match. A line on which one gives up (too complex) is masked as a whole.
+  /// Masks what the expressions match. A line on which one gives up (it takes too much work) is masked as a whole;
+  /// after several such lines, all that follow are.
   bool redact(std::span<char> text) const;
 
  private:
