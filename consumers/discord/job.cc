@@ -178,6 +178,12 @@ void Job::leave(uint32_t part) {
 Verdict Job::answered(const http::Answer& answer, Now now) {
   if (answer.has_error()) {
     const http::SendFailure& failure = answer.error();
+    if (failure.malformed) {
+      return {.kind = Verdict::Ill,
+              .why = fmt::format("discord: no request can be formed ({}): put a valid {}, and nothing else, into {}{}",
+                                 failure.error.what, style_.webhook ? "webhook URL" : "bot token",
+                                 channel_.secret_.origin(), style_.webhook ? "" : ", or mend [discord] api")};
+    }
     if (failure.sent == http::Sent::No || doing_ != Doing::Send) {
       if (doing_ == Doing::BeginThread) return {};  // the next message of the key begins it
       return {.kind = Verdict::Later, .why = "discord: " + failure.error.what};
