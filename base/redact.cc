@@ -204,6 +204,12 @@ bool Patterns::redact(std::span<char> text) const {
   return any;
 }
 
+bool redact_value(std::string_view name, std::span<char> value) {
+  const auto secret = find_value_of(name, value);
+  if (secret) mask(secret->data(), secret->data() + secret->size());
+  return secret.has_value();
+}
+
 bool redact(std::span<char> text, const Patterns& patterns) {
   if (text.empty()) return false;
   char* const begin = text.data();

@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -39,5 +40,8 @@ class Patterns {
 /// token, api_key and the like, passwords in URLs, and what `patterns` match. UTF-8 stays UTF-8. True where there was
 /// any.
 bool redact(std::span<char> text, const Patterns& patterns);
+
+/// Overwrites `value` likewise where `name` calls it a secret ("password", "api_key"): of a field, a label, a header.
+bool redact_value(std::string_view name, std::span<char> value);
 
 }  // namespace detent

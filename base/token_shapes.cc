@@ -349,4 +349,13 @@ Found find_value(std::span<char> text, char* at) {
   return std::span(from, stop);
 }
 
+Found find_value_of(std::string_view name, std::span<char> value) {
+  const Key key = kind_of_key(name);
+  if (key == Key::None) return std::nullopt;
+  if (key == Key::Header) return header_value(value.data(), value.data() + value.size());
+  const std::string_view text(value.data(), std::min<size_t>(value.size(), kJudged));
+  if (text.size() < 4 || text.starts_with("[redacted]") || stands_for_a_value(text)) return std::nullopt;
+  return value;
+}
+
 }  // namespace detent

@@ -22,13 +22,6 @@ struct SignalBuilder::Parts {
   UlidSource ids;
   explicit Parts(Patterns given)
       : patterns(std::move(given)), door([this](std::span<char> text) { return redact(text, patterns); }) {}
-
-  /// Masks `value` where its name calls it a secret ("api_key").
-  std::string shown(std::string_view name, std::string_view value) const {
-    std::string text = fmt::format("{}=\"{}\"", name, value);
-    redact(text, patterns);
-    return text.substr(name.size() + 2, value.size());
-  }
 };
 
 namespace {
@@ -102,14 +95,13 @@ Result<Built> SignalBuilder::build(const Draft& draft, Now now) {
   set_text(*payload, "url", draft.url);
   const auto* list = payload->GetDescriptor()->FindFieldByName("fields");
   for (const auto& [name, value] : draft.fields) {
-    const std::string shown = parts_->shown(name, value);
-    const Result<bool> own = set_own_field(*payload, name, shown);
+    const Result<bool> own = set_own_field(*payload, name, value);
     if (!own) return own.error();
     if (*own) continue;
     auto* field = static_cast<Field*>(payload->GetReflection()->AddMessage(payload.get(), list));
     field->set_name(name);
-    field->set_value(shown);
-    field->set_short_(shown.size() <= 40);
+    field->set_value(value);
+    field->set_short_(value.size() <= 40);
   }
   return build(draft, *payload, now);
 }
@@ -130,7 +122,7 @@ Result<Built> SignalBuilder::build(const Draft& draft, const Message& payload, N
   for (const auto& [key, value] : draft.labels) {
     auto* label = signal.add_labels();
     label->set_key(key);
-    label->set_value(parts_->shown(key, value));
+    label->set_value(value);
   }
   signal.set_thread(draft.thread);
   signal.set_created_ms(created.count());
