@@ -36,6 +36,8 @@ Result<std::unique_ptr<LedgerWriter>> LedgerWriter::open(const LedgerConfig& con
   options.push_deadline = config.push_timeout;
   options.limits.receipts_wait = config.receipts_within;
   options.limits.gather = config.gather_every;
+  options.gather = config.gather;
+  options.author = {config.author_name, config.author_email};
   auto log = AuditLog::open(options, system_now());
   if (!log) return log.error();
   const uint64_t complete = (*log)->progress().complete_to;
