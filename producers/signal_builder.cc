@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "proto/door.h"
-#include "proto/limits.pb.h"
+#include "proto/payload.h"
 #include "proto/signal.pb.h"
 
 namespace detent {
@@ -74,19 +74,6 @@ void set_text(Message& payload, const char* name, const std::string& value) {
 
 SignalBuilder::SignalBuilder(Patterns patterns) : parts_(std::make_unique<Parts>(std::move(patterns))) {}
 SignalBuilder::~SignalBuilder() = default;
-
-std::unique_ptr<Message> payload_of(std::string_view type) {
-  const auto& file = *Signal::descriptor()->file();
-  for (int i = 0; i < file.message_type_count(); ++i) {
-    const auto& options = file.message_type(i)->options();
-    for (int t = 0; t < options.ExtensionSize(types); ++t) {
-      if (options.GetExtension(types, t) != type) continue;
-      const auto* prototype = google::protobuf::MessageFactory::generated_factory()->GetPrototype(file.message_type(i));
-      return std::unique_ptr<Message>(prototype->New());
-    }
-  }
-  return std::make_unique<Note>();
-}
 
 Result<Built> SignalBuilder::build(const Draft& draft, Now now) {
   const auto payload = payload_of(draft.type);
