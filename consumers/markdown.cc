@@ -313,12 +313,6 @@ std::vector<Block> parse_markdown(std::string_view text, size_t most) {
   return Flattener().run(root.get());
 }
 
-Block text_block(std::string text) {
-  Block block;
-  block.runs.push_back({.text = std::move(text)});
-  return block;
-}
-
 Block code_block(std::string code, std::string info) {
   Block block{.kind = Block::Kind::Code, .info = std::move(info), .code = std::move(code)};
   while (block.code.ends_with('\n')) block.code.pop_back();
