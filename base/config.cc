@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "base/config_section.h"
+#include "base/log.h"
 #include "base/redact.h"
 #include "base/units.h"
 
@@ -221,9 +222,8 @@ fs::path default_state() {
 void read_all(Section& top, Config& out) {
   top.path("state", out.state);
   top.section("log", [&](Section& s) {
-    constexpr std::string_view levels[] = {"trace", "debug", "info", "warn", "error"};
     constexpr std::string_view formats[] = {"text", "json"};
-    s.choice("level", out.log.level, levels);
+    s.choice("level", out.log.level, kLogLevels);
     s.choice("format", out.log.format, formats);
   });
   top.section("broker", [&](Section& s) { read_broker(s, out.broker); });

@@ -4,10 +4,13 @@
 #include <spdlog/spdlog.h>
 
 #include <string>
+#include <string_view>
 
 namespace detent {
 
-/// Sets up the process's log. `format` is "text" or "json"; `level` one of spdlog's names ("info", "debug", …).
+inline constexpr std::string_view kLogLevels[] = {"trace", "debug", "info", "warn", "warning", "error"};
+
+/// Sets up the process's log. `format` is "text" or "json"; `level` is one of kLogLevels.
 void setup_log(const std::string& program, const std::string& format, const std::string& level = "info");
 
 }  // namespace detent

@@ -3,9 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <boost/regex.hpp>
+#include <compare>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
+#include <stdexcept>
 #include <string_view>
+#include <utility>
 
 #include "base/token_shapes.h"
 
@@ -43,6 +47,11 @@ Result<Patterns> Patterns::compile(const std::vector<std::string>& expressions) 
 
 namespace {
 
+// What an expression needs on ordinary texts, several times over. The most for 4 MiB is about two seconds.
+constexpr size_t kWorkForALine = 1 << 20;
+constexpr size_t kWorkForAText = 4 * kWorkForALine;
+constexpr size_t kWorkForAByte = 128;
+
 bool continues_a_character(char byte) { return (static_cast<uint8_t>(byte) & 0xc0) == 0x80; }
 
 void mask(char* from, char* to) {
@@ -53,23 +62,70 @@ void mask(char* from, char* to) {
   std::memset(from + worded, '*', size - worded);
 }
 
-bool redact_line(const boost::regex& expression, char* from, char* end) {
+/// How many bytes may yet be looked at, one that is looked at twice counted twice.
+struct Work {
+  size_t left;
+};
+
+/// A place in a text. To look at the byte there is work, and where none is left it throws Exhausted.
+class Place {
+ public:
+  struct Exhausted : std::runtime_error {
+    Exhausted() : std::runtime_error("too much work") {}
+  };
+  using iterator_category = std::random_access_iterator_tag;
+  using value_type = char;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const char*;
+  using reference = const char&;
+
+  Place() = default;
+  Place(char* at, Work& work) : at_(at), work_(&work) {}
+  char* get() const { return at_; }
+
+  reference operator*() const {
+    if (work_->left == 0) throw Exhausted();
+    --work_->left;
+    return *at_;
+  }
+  Place& operator+=(difference_type n) { return at_ += n, *this; }
+  Place& operator-=(difference_type n) { return at_ -= n, *this; }
+  Place& operator++() { return *this += 1; }
+  Place& operator--() { return *this -= 1; }
+  Place operator++(int) { return std::exchange(*this, *this + 1); }
+  Place operator--(int) { return std::exchange(*this, *this - 1); }
+  Place operator+(difference_type n) const { return Place(*this) += n; }
+  Place operator-(difference_type n) const { return Place(*this) -= n; }
+  difference_type operator-(const Place& other) const { return at_ - other.at_; }
+  bool operator==(const Place& other) const { return at_ == other.at_; }
+  auto operator<=>(const Place& other) const { return at_ <=> other.at_; }
+
+ private:
+  char* at_ = nullptr;
+  Work* work_ = nullptr;
+};
+
+bool redact_line(const boost::regex& expression, char* from, char* end, Work& text) {
   bool any = false;
+  const size_t share = std::min(text.left, kWorkForALine + kWorkForAByte * (end - from));
+  Work work{share};
   try {
-    boost::match_results<char*> match;
-    for (char* at = from; at < end && boost::regex_search(at, end, match, expression, boost::match_not_null);) {
-      char* first = match[0].first;
-      char* last = match[0].second;
+    boost::match_results<Place> match;
+    const Place stop(end, work);
+    for (Place at(from, work); at < stop && boost::regex_search(at, stop, match, expression, boost::match_not_null);) {
+      char* first = match[0].first.get();
+      char* last = match[0].second.get();
       while (first > from && continues_a_character(*first)) --first;
       while (last < end && continues_a_character(*last)) ++last;
       mask(first, last);
       any = true;
-      at = last;
+      at = Place(last, work);
     }
   } catch (const std::runtime_error&) {
     mask(from, end);
     any = true;
   }
+  text.left -= share - work.left;
   return any;
 }
 
@@ -88,12 +144,14 @@ bool may_be_inside_a_token(const char* at) {
 
 bool redact_tokens(char* begin, char* end) {
   bool any = false;
-  char* low = begin;  // all before it is done
+  char* low = begin;    // all before it is done
+  char* whole = begin;  // where the run ends that was looked at last: it may hold many tokens
   for (char* at = begin; end - at >= kWindow; at += kStride) {
     if (at < low || !may_be_inside_a_token(at) || !is_token_character(*at)) continue;
     char* from = at;
     while (from > low && is_token_character(from[-1])) --from;
-    char* const to = skip_alnum(at, end, true);
+    char* const to = at < whole ? whole : skip_alnum(at, end, true);
+    whole = to;
     low = to;
     if (to - from < kShortestToken) continue;
     if (const auto token = find_token({begin, end}, from, to)) {
@@ -137,12 +195,19 @@ bool Patterns::redact(std::span<char> text) const {
   if (!compiled_ || text.empty()) return false;
   bool any = false;
   char* const end = text.data() + text.size();
+  Work work{compiled_->expressions.size() * (kWorkForAText + kWorkForAByte * text.size())};
   for (char* line = text.data(); line < end;) {
     char* stop = std::find(line, end, '\n');
-    for (const boost::regex& expression : compiled_->expressions) any |= redact_line(expression, line, stop);
+    for (const boost::regex& expression : compiled_->expressions) any |= redact_line(expression, line, stop, work);
     line = stop == end ? end : stop + 1;
   }
   return any;
+}
+
+bool redact_value(std::string_view name, std::span<char> value) {
+  const auto secret = find_value_of(name, value);
+  if (secret) mask(secret->data(), secret->data() + secret->size());
+  return secret.has_value();
 }
 
 bool redact(std::span<char> text, const Patterns& patterns) {

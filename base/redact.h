@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -24,7 +25,8 @@ class Patterns {
   /// An error names the expression that does not compile, and why.
   static Result<Patterns> compile(const std::vector<std::string>& expressions);
 
-  /// Masks what the expressions match. A line on which one gives up (too complex) is masked as a whole.
+  /// Masks what the expressions match. A line on which one gives up (it takes too much work) is masked as a whole;
+  /// after several such lines, all that follow are.
   bool redact(std::span<char> text) const;
 
  private:
@@ -38,5 +40,8 @@ class Patterns {
 /// token, api_key and the like, passwords in URLs, and what `patterns` match. UTF-8 stays UTF-8. True where there was
 /// any.
 bool redact(std::span<char> text, const Patterns& patterns);
+
+/// Overwrites `value` likewise where `name` calls it a secret ("password", "api_key"): of a field, a label, a header.
+bool redact_value(std::string_view name, std::span<char> value);
 
 }  // namespace detent

@@ -79,6 +79,7 @@ bool random_after_sk(const char* from, const char* to) {
 
 /// A token with a known prefix, which may stand behind other words: "key-ghp_…".
 Found prefixed(char* from, char* to) {
+  bool words_only = false;  // where nothing behind one "sk-" is random, nothing behind a later one is
   for (char* at = from; to - at >= kShortestToken; ++at) {
     if (at > from && is_alnum(at[-1])) {
       at = skip_alnum(at, to, false);
@@ -92,7 +93,9 @@ Found prefixed(char* from, char* to) {
       const bool exact = shape.rest == upper_or_digit;
       if (exact ? stop - rest == shape.least && stop == to : stop - rest >= shape.least) return std::span(at, stop);
     }
-    if (here.starts_with("sk-") && random_after_sk(at + 3, to)) return std::span(at, to);
+    if (words_only || !here.starts_with("sk-")) continue;
+    if (random_after_sk(at + 3, to)) return std::span(at, to);
+    words_only = true;
   }
   return std::nullopt;
 }
@@ -244,11 +247,17 @@ Found url_password(std::span<char> text, char* at) {
   return std::span(colon + 1, sign);
 }
 
+/// A value is judged by its first bytes: a text may be one long line of keys, and each of them would read it all.
+constexpr std::ptrdiff_t kJudged = 128;
+
+bool ends_a_header(char c) {
+  return c == '\n' || c == '\r' || c == '"' || c == '\'' || c == '`' || c == '\\' || c == ',';
+}
+
 /// "Bearer x", "Basic x", "Bot x" or x alone, to the end of the line or the closing quote.
 Found header_value(char* from, char* end) {
-  char* stop = std::find_if(from, end, [](char c) {
-    return c == '\n' || c == '\r' || c == '"' || c == '\'' || c == '`' || c == '\\' || c == ',';
-  });
+  char* const judged = from + std::min(end - from, kJudged);
+  char* stop = std::find_if(from, judged, ends_a_header);
   char* const blank = std::find(from, stop, ' ');
   if (blank != stop && std::all_of(from, blank, is_alnum)) {
     from = blank + 1;
@@ -258,6 +267,7 @@ Found header_value(char* from, char* end) {
   }
   const std::string_view value(from, stop - from);
   if (value.size() < 8 || value.starts_with("[redacted]") || stands_for_a_value(value)) return std::nullopt;
+  if (stop == judged) stop = std::find_if(stop, end, [](char c) { return c == ' ' || ends_a_header(c); });
   return std::span(from, stop);
 }
 
@@ -312,14 +322,18 @@ Found find_value(std::span<char> text, char* at) {
   if (*from == '"' || *from == '\'') quote = *from++;
   if (key == Key::Header) return header_value(from, end);
 
-  char* stop = std::find_if(from, end, [&](char c) {
+  const auto ends_it = [&](char c) {
     if (quote) return c == quote || c == '\\' || c == '\n';
     return is_space(c) || c == '"' || c == '\'' || c == '`' || c == ',' || c == ';' || c == '&' || c == '<' ||
            c == '\\';
-  });
-  if (!quote) {
-    while (stop > from && std::string_view(")}].|*!?:").find(stop[-1]) != std::string_view::npos) --stop;
-  }
+  };
+  const auto trimmed = [&](char* stop) {
+    while (!quote && stop > from && std::string_view(")}].|*!?:").find(stop[-1]) != std::string_view::npos) --stop;
+    return stop;
+  };
+  char* const judged = from + std::min(end - from, kJudged);
+  char* const seen = std::find_if(from, judged, ends_it);
+  char* const stop = trimmed(seen);
   const std::string_view value(from, stop - from);
   if (value.size() < 4 || value.starts_with("[redacted]") || stands_for_a_value(value)) return std::nullopt;
   if (key == Key::Secret && !quote) {
@@ -331,7 +345,17 @@ Found find_value(std::span<char> text, char* at) {
       *stop == ' ') {
     return std::nullopt;  // prose: "password: please choose another"
   }
+  if (seen == judged) return std::span(from, trimmed(std::find_if(seen, end, ends_it)));
   return std::span(from, stop);
+}
+
+Found find_value_of(std::string_view name, std::span<char> value) {
+  const Key key = kind_of_key(name);
+  if (key == Key::None) return std::nullopt;
+  if (key == Key::Header) return header_value(value.data(), value.data() + value.size());
+  const std::string_view text(value.data(), std::min<size_t>(value.size(), kJudged));
+  if (text.size() < 4 || text.starts_with("[redacted]") || stands_for_a_value(text)) return std::nullopt;
+  return value;
 }
 
 }  // namespace detent

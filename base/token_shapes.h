@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <optional>
 #include <span>
+#include <string_view>
 
 namespace detent {
 
@@ -45,5 +46,8 @@ char* skip_alnum(char* from, char* to, bool joiners);
 /// `at` is a ':' or '=' in `text`. The value that follows where what stands before calls it a secret, or the password
 /// where it is in a URL.
 std::optional<std::span<char>> find_value(std::span<char> text, char* at);
+
+/// What of `value` is secret where `name` calls it one.
+std::optional<std::span<char>> find_value_of(std::string_view name, std::span<char> value);
 
 }  // namespace detent

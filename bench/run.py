@@ -122,7 +122,18 @@ system = "1100000000000000004"
     def up(self):
         self.start([str(BIN / "detent-broker"), "--config", str(self.config)], self.port)
         wait_for_port(self.http, self.process)
-        time.sleep(0.5)  # its spare segment is being filled with zeros
+        self.wait_for_spares()
+
+    def wait_for_spares(self, wanted=2, patience=60):
+        """Until the segments that it keeps ready are there: what fills them with zeros costs the disk."""
+        until = time.monotonic() + patience
+        while time.monotonic() < until:
+            names = os.listdir(self.folder / "state/journal")
+            spares = [name for name in names if name.startswith("spare-")]
+            if len(spares) >= wanted and not any(name.endswith(".making") for name in names):
+                return
+            time.sleep(0.01)
+        sys.exit(f"{self.folder}/state/journal has no {wanted} spare segments after {patience} s: is the disk full?")
 
     def status(self):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/v1/status", timeout=60) as answer:

@@ -60,6 +60,8 @@ Result<std::unique_ptr<LedgerWriter>> LedgerWriter::open(const LedgerConfig& con
   }
   // A segment leaves the journal only when all of it is in the ledger.
   if (const uint64_t first = first_seq(journal)) options.known_seq = first - 1;
+  options.gather = config.gather;
+  options.author = {config.author_name, config.author_email};
   auto log = AuditLog::open(options, system_now());
   if (!log) return log.error();
   const uint64_t complete = (*log)->progress().complete_to;

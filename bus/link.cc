@@ -105,6 +105,4 @@ Millis Link::deadline() const {
   return is_open() ? std::min(last_sent_ + ping_every_, last_heard_ + 3 * ping_every_) : next_greeting_;
 }
 
-Link::Event Link::reset(Now now) { return lose(now); }
-
 }  // namespace detent

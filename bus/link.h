@@ -41,7 +41,6 @@ class Link {
   Link(Options options, uint64_t seed);
 
   bool is_open() const { return session_ != 0; }
-  uint64_t session() const { return session_; }
   /// What the broker said no to last, for an error line; empty where it did not.
   const std::string& refusal() const { return refusal_; }
 
@@ -55,8 +54,6 @@ class Link {
   Event tick(Now now);
   /// When `tick` next has something to do (monotonic).
   Millis deadline() const;
-  /// The transport is known to be new (reconnected) or gone: start over.
-  Event reset(Now now);
 
   /// Messages to send, oldest first; the owner takes them away.
   std::vector<std::string> outgoing;
@@ -75,7 +72,6 @@ class Link {
   Millis next_greeting_{0};
   Millis last_sent_{0}, last_heard_{0};
   std::string refusal_;
-  std::string scratch_;
 };
 
 }  // namespace detent

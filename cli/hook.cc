@@ -92,36 +92,65 @@ void install(Invocation& invocation, const Options& options) {
                  << (chained ? "; the hook that was there runs first" : "") << "\n";
 }
 
+struct Change {
+  std::string path;  // bytes, as git has it
+  int added = 0, removed = 0;
+};
+
+/// What `commit` changed of the files that the pathspec `file` names; of a binary file no line counts.
+std::vector<Change> changes(const std::string& root, const std::string& commit, const std::string& file) {
+  // "3\t1\tMEMORY.md\0"; without -z a path outside ASCII comes quoted.
+  std::istringstream listed(git(root, {"show", "--format=", "--numstat", "-z", "--no-renames", commit, "--", file}));
+  std::vector<Change> all;
+  for (std::string entry; std::getline(listed, entry, '\0');) {
+    std::istringstream columns(entry);
+    std::string added, removed, path;
+    std::getline(columns, added, '\t');
+    std::getline(columns, removed, '\t');
+    std::getline(columns, path, '\0');
+    if (!path.empty()) all.push_back({path, std::atoi(added.c_str()), std::atoi(removed.c_str())});
+  }
+  return all;
+}
+
+void publish_change(Invocation& invocation, const std::string& root, const std::string& commit, const Change& change) {
+  const std::string subject = git(root, {"show", "--no-patch", "--format=%s", commit});
+  const std::string author = git(root, {"show", "--no-patch", "--format=%an", commit});
+  const std::string diff = to_utf8(git(root, {"show", "--format=", "--no-color", "--no-ext-diff", "--no-renames",
+                                              commit, "--", ":(top,literal)" + change.path}));
+  const auto within = [](const std::string& text, size_t most) { return std::string(head_of(text, most)); };
+  MemoryUpdate payload;
+  payload.set_title(within(to_utf8(fmt::format("{}: {}", change.path, subject)), 512));
+  payload.set_path(within(to_utf8(change.path), 1024));
+  payload.set_commit(commit);
+  payload.set_lines_added(change.added);
+  payload.set_lines_removed(change.removed);
+  payload.set_diff(diff.size() <= kDiffKept ? diff : within(diff, kDiffKept) + "\n… (cut)\n");
+  auto* by = payload.add_fields();
+  by->set_name("author");
+  by->set_value(within(to_utf8(author), 1024));
+  by->set_short_(true);
+  publish_signal(invocation, {.type = "memory.updated", .source = host_name()}, &payload);
+}
+
 void fire(Invocation& invocation, const Options& options) {
   const std::string root = git(options.repository, {"rev-parse", "--show-toplevel"});
   const std::string commit = git(root, {"rev-parse", options.commit});
-  const std::string subject = git(root, {"show", "--no-patch", "--format=%s", commit});
-  const std::string author = git(root, {"show", "--no-patch", "--format=%an", commit});
-  for (const std::string& file : options.watch) {
-    // "3\t1\tMEMORY.md", for each file that the pathspec names; a binary file counts "-".
-    std::istringstream changed(git(root, {"show", "--format=", "--numstat", "--no-renames", commit, "--", file}));
-    for (std::string line; std::getline(changed, line);) {
-      std::istringstream columns(line);
-      std::string added, removed, path;
-      std::getline(columns, added, '\t');
-      std::getline(columns, removed, '\t');
-      std::getline(columns, path);
-      if (path.empty()) continue;
-      const std::string diff = to_utf8(git(root, {"show", "--format=", "--no-color", "--no-ext-diff", "--no-renames",
-                                                  commit, "--", ":(top,literal)" + path}));
-      MemoryUpdate payload;
-      payload.set_title(to_utf8(fmt::format("{}: {}", path, subject)).substr(0, 500));
-      payload.set_path(to_utf8(path));
-      payload.set_commit(commit);
-      payload.set_lines_added(std::atoi(added.c_str()));
-      payload.set_lines_removed(std::atoi(removed.c_str()));
-      payload.set_diff(diff.size() <= kDiffKept ? diff : to_utf8(diff.substr(0, kDiffKept)) + "\n… (cut)\n");
-      auto* by = payload.add_fields();
-      by->set_name("author");
-      by->set_value(to_utf8(author));
-      by->set_short_(true);
-      publish_signal(invocation, {.type = "memory.updated", .source = host_name()}, &payload);
+  // What goes wrong with one is said, and the others go on.
+  const auto attempt = [&](const std::string& what, const auto& action) {
+    try {
+      action();
+    } catch (const std::exception& error) {
+      invocation.err << "detent hook: " << plain(what) << ": " << error.what() << "\n";
+      invocation.exit = 1;
     }
+  };
+  for (const std::string& file : options.watch) {
+    attempt(file, [&] {
+      for (const Change& change : changes(root, commit, file)) {
+        attempt(change.path, [&] { publish_change(invocation, root, commit, change); });
+      }
+    });
   }
 }
 

@@ -54,7 +54,8 @@ void run(Invocation& invocation, const Options& options, std::vector<std::string
   if (options.only_failures && !failed) return;
 
   const std::string name = options.name.empty() ? std::filesystem::path(command[0]).filename().string() : options.name;
-  const std::string title = to_utf8(fmt::format("{} {} after {}", name, how_it_ended(watched), span(watched.took)));
+  const std::string how = fmt::format(" {} after {}", how_it_ended(watched), span(watched.took));
+  const std::string title = std::string(head_of(to_utf8(name), 512 - how.size())) + how;
   Draft draft{.type = options.type,
               .title = title,
               .source = options.source.empty() ? host_name() : options.source,
@@ -66,15 +67,17 @@ void run(Invocation& invocation, const Options& options, std::vector<std::string
     if (options.type == "cron.output") {
       CronOutput payload;
       payload.set_title(title);
-      payload.set_job(name);
-      payload.set_command(words.size() > 4096 ? std::string(tail_of(words, 4096)) : words);
+      payload.set_job(std::string(head_of(to_utf8(name), 256)));
+      payload.set_command(std::string(tail_of(words, 4096)));
       payload.set_exit_code(watched.exit_code);
       payload.set_took_ms(watched.took.count());
       payload.set_output(to_utf8(tail_of(watched.output, kOutputKept)));
       payload.set_output_cut(watched.cut);
       id = publish_signal(invocation, draft, &payload);
     } else {
-      draft.fields = {{"job", name}, {"exit code", std::to_string(watched.exit_code)}, {"took", span(watched.took)}};
+      draft.fields = {{"job", std::string(head_of(to_utf8(name), 1024))},
+                      {"exit code", std::to_string(watched.exit_code)},
+                      {"took", span(watched.took)}};
       const std::string output = to_utf8(watched.output);
       if (!output.empty()) draft.body = fenced(output);
       id = publish_signal(invocation, draft);

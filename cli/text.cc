@@ -79,6 +79,12 @@ std::string to_utf8(std::string_view text) {
   return out;
 }
 
+std::string_view head_of(std::string_view text, size_t most) {
+  if (text.size() <= most) return text;
+  while (most > 0 && continues(text[most])) --most;
+  return text.substr(0, most);
+}
+
 std::string_view tail_of(std::string_view text, size_t most) {
   if (text.size() <= most) return text;
   text.remove_prefix(text.size() - most);

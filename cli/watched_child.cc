@@ -64,6 +64,21 @@ class SignalsHeld {
   Descriptor fd_;
 };
 
+/// A reader that leaves (`detent run … | head`) must not end this process before it has told how the command went.
+class BrokenPipesBorne {
+ public:
+  BrokenPipesBorne() {
+    struct sigaction ignore {};
+    ignore.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &ignore, &before_);
+  }
+  ~BrokenPipesBorne() { restore(); }
+  void restore() const { sigaction(SIGPIPE, &before_, nullptr); }
+
+ private:
+  struct sigaction before_ {};
+};
+
 void write_all(int to, const char* bytes, size_t size) {
   while (size > 0) {
     const ssize_t written = write(to, bytes, size);
@@ -74,10 +89,12 @@ void write_all(int to, const char* bytes, size_t size) {
   }
 }
 
-[[noreturn]] void become(const std::vector<std::string>& command, int out, int err, int failed, const sigset_t& mask) {
+[[noreturn]] void become(const std::vector<std::string>& command, int out, int err, int failed, const sigset_t& mask,
+                         const BrokenPipesBorne& pipes) {
   dup2(out, STDOUT_FILENO);
   dup2(err, STDERR_FILENO);
   sigprocmask(SIG_SETMASK, &mask, nullptr);
+  pipes.restore();
   std::vector<char*> arguments;
   for (const std::string& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
@@ -93,10 +110,11 @@ Watched watch(const std::vector<std::string>& command, int out, int err, size_t 
   Watched result;
   Pipe output, error, failed;
   SignalsHeld signals;
+  const BrokenPipesBorne pipes;
   const Millis began = system_now().mono;
   const pid_t child = fork();
   if (child < 0) throw Failure(system_error("cannot start a process", errno).what);
-  if (child == 0) become(command, output.write.get(), error.write.get(), failed.write.get(), signals.before());
+  if (child == 0) become(command, output.write.get(), error.write.get(), failed.write.get(), signals.before(), pipes);
   const Descriptor end(static_cast<int>(syscall(SYS_pidfd_open, child, 0)));
   if (end.get() < 0) throw Failure(system_error("cannot watch the process", errno).what);
   output.write.reset();

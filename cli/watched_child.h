@@ -20,7 +20,8 @@ struct Watched {
 
 /// Runs `command` with our standard input and environment. TERM, INT, HUP and QUIT sent to this process are passed on;
 /// what a terminal sends reaches the command by itself. Returns once the command has ended, though what it left behind
-/// may go on. Blocks those signals in the calling thread while it runs.
+/// may go on. Blocks those signals in the calling thread while it runs, and ignores SIGPIPE: where nobody reads `out`
+/// or `err` any more, the command goes on.
 Watched watch(const std::vector<std::string>& command, int out, int err, size_t keep);
 
 }  // namespace detent

@@ -299,7 +299,7 @@ std::string safe_url(std::string_view url, size_t most) {
 std::vector<Block> parse_markdown(std::string_view text, size_t most) {
   static std::once_flag once;
   std::call_once(once, cmark_gfm_core_extensions_ensure_registered);
-  if (text.size() > most) text = text.substr(0, most);
+  if (text.size() > most) text = text.substr(0, whole(text, most));
   const std::string clean = harmless(text);
   const std::unique_ptr<cmark_parser, void (*)(cmark_parser*)> parser(
       cmark_parser_new(CMARK_OPT_VALIDATE_UTF8 | CMARK_OPT_STRIKETHROUGH_DOUBLE_TILDE), cmark_parser_free);
@@ -311,12 +311,6 @@ std::vector<Block> parse_markdown(std::string_view text, size_t most) {
   cmark_parser_feed(parser.get(), clean.data(), clean.size());
   const std::unique_ptr<cmark_node, void (*)(cmark_node*)> root(cmark_parser_finish(parser.get()), cmark_node_free);
   return Flattener().run(root.get());
-}
-
-Block text_block(std::string text) {
-  Block block;
-  block.runs.push_back({.text = std::move(text)});
-  return block;
 }
 
 Block code_block(std::string code, std::string info) {

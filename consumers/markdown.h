@@ -45,7 +45,6 @@ std::vector<Block> parse_markdown(std::string_view text, size_t most = 96 * 1024
 /// than `most`.
 std::string safe_url(std::string_view url, size_t most = 512);
 
-Block text_block(std::string text);
 Block code_block(std::string code, std::string info = "");
 
 /// Without any markup: for a person to read where markup cannot be shown.

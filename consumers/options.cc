@@ -11,8 +11,8 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("--config", options.config,
                  "detent.toml to read (else $DETENT_CONFIG, ./detent.toml, /etc/detent/detent.toml)");
   app.add_option("--log-format", options.log_format, "text or json")->check(CLI::IsMember({"text", "json"}));
-  app.add_option("--log-level", options.log_level, "debug, info, warning or error")
-      ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+  app.add_option("--log-level", options.log_level, "trace, debug, info, warn or error")
+      ->check(CLI::IsMember(std::vector<std::string>(std::begin(kLogLevels), std::end(kLogLevels))));
   app.set_version_flag("--version", app.get_name() + " 0.1.0");
 }
 

@@ -182,7 +182,7 @@ void tell_memory(Draft& draft, const Signal& signal) {
   if (draft.story.title.empty()) draft.story.title = one_line(update.path());
   fact(draft.story, "File", update.path());
   fact(draft.story, "Lines", fmt::format("+{} −{}", update.lines_added(), update.lines_removed()));
-  fact(draft.story, "Commit", update.commit().substr(0, 12));
+  fact(draft.story, "Commit", update.commit().substr(0, whole(update.commit(), 12)));
   if (!update.diff().empty()) draft.raws.push_back({harmless(update.diff()), "diff", false});
 }
 

@@ -50,18 +50,19 @@ struct Place {
 
 Result<Place> parse_place(const std::string& url) {
   const auto parsed = boost::urls::parse_uri(url);
-  if (!parsed) return Error{"not a URL: " + url.substr(0, url.find('?'))};
+  if (!parsed) return Error{"not a URL"};
   const boost::urls::url_view view = *parsed;
   Place place;
   const std::string scheme = view.scheme();
   if (same_name(scheme, "https")) {
     place.secure = true;
   } else if (!same_name(scheme, "http")) {
-    return Error{"neither http nor https: " + scheme};
+    return Error{"a URL of neither http nor https"};
   }
   place.host = view.host_address();
   if (place.host.empty()) return Error{"a URL without a host"};
-  place.port = view.has_port() ? std::string(view.port()) : place.secure ? "443" : "80";
+  if (!view.port().empty() && view.port_number() == 0) return Error{"a URL with a port that is none"};
+  place.port = !view.port().empty() ? std::string(view.port()) : place.secure ? "443" : "80";
   place.authority = view.encoded_host();
   if (view.has_port()) place.authority += ":" + place.port;
   place.target = view.encoded_target();
@@ -97,9 +98,10 @@ class KeepAliveClient::Wire {
 
   Answer send(const Request& request) {
     const auto place = parse_place(request.url);
-    if (!place) return SendFailure{place.error()};
+    if (!place) return SendFailure{.error = place.error(), .malformed = true};
     for (const auto& [name, value] : request.headers) {
-      if (!clean_header(name, value)) return SendFailure{{"a header with a line break or no name: " + name}};
+      if (clean_header(name, value)) continue;
+      return SendFailure{.error = {"a header with a line break or no name: " + name}, .malformed = true};
     }
     deadline_ = std::chrono::steady_clock::now() + request.deadline;
     what_ = request.method + " " + place->key();

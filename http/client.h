@@ -21,6 +21,9 @@ enum class Sent { No, Maybe };
 struct SendFailure {
   Error error;
   Sent sent = Sent::No;
+  /// No request can be made of what was given (no URL, a header with a line break): to try again changes nothing. The
+  /// error does not quote it: tokens stand in URLs and headers.
+  bool malformed = false;
 };
 
 [[noreturn]] inline void throw_exception_from_error(const SendFailure& failure, const boost::source_location&) {

@@ -15,14 +15,12 @@
 #include "ledger/message.h"
 #include "ledger/packer.h"
 #include "ledger/pusher.h"
-#include "ledger/repository.h"
 
 namespace detent {
 namespace {
 
 using Kind = LedgerAlarm::Kind;
 constexpr const char* kStatusFile = "STATUS.md";
-constexpr const char* kHeartbeat = "heartbeat.ok";
 constexpr std::size_t kIdsNamed = 8;      // trailers of one commit
 constexpr std::size_t kRecordCost = 256;  // memory of a waiting record beside its line, about
 constexpr int kTries = 3;                 // against a second writer, before the next turn
@@ -189,7 +187,7 @@ Result<Branch::Advance> AuditLog::Parts::try_commit(const std::vector<std::uint6
 
   const auto tree = repository.write_tree(branch->tree(), files);
   if (!tree) return tree.error();
-  const auto id = repository.write_commit(*tree, branch->parent(), message_of(note), when);
+  const auto id = repository.write_commit(*tree, branch->parent(), message_of(note), options.author, when);
   if (!id) return id.error();
   const auto advanced = branch->advance(*id, *tree, std::move(note.state));
   if (advanced && *advanced == Branch::Advance::done) {
@@ -292,6 +290,7 @@ AuditLog::AuditLog(std::unique_ptr<Parts> parts) : parts_{std::move(parts)} {}
 AuditLog::~AuditLog() = default;
 
 Result<std::unique_ptr<AuditLog>> AuditLog::open(Options options, Now now) {
+  if (const auto good = Repository::check(options.author); !good) return good.error();
   auto repository = Repository::open_or_create(options.repository, options.branch);
   if (!repository) return repository.error();
   if (const auto ours = owned_by_us(options.repository); !ours) return ours.error();
@@ -344,8 +343,9 @@ void AuditLog::add(const LedgerSignal& signal, Now now) {
   Record record{false, signal.seq, std::string{signal.id}, mention_of(signal), signal.journalled, {}};
   append_open_line(record.line, signal);
   CommitPolicy::Item item;
-  item.kind =
-      signal.type == kHeartbeat && !signal.needs_response ? CommitPolicy::Kind::gathered : CommitPolicy::Kind::signal;
+  const auto& gather = parts_->options.gather;
+  const bool gathered = !signal.needs_response && std::find(gather.begin(), gather.end(), signal.type) != gather.end();
+  item.kind = gathered ? CommitPolicy::Kind::gathered : CommitPolicy::Kind::signal;
   item.receipts = signal.channels.size();
   parts_->take(signal.place, std::move(record), item, now);
 }

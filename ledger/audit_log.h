@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "ledger/commit_policy.h"
 #include "ledger/record.h"
+#include "ledger/repository.h"
 
 namespace detent {
 
@@ -44,6 +45,8 @@ class AuditLog {
   struct Options {
     std::filesystem::path repository;
     std::string branch = "detent/ledger";
+    Repository::Author author;                        // the committer is Detent all the same
+    std::vector<std::string> gather{"heartbeat.ok"};  // types that share a commit, where none needs a response
     CommitPolicy::Limits limits;
     std::string remote;       // a git URL, or empty: local only
     std::string ssh_command;  // empty: as git would, in batch mode

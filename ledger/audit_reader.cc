@@ -6,6 +6,7 @@
 #include <charconv>
 #include <set>
 
+#include "base/ulid.h"
 #include "ledger/history.h"
 #include "ledger/line.h"
 #include "ledger/verify.h"
@@ -15,19 +16,6 @@ namespace {
 
 /// Producers' clocks may be ahead of the broker's by this much when a signal's id is made.
 constexpr auto kClockAhead = std::chrono::hours{24};
-
-/// The time inside a ULID.
-std::optional<Millis> time_of(std::string_view ulid) {
-  constexpr std::string_view digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-  if (ulid.size() != 26) return std::nullopt;
-  std::int64_t millis = 0;
-  for (const char c : ulid.substr(0, 10)) {
-    const auto digit = digits.find(c);
-    if (digit == std::string_view::npos) return std::nullopt;
-    millis = millis * 32 + static_cast<std::int64_t>(digit);
-  }
-  return Millis{millis};
-}
 
 /// Files of one hour in the order in which they were written: "42.jsonl", "42.1.jsonl", "107.jsonl".
 std::pair<std::uint64_t, std::uint64_t> order_of(const std::string& name) {
@@ -188,8 +176,8 @@ Result<std::vector<LedgerPlace>> AuditReader::show(std::string_view id) const {
   if (!top) return top.error();
   if (!*top) return std::move(search.found);
   std::string from;
-  if (const auto made = time_of(id)) {
-    from = "signals/" + utc(std::max(Millis{0}, *made - kClockAhead)).substr(0, 13);
+  if (const auto made = Ulid::parse(id)) {
+    from = "signals/" + utc(std::max(Millis{0}, made->time() - kClockAhead)).substr(0, 13);
     std::replace_if(
         from.begin(), from.end(), [](char c) { return c == '-' || c == 'T'; }, '/');
   }

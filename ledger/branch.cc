@@ -14,8 +14,7 @@ constexpr const char* kSignals = "signals";
 }  // namespace
 
 std::optional<CommitNote> own_note(const Commit& commit) {
-  if (commit.author != kLedgerEmail || commit.committer != kLedgerEmail || commit.parents.size() > 1)
-    return std::nullopt;
+  if (commit.committer != kLedgerEmail || commit.parents.size() > 1) return std::nullopt;
   return note_of(commit.message);
 }
 
@@ -155,7 +154,7 @@ Result<> Branch::reconcile(const Alarm& alarm) {
     return error;
   }
   tell(Kind::foreign_commit, fmt::format("a foreign commit {} by {} is on {}; the ledger goes on above it", stands,
-                                         top->author.empty() ? "nobody" : top->author, ref_));
+                                         top->committer.empty() ? "nobody" : top->committer, ref_));
   parent_ = seen_;
   tree_ = top->tree;
   return {};

@@ -16,7 +16,7 @@
 
 namespace detent {
 
-/// Whether this commit is one of ours by its author and its trailers, and what it says.
+/// Whether this commit is one of ours by its committer and its trailers, and what it says.
 std::optional<CommitNote> own_note(const Commit& commit);
 
 class Branch {

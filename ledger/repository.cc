@@ -339,12 +339,26 @@ Result<Oid> Repository::write_tree(const std::optional<Oid>& base, const std::ve
   return top;
 }
 
-Result<Oid> Repository::write_commit(const Oid& tree, const std::optional<Oid>& parent, const std::string& message,
-                                     Millis when) {
+Result<> Repository::check(const Author& author) {
+  start_libgit2();
   git_signature* who = nullptr;
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(when).count();
-  if (git_signature_new(&who, "Detent", kLedgerEmail, seconds, 0)) return git_error("cannot sign a commit");
+  if (git_signature_new(&who, author.name.c_str(), author.email.c_str(), 0, 0)) {
+    return git_error(fmt::format("\"{} <{}>\" cannot be a commit's author", author.name, author.email));
+  }
   const Held<git_signature> signature{who};
+  return {};
+}
+
+Result<Oid> Repository::write_commit(const Oid& tree, const std::optional<Oid>& parent, const std::string& message,
+                                     const Author& author, Millis when) {
+  git_signature *by = nullptr, *who = nullptr;
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(when).count();
+  if (git_signature_new(&by, author.name.c_str(), author.email.c_str(), seconds, 0)) {
+    return git_error("cannot sign a commit");
+  }
+  const Held<git_signature> authored{by};
+  if (git_signature_new(&who, "Detent", kLedgerEmail, seconds, 0)) return git_error("cannot sign a commit");
+  const Held<git_signature> committed{who};
   auto top = look_up_tree(repository_.get(), tree);
   if (!top) return top.error();
   git_commit* before = nullptr;
@@ -354,7 +368,7 @@ Result<Oid> Repository::write_commit(const Oid& tree, const std::optional<Oid>& 
   const Held<git_commit> held{before};
   const git_commit* parents[] = {before};
   git_oid id;
-  if (git_commit_create(&id, repository_.get(), nullptr, who, who, "UTF-8", message.c_str(), top->get(), parent ? 1 : 0,
+  if (git_commit_create(&id, repository_.get(), nullptr, by, who, "UTF-8", message.c_str(), top->get(), parent ? 1 : 0,
                         parents)) {
     return git_error("cannot write a commit in " + path_.string());
   }

@@ -77,8 +77,15 @@ class Repository {
   };
   /// `base` (or an empty tree) with these files in it.
   Result<Oid> write_tree(const std::optional<Oid>& base, const std::vector<File>& files);
-  /// A commit by Detent, with author and committer time `when`.
-  Result<Oid> write_commit(const Oid& tree, const std::optional<Oid>& parent, const std::string& message, Millis when);
+  struct Author {
+    std::string name = "Detent";
+    std::string email = "detent@localhost";
+  };
+  /// An error where git takes no such author (an empty name, say).
+  static Result<> check(const Author& author);
+  /// A commit by `author`, committed by Detent, with `when` as both times.
+  Result<Oid> write_commit(const Oid& tree, const std::optional<Oid>& parent, const std::string& message,
+                           const Author& author, Millis when);
 
   enum class Move { moved, lost, locked };
   /// Syncs what was written, then moves `name` from `from` (none: it must not exist) to `to`, or says that it stood
@@ -110,7 +117,7 @@ class Repository {
   std::vector<Unsynced> unsynced_;
 };
 
-/// Who commits: "detent@localhost".
+/// Who commits, whoever is the author: "detent@localhost". By it the log knows its own commits.
 extern const char* const kLedgerEmail;
 
 }  // namespace detent

@@ -89,7 +89,7 @@ class Verification {
   }
 
   Result<> check_foreign(const Commit& commit) {
-    const std::string who = fmt::format("commit {} by {}", commit.id.hex().substr(0, 12), commit.author);
+    const std::string who = fmt::format("commit {} by {}", commit.id.hex().substr(0, 12), commit.committer);
     const auto ours = repository_.find(commit.tree, "signals");
     if (!ours) return ours.error();
     bool same = commit.parents.empty() && !*ours;

@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "proto/door.h"
-#include "proto/limits.pb.h"
+#include "proto/payload.h"
 #include "proto/signal.pb.h"
 
 namespace detent {
@@ -22,13 +22,6 @@ struct SignalBuilder::Parts {
   UlidSource ids;
   explicit Parts(Patterns given)
       : patterns(std::move(given)), door([this](std::span<char> text) { return redact(text, patterns); }) {}
-
-  /// Masks `value` where its name calls it a secret ("api_key").
-  std::string shown(std::string_view name, std::string_view value) const {
-    std::string text = fmt::format("{}=\"{}\"", name, value);
-    redact(text, patterns);
-    return text.substr(name.size() + 2, value.size());
-  }
 };
 
 namespace {
@@ -82,19 +75,6 @@ void set_text(Message& payload, const char* name, const std::string& value) {
 SignalBuilder::SignalBuilder(Patterns patterns) : parts_(std::make_unique<Parts>(std::move(patterns))) {}
 SignalBuilder::~SignalBuilder() = default;
 
-std::unique_ptr<Message> payload_of(std::string_view type) {
-  const auto& file = *Signal::descriptor()->file();
-  for (int i = 0; i < file.message_type_count(); ++i) {
-    const auto& options = file.message_type(i)->options();
-    for (int t = 0; t < options.ExtensionSize(types); ++t) {
-      if (options.GetExtension(types, t) != type) continue;
-      const auto* prototype = google::protobuf::MessageFactory::generated_factory()->GetPrototype(file.message_type(i));
-      return std::unique_ptr<Message>(prototype->New());
-    }
-  }
-  return std::make_unique<Note>();
-}
-
 Result<Built> SignalBuilder::build(const Draft& draft, Now now) {
   const auto payload = payload_of(draft.type);
   set_text(*payload, "title", draft.title);
@@ -102,14 +82,13 @@ Result<Built> SignalBuilder::build(const Draft& draft, Now now) {
   set_text(*payload, "url", draft.url);
   const auto* list = payload->GetDescriptor()->FindFieldByName("fields");
   for (const auto& [name, value] : draft.fields) {
-    const std::string shown = parts_->shown(name, value);
-    const Result<bool> own = set_own_field(*payload, name, shown);
+    const Result<bool> own = set_own_field(*payload, name, value);
     if (!own) return own.error();
     if (*own) continue;
     auto* field = static_cast<Field*>(payload->GetReflection()->AddMessage(payload.get(), list));
     field->set_name(name);
-    field->set_value(shown);
-    field->set_short_(shown.size() <= 40);
+    field->set_value(value);
+    field->set_short_(value.size() <= 40);
   }
   return build(draft, *payload, now);
 }
@@ -130,7 +109,7 @@ Result<Built> SignalBuilder::build(const Draft& draft, const Message& payload, N
   for (const auto& [key, value] : draft.labels) {
     auto* label = signal.add_labels();
     label->set_key(key);
-    label->set_value(parts_->shown(key, value));
+    label->set_value(value);
   }
   signal.set_thread(draft.thread);
   signal.set_created_ms(created.count());

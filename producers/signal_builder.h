@@ -60,7 +60,4 @@ class SignalBuilder {
   std::unique_ptr<Parts> parts_;
 };
 
-/// What `type` carries: an empty message of proto/signal.proto whose `types` names it, or a Note.
-std::unique_ptr<google::protobuf::Message> payload_of(std::string_view type);
-
 }  // namespace detent

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "base/redact.h"
 #include "base/result.h"
 #include "proto/frame.h"
 #include "proto/limits.pb.h"
@@ -28,6 +29,7 @@ struct Door::Shape {
   };
   std::vector<Entry> fields;
   std::string name;
+  bool is_named_value = false;  // field 1 names what field 2 says
   uint32_t expires_after = 0;
 };
 
@@ -75,6 +77,9 @@ const Door::Shape* shape_of(const Descriptor& message, Shapes& shapes) {
     if (field.type() == FieldDescriptor::TYPE_MESSAGE) entry.message = shape_of(*field.message_type(), shapes);
     shapes[message.full_name()]->fields[number] = std::move(entry);
   }
+  shape.is_named_value =
+      shape.fields.size() > 2 && shape.fields[1].is_text && shape.fields[2].is_text && shape.fields[2].name == "value";
+  CHECK(shape.fields.size() <= 64, "a field has a bit in Door::walk");
   return &shape;
 }
 
@@ -177,6 +182,8 @@ bool Door::walk(std::string_view bytes, const Shape& shape, int depth, bool mask
   }
   uint32_t counts[16] = {};
   uint32_t other = 0;
+  uint64_t seen = 0;
+  std::string_view named, value;
   Reader reader(bytes);
   while (reader.next()) {
     if (reader.field() >= shape.fields.size() || shape.fields[reader.field()].wire == 99) {
@@ -200,6 +207,14 @@ bool Door::walk(std::string_view bytes, const Shape& shape, int depth, bool mask
         why = fmt::format("{}.{}: more than {}", shape.name, entry.name, entry.most);
         return false;
       }
+    } else {
+      // Protobuf takes the last one; what the ones before it say would pass unread.
+      const uint64_t bit = uint64_t{1} << reader.field();
+      if (seen & bit) {
+        why = fmt::format("{}.{}: more than one", shape.name, entry.name);
+        return false;
+      }
+      seen |= bit;
     }
     if (head) take_field(reader, *head);
     if (reader.wire() != 2) continue;
@@ -212,11 +227,14 @@ bool Door::walk(std::string_view bytes, const Shape& shape, int depth, bool mask
       why = fmt::format("{}.{}: not UTF-8", shape.name, entry.name);
       return false;
     }
+    if (shape.is_named_value && reader.field() <= 2) (reader.field() == 1 ? named : value) = reader.bytes();
     if (entry.message && !walk(reader.bytes(), *entry.message, depth + 1, masks, why)) {
       why = fmt::format("{}.{}", shape.name, why);
       return false;
     }
   }
+  // The views are of the caller's own mutable bytes (see check).
+  if (masks && mask_ && redact_value(named, {const_cast<char*>(value.data()), value.size()})) ++masked_;
   if (!reader.ok()) why = fmt::format("{}: cannot be read", shape.name);
   return reader.ok();
 }

@@ -3,11 +3,11 @@
 #include <google/protobuf/util/json_util.h>
 #include <spdlog/fmt/fmt.h>
 
-#include <array>
 #include <boost/json.hpp>
 
+#include "base/units.h"
 #include "proto/door.h"
-#include "proto/limits.pb.h"
+#include "proto/payload.h"
 #include "proto/signal.pb.h"
 
 namespace detent {
@@ -16,23 +16,6 @@ namespace json = boost::json;
 using google::protobuf::Message;
 
 namespace {
-
-constexpr std::array<std::string_view, 5> kSeverities{"info", "notice", "warning", "error", "critical"};
-
-/// A fresh message of the payload that belongs to `type`.
-std::unique_ptr<Message> payload_of(std::string_view type) {
-  const auto& file = *Signal::descriptor()->file();
-  for (int i = 0; i < file.message_type_count(); ++i) {
-    const auto& options = file.message_type(i)->options();
-    for (int t = 0; t < options.ExtensionSize(types); ++t) {
-      if (options.GetExtension(types, t) == type) {
-        return std::unique_ptr<Message>(
-            google::protobuf::MessageFactory::generated_factory()->GetPrototype(file.message_type(i))->New());
-      }
-    }
-  }
-  return std::make_unique<Note>();
-}
 
 std::string text_of(const json::value& value) {
   return value.is_string() ? std::string(value.get_string()) : json::serialize(value);
@@ -107,12 +90,7 @@ Result<std::string> one_signal(const json::value& value, UlidSource& ids, Now no
 
 }  // namespace
 
-int severity_from_name(std::string_view name) {
-  for (size_t i = 0; i < kSeverities.size(); ++i) {
-    if (kSeverities[i] == name) return static_cast<int>(i);
-  }
-  return -1;
-}
+int severity_from_name(std::string_view name) { return parse_severity(name).value_or(-1); }
 
 std::string_view severity_name(int severity) {
   return severity >= 0 && severity < static_cast<int>(kSeverities.size()) ? kSeverities[static_cast<size_t>(severity)]

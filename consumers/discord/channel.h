@@ -49,7 +49,7 @@ class Channel : public consumers::Channel {
   Millis learn_after_{0};
   bool learnt_ = false;
   bool threads_looked_up_ = false;
-  std::map<std::string, Root> roots_;  // by thread mark
+  Roots roots_;
   std::map<std::string, bool> once_;
 };
 

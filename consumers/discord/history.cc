@@ -68,6 +68,21 @@ std::optional<Page> look_for(std::string_view body, std::string_view mark) {
   return page;
 }
 
+Root* Roots::find(const std::string& mark) {
+  const auto known = known_.find(mark);
+  if (known == known_.end()) return nullptr;
+  known->second.used = ++uses_;
+  return &known->second.root;
+}
+
+void Roots::add(const std::string& mark, const Root& root) {
+  if (!known_.try_emplace(mark, Known{root, ++uses_}).second || known_.size() <= kMost) return;
+  const auto longest_unused = std::min_element(known_.begin(), known_.end(), [](const auto& one, const auto& other) {
+    return one.second.used < other.second.used;
+  });
+  known_.erase(longest_unused);
+}
+
 std::map<std::string, Root> roots(std::string_view body) {
   std::map<std::string, Root> out;
   const auto messages = page_of(body);

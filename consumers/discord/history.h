@@ -28,6 +28,28 @@ struct Root {
   bool open = false;
 };
 
+/// The roots of thread marks: those used last. A key that was dropped begins anew, as one does whose root the history's
+/// last page no longer shows after a restart.
+class Roots {
+ public:
+  static constexpr size_t kMost = 1000;
+
+  /// Counts as a use. Good until the next call of anything else.
+  Root* find(const std::string& mark);
+  /// Keeps the one that is there.
+  void add(const std::string& mark, const Root& root);
+  void erase(const std::string& mark) { known_.erase(mark); }
+  size_t size() const { return known_.size(); }
+
+ private:
+  struct Known {
+    Root root;
+    uint64_t used = 0;
+  };
+  std::map<std::string, Known> known_;
+  uint64_t uses_ = 0;
+};
+
 /// The oldest message of each thread mark on the page, those with a thread before those without.
 std::map<std::string, Root> roots(std::string_view body);
 

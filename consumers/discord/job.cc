@@ -87,15 +87,15 @@ Step Job::next(Now now) {
   const bool anything_sent =
       std::any_of(parts.begin(), parts.end(), [](const PartState& p) { return p.done || p.perhaps(); });
   if (keyed() && thread_.empty() && !thread_tried_) {
-    if (const auto root = channel_.roots_.find(mark); root != channel_.roots_.end()) {
-      if (!root->second.open) {
+    if (const Root* root = channel_.roots_.find(mark)) {
+      if (!root->open) {
         thread_tried_ = true;
         return ask(Doing::BeginThread, "POST",
-                   fmt::format("/channels/{}/messages/{}/threads", channel_.place_.id, root->second.message),
+                   fmt::format("/channels/{}/messages/{}/threads", channel_.place_.id, root->message),
                    json::serialize(json::object{{"name", thread_name(story_)}, {"auto_archive_duration", 1440}}),
                    {"POST threads", channel_.place_.id});
       }
-      if (!anything_sent) thread_ = root->second.message;
+      if (!anything_sent) thread_ = root->message;
     }
   }
   for (; at_ < messages_.size(); ++at_) {
@@ -178,6 +178,12 @@ void Job::leave(uint32_t part) {
 Verdict Job::answered(const http::Answer& answer, Now now) {
   if (answer.has_error()) {
     const http::SendFailure& failure = answer.error();
+    if (failure.malformed) {
+      return {.kind = Verdict::Ill,
+              .why = fmt::format("discord: no request can be formed ({}): put a valid {}, and nothing else, into {}{}",
+                                 failure.error.what, style_.webhook ? "webhook URL" : "bot token",
+                                 channel_.secret_.origin(), style_.webhook ? "" : ", or mend [discord] api")};
+    }
     if (failure.sent == http::Sent::No || doing_ != Doing::Send) {
       if (doing_ == Doing::BeginThread) return {};  // the next message of the key begins it
       return {.kind = Verdict::Later, .why = "discord: " + failure.error.what};
@@ -231,19 +237,20 @@ Verdict Job::thread_found(const http::Response& response) {
                                      describe(response));
     return {};
   }
-  for (auto& [mark, root] : roots(response.body)) channel_.roots_.insert({mark, root});
+  for (auto& [mark, root] : roots(response.body)) channel_.roots_.add(mark, root);
   return {};
 }
 
 Verdict Job::thread_begun(const http::Response& response) {
-  Root& root = channel_.roots_[thread_mark(story_.thread)];
+  Root* root = channel_.roots_.find(thread_mark(story_.thread));
+  if (!root) return {};
   const int code = code_of(object_of(response.body));
   if (response.status == 200 || response.status == 201 ||
       code == 160004) {  // 160004: it has one already, with the same id
-    root.open = true;
+    root->open = true;
     const bool anything_sent =
         std::any_of(parts.begin(), parts.end(), [](const PartState& p) { return p.done || p.perhaps(); });
-    if (!anything_sent) thread_ = root.message;
+    if (!anything_sent) thread_ = root->message;
   } else if (code == 10008) {  // the message was deleted: the key begins anew
     channel_.roots_.erase(thread_mark(story_.thread));
   } else if (response.status < 500) {
@@ -307,7 +314,7 @@ Verdict Job::sent_part(const http::Response& response) {
       first_cause_.clear();
     }
     if (keyed() && thread_.empty() && at_ == 0)
-      channel_.roots_.insert({thread_mark(story_.thread), {state.message_id, false}});
+      channel_.roots_.add(thread_mark(story_.thread), {state.message_id, false});
     return {.done = state.part};
   }
   const json::object object = object_of(response.body);

@@ -81,6 +81,12 @@ class Chat::Job : public consumers::Job {
 
   Verdict answered(const http::Answer& answer, Now now) override {
     if (answer.has_error()) {
+      if (answer.error().malformed) {
+        return {.kind = Verdict::Ill,
+                .why = fmt::format("telegram: no request can be formed ({}): put a valid bot token, and nothing else, "
+                                   "into {}, or mend [telegram] api",
+                                   answer.error().error.what, chat_.secret_.origin())};
+      }
       const bool surely_not = answer.error().sent == http::Sent::No;
       return {.kind = surely_not ? Verdict::Later : Verdict::Unsure, .why = "telegram: " + answer.error().error.what};
     }

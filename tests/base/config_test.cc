@@ -200,6 +200,11 @@ TEST(Config, RefusesAPatternThatDoesNotCompile) {
   EXPECT_THAT(wrong("[redact]\npatterns = [\"x*\"]"), HasSubstr("matches the empty text"));
 }
 
+TEST(Config, TakesTheLogLevelsNamesInBothSpellings) {
+  EXPECT_EQ(good("[log]\nlevel = \"warn\"\n").log.level, "warn");
+  EXPECT_EQ(good("[log]\nlevel = \"warning\"\n").log.level, "warning");
+}
+
 TEST(Config, KnowsWhichChannelsItHas) {
   const Config config = good("[telegram]\nchat = 5\n[discord.channels]\nalerts = \"7\"\n");
   EXPECT_TRUE(config.has_channel("telegram"));

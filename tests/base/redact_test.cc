@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <random>
 
 namespace detent {
@@ -227,6 +228,70 @@ TEST(Redact, MasksTheLineOnWhichAPatternGivesUp) {
   EXPECT_EQ(text.substr(0, 7), "before\n");
   EXPECT_EQ(text.substr(text.size() - 6), "\nafter");
   EXPECT_EQ(text.size(), line.size() + 13);
+}
+
+/// One piece again and again. A work that grows with the square of the text takes minutes on four MiB of it.
+class LongText : public testing::TestWithParam<const char*> {};
+
+TEST_P(LongText, IsMaskedInOnePass) {
+  std::string text;
+  while (text.size() < 4 << 20) text += GetParam();
+  const auto began = std::chrono::steady_clock::now();
+  redact(text, {});
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(20));
+}
+
+INSTANTIATE_TEST_SUITE_P(Redact, LongText,
+                         testing::Values("authorization: x ", "authorization:x", "authorization:$",
+                                         "authorization:[redacted]", "sk-", "ghp_abcdefghijklmnopqrstuvwxyz0123456789-",
+                                         "token=$", "token:", "token='(", "token='(secret=\"(", "password:a",
+                                         "token=a(", "token=/", "token = ", "a=", "://", "://a:b@", "x://$:", "://@",
+                                         "/aaaaaaaaaaaaaaaaaaaaaaaa", "bearer aaaaaaaaaaaaaaaaaaaaaaaa",
+                                         "aaaaaaaaaaaaaaaaaaaaaaaa.", "1111111:", "-----BEGIN PRIVATE KEY",
+                                         "-----BEGIN aaaaaaaaaaaaaaaaaaaaaaaa ", "AKIA-", "github_pat_", "glpat-", "=*",
+                                         "token****="),
+                         [](const auto& info) { return "Piece" + std::to_string(info.index); });
+
+TEST(Redact, MasksALongValueToItsEnd) {
+  expect_value_masked("password=", repeat(kMixed, 3000), " and then");
+  expect_value_masked("Authorization: Bearer ", repeat(kMixed + ".", 3000), "\nnext");
+  expect_value_masked("Authorization: ", repeat(kMixed + ".", 3000), " next");
+  expect_value_masked("{\"token\": \"", repeat(kMixed + "/ ", 3000), "\"}");
+}
+
+TEST(Redact, BoundsTheWorkOfAPatternOnAText) {
+  // Each "y" makes it read on to the line's end, and each "x" after it is a match that begins the search anew.
+  const Result<Patterns> patterns = Patterns::compile({"y[^z]*z|x"});
+  ASSERT_TRUE(patterns.has_value());
+  std::string text = "before x\n";
+  while (text.size() < 4 << 20) text += "yx";
+  const auto began = std::chrono::steady_clock::now();
+  redact(text, *patterns);
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(60));
+  EXPECT_EQ(text.substr(0, 9), "before *\n");
+  EXPECT_EQ(text.find("yx"), std::string::npos);
+}
+
+TEST(Redact, MasksTheRestOfATextOnWhichAPatternGivesUpAgainAndAgain) {
+  const Result<Patterns> patterns = Patterns::compile({"y[^z]*z"});
+  ASSERT_TRUE(patterns.has_value());
+  std::string text;
+  while (text.size() < 4 << 20) text += std::string(50'000, 'y') + "\n";
+  const auto began = std::chrono::steady_clock::now();
+  redact(text, *patterns);
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(60));
+  EXPECT_EQ(text.find('y'), std::string::npos);
+}
+
+TEST(Redact, SearchesALongTextOfOrdinaryLinesWithAPattern) {
+  const Result<Patterns> patterns = Patterns::compile({"[A-Za-z0-9._-]+@corp[.]example"});
+  ASSERT_TRUE(patterns.has_value());
+  std::string text;
+  while (text.size() < 4 << 20) text += repeat(kMixed, 75) + "\n";
+  const std::string before = text;
+  text += "ann@corp.example\n";
+  redact(text, *patterns);
+  EXPECT_EQ(text, before + "[redacted]******\n");
 }
 
 TEST(Redact, TakesAnyBytes) {

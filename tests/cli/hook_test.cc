@@ -69,6 +69,42 @@ TEST(Hook, SaysNothingOfOtherFiles) {
   EXPECT_EQ(updates(broker, 1)[0].path(), "notes/a b.md");
 }
 
+TEST(Hook, NamesAPathOutsideAsciiAsItIsAndHoldsItsDiff) {
+  WorkTree tree;
+  SmallBroker broker;
+  ASSERT_EQ(invoke({"hook", "install", tree.path.string(), "--broker", broker.endpoint(), "--watch", "memory/"}).exit,
+            0);
+  tree.commit("memory/caf\u00e9 \"x\".md", "eins\n", "remember");
+  const MemoryUpdate update = updates(broker, 1)[0];
+  EXPECT_EQ(update.path(), "memory/caf\u00e9 \"x\".md");
+  EXPECT_EQ(update.lines_added(), 1);
+  EXPECT_THAT(update.diff(), HasSubstr("+eins"));
+}
+
+TEST(Hook, CutsALongTitleBetweenCharacters) {
+  WorkTree tree;
+  SmallBroker broker;
+  ASSERT_EQ(invoke({"hook", "install", tree.path.string(), "--broker", broker.endpoint()}).exit, 0);
+  std::string subject;
+  for (int i = 0; i < 260; ++i) subject += "\u0436";
+  tree.commit("MEMORY.md", "x\n", subject);
+  const std::string title = updates(broker, 1)[0].title();
+  EXPECT_THAT(title, testing::StartsWith("MEMORY.md: \u0436"));
+  EXPECT_GE(title.size(), 510u);
+  EXPECT_LE(title.size(), 512u);
+}
+
+TEST(Hook, GoesOnWithTheOthersWhereOneGoesWrong) {
+  WorkTree tree;
+  SmallBroker broker;
+  tree.commit("MEMORY.md", "x\n", "remember");
+  const Invoked fired = invoke({"hook", "fire", tree.path.string(), "--broker", broker.endpoint(), "--watch",
+                                "/outside", "--watch", "MEMORY.md"});
+  EXPECT_EQ(fired.exit, 1);
+  EXPECT_THAT(fired.err, HasSubstr("/outside"));
+  EXPECT_EQ(updates(broker, 1)[0].path(), "MEMORY.md");
+}
+
 TEST(Hook, KeepsTheHookThatWasThereAndRunsItFirst) {
   WorkTree tree;
   SmallBroker broker;

@@ -56,6 +56,23 @@ TEST(WatchedChild, BoundsWhatItKeepsAndPassesAllOfItThrough) {
   EXPECT_EQ(to.out_text().size(), 3'000'004u);
 }
 
+TEST(WatchedChild, OutlivesTheReaderOfItsOutputAndKeepsTheExitCode) {
+  Captured to;
+  int pipe[2];
+  ASSERT_EQ(pipe2(pipe, O_CLOEXEC), 0);
+  close(pipe[0]);
+  const Watched watched = watch({"sh", "-c", "seq 100000; exit 3"}, pipe[1], to.err, 1000);
+  close(pipe[1]);
+  EXPECT_EQ(watched.exit_code, 3);
+  EXPECT_TRUE(watched.output.ends_with("100000\n"));
+}
+
+TEST(WatchedChild, LeavesTheCommandsOwnBrokenPipesAsTheyAre) {
+  Captured to;
+  const Watched watched = watch({"sh", "-c", "kill -PIPE $$; exit 3"}, to.out, to.err, 1000);
+  EXPECT_EQ(watched.signal, SIGPIPE);
+}
+
 TEST(WatchedChild, TellsTheSignalThatEndedIt) {
   Captured to;
   const Watched watched = watch({"sh", "-c", "kill -KILL $$"}, to.out, to.err, 1000);

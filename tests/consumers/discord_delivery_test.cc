@@ -274,6 +274,13 @@ TEST_F(DiscordDelivery, AWrongTokenOpensTheCircuitUntilTheTokenChanges) {
   EXPECT_EQ(desk.settled.back().outcome(), DELIVERED);
 }
 
+TEST_F(DiscordDelivery, ATokenOfWhichNoRequestCanBeFormedOpensTheCircuit) {
+  desk.deliver(note("t", "b"));
+  desk.answer(http::SendFailure{.error = {"a header with a line break"}, .malformed = true});
+  ASSERT_EQ(desk.circuits.size(), 1U);
+  EXPECT_NE(desk.circuits[0].why().find("bot token"), std::string::npos);
+}
+
 TEST_F(DiscordDelivery, ANewSessionIsToldThatTheCircuitIsOpen) {
   desk.deliver(note("one", "b"));
   desk.run([](const http::Request&) { return reply(401, "{}"); });

@@ -119,9 +119,8 @@ TEST_F(TelegramDelivery, AnErrorOfAGatewayLeavesItOpen) {
 TEST_F(TelegramDelivery, AGroupThatBecameASupergroupIsFollowed) {
   desk.deliver(question());
   desk.answer(reply(
-      400,
-      R"({"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a supergroup chat",)"
-      R"("parameters":{"migrate_to_chat_id":-100555}})"));
+      400, R"({"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a supergroup chat",)"
+           R"("parameters":{"migrate_to_chat_id":-100555}})"));
   ASSERT_TRUE(desk.request);
   EXPECT_EQ(body(desk.request->request).at("chat_id").as_int64(), -100555);
   desk.answer(reply(200, kOk));
@@ -152,6 +151,14 @@ TEST_F(TelegramDelivery, AWrongTokenOpensTheCircuitWithoutNamingIt) {
   desk.answer(reply(401, R"({"ok":false,"error_code":401,"description":"Unauthorized"})"));
   ASSERT_EQ(desk.circuits.size(), 1U);
   EXPECT_EQ(desk.circuits[0].why().find("1:token"), std::string::npos);
+}
+
+TEST_F(TelegramDelivery, ATokenOfWhichNoRequestCanBeFormedOpensTheCircuit) {
+  desk.deliver(question());
+  desk.answer(http::SendFailure{.error = {"not a URL"}, .malformed = true});
+  ASSERT_EQ(desk.circuits.size(), 1U);
+  EXPECT_NE(desk.circuits[0].why().find("bot token"), std::string::npos);
+  EXPECT_FALSE(desk.request);
 }
 
 TEST_F(TelegramDelivery, KeepsThePaceOfTheChat) {

@@ -130,6 +130,23 @@ TEST(AWrongTelegramToken, IsSaidInDiscordAlertsAndHealsWhenItChanges) {
   EXPECT_EQ(House::count(house.telegram(), "takes nothing"), 0u);
 }
 
+TEST(ATelegramTokenWithMoreInItsFile, IsSaidInDiscordAlertsAndNeverWritten) {
+  House house;
+  house.write(house.telegram_token(), "4242:a-bad-token # mine");
+  house.start_broker();
+  house.start_discord({"alerts"});
+  house.start_discord({"system"});
+  house.start_telegram();
+  house.publish({.type = "question.asked", .title = "Are you there?", .needs_response = true});
+  ASSERT_TRUE(eventually([&] { return House::count(house.discord("alerts"), "telegram takes nothing") == 1; }));
+  EXPECT_TRUE(circuit_open(house, "telegram"));
+  EXPECT_THAT(house.log("telegram"), HasSubstr(house.telegram_token().string()));
+  EXPECT_THAT(house.log("telegram"), Not(HasSubstr("a-bad-token")));
+  house.write(house.telegram_token(), House::kTelegramToken);
+  ASSERT_TRUE(house.settled());
+  EXPECT_EQ(House::count(house.telegram(), "Are you there?"), 1u);
+}
+
 TEST(AnOpenCircuit, IsFoundAgainByTheConsumerThatIsStartedAnew) {
   House house;
   house.start_broker();

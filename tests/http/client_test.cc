@@ -69,12 +69,20 @@ TEST(KeepAliveClient, KnowsThatANameWithoutAddressSentNothing) {
 
 TEST(KeepAliveClient, RefusesUrlsAndHeadersItCannotSend) {
   KeepAliveClient client;
-  for (const char* url : {"", "discord.com/api", "ftp://host/", "http:///x"}) {
+  for (const char* url : {"", "discord.com/api", "ftp://host/", "http:///x", "http://host/bot1:hushed # mine/send",
+                          "hushed://host/", "http://127.0.0.1:99999999999999999999/"}) {
     const auto answer = client.send({.url = url});
     ASSERT_FALSE(answer) << url;
     EXPECT_EQ(answer.error().sent, Sent::No);
+    EXPECT_TRUE(answer.error().malformed);
+    EXPECT_EQ(answer.error().error.what.find("hushed"), std::string::npos);
   }
-  EXPECT_FALSE(client.send({.url = "http://127.0.0.1:1/", .headers = {{"X", "a\r\nY: b"}}}));
+  const auto broken = client.send({.url = "http://127.0.0.1:1/", .headers = {{"X", "a\r\nY: b"}}});
+  ASSERT_FALSE(broken);
+  EXPECT_TRUE(broken.error().malformed);
+  const auto refused = client.send({.url = "http://127.0.0.1:1/"});
+  ASSERT_FALSE(refused);
+  EXPECT_FALSE(refused.error().malformed);
 }
 
 TEST(KeepAliveClient, EndsAtTheDeadlineAndCallsItPerhapsSent) {

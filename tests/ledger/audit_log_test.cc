@@ -435,6 +435,38 @@ TEST_F(AuditLogTest, AnAlarmOfAnEarlierRunEnds) {
   EXPECT_TRUE(alarms[0].over);
 }
 
+TEST_F(AuditLogTest, CommitsByTheAuthorItIsToldAndKnowsItsCommitsWhenThatChanges) {
+  auto options = this->options();
+  options.author = {"Ann's broker", "ann@example.org"};
+  {
+    Writer writer{options};
+    writer.signal();
+  }
+  EXPECT_EQ(git(repository(), {"log", "-1", "--format=%an <%ae> %cn <%ce>", "HEAD"}),
+            "Ann's broker <ann@example.org> Detent <detent@localhost>");
+  options.author = {"Ben", "ben@example.org"};
+  Writer writer{options};
+  EXPECT_THAT(writer.log->take_alarms(), IsEmpty());
+  EXPECT_EQ(writer.log->progress().last_seq, 1u);
+}
+
+TEST_F(AuditLogTest, RefusesAnAuthorThatGitDoesNotTake) {
+  auto options = this->options();
+  options.author = {"", "ann@example.org"};
+  const auto log = AuditLog::open(options, test::at(kNoon));
+  ASSERT_FALSE(log);
+  EXPECT_THAT(log.error().what, HasSubstr("\" <ann@example.org>\" cannot be a commit's author"));
+}
+
+TEST_F(AuditLogTest, GathersTheTypesItIsTold) {
+  auto options = this->options();
+  options.gather = {"health.check", "cron.output"};
+  Writer writer{options};
+  writer.signal("heartbeat.ok", "up");
+  writer.signal("cron.output", "nightly");
+  EXPECT_THAT(diary(), ElementsAre(HasSubstr("heartbeat.ok: up")));
+}
+
 TEST_F(AuditLogTest, ADamagedTipIsNotBuiltUpon) {
   Writer writer{options()};
   writer.signal();

@@ -99,13 +99,13 @@ TEST(SignalBuilder, MasksSecretsEverywhere) {
                                      .body = "and " + secret + " corp-123456",
                                      .fields = {{"api_key", "abcdefgh1234"}, {"x", secret}},
                                      .source = secret,
-                                     .labels = {{"password", "hunter2"}, {"l", secret}}},
+                                     .labels = {{"password", "hun\"ter2"}, {"l", secret}}},
                                     kNow);
   ASSERT_TRUE(result.has_value());
   EXPECT_THAT(result->signal, Not(HasSubstr(secret)));
   EXPECT_THAT(result->signal, Not(HasSubstr("corp-123456")));
   EXPECT_THAT(result->signal, Not(HasSubstr("abcdefgh1234")));
-  EXPECT_THAT(result->signal, Not(HasSubstr("hunter2")));
+  EXPECT_THAT(result->signal, Not(HasSubstr("ter2")));
 }
 
 TEST(SignalBuilder, NamesTheFieldThatIsOverItsLimit) {

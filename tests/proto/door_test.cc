@@ -5,6 +5,7 @@
 #include "base/redact.h"
 #include "base/ulid.h"
 #include "proto/frame.h"
+#include "proto/reader.h"
 #include "proto/signal.pb.h"
 #include "proto/wire.pb.h"
 
@@ -166,6 +167,61 @@ TEST(Door, MasksASecretInPlaceAndRefusesOneInAFieldItDoesNotKnow) {
   signal = good();
   signal.set_payload(signal.payload() + "\xfa\x3e" + static_cast<char>(token.size()) + token);
   EXPECT_TRUE(check(signal, mask).fault);
+}
+
+TEST(Door, RefusesAFieldThatIsGivenTwice) {
+  // The last one counts, so that a secret in the first would pass unread.
+  Note note;
+  note.set_title("hunter2");
+  Door door({});
+  const auto refused = [&](std::string bytes) {
+    Head head;
+    const auto fault = door.check(bytes, head);
+    return fault ? fault->text : std::string();
+  };
+  const auto with = [](uint32_t field, std::string_view value) {
+    std::string out;
+    wire::bytes(out, field, value);
+    return out;
+  };
+  EXPECT_EQ(refused(with(Signal::kPayloadFieldNumber, note.SerializeAsString()) + good().SerializeAsString()),
+            "Signal.payload: more than one");
+  EXPECT_EQ(
+      refused(good().SerializeAsString() + with(Signal::kThreadFieldNumber, "") + with(Signal::kThreadFieldNumber, "")),
+      "Signal.thread: more than one");
+  auto signal = good();
+  signal.set_payload(signal.payload() + with(Note::kTitleFieldNumber, "again"));
+  EXPECT_EQ(refused(signal.SerializeAsString()), "payload of incident.detected: Incident.title: more than one");
+  signal.set_payload(with(Note::kFieldsFieldNumber, with(2, "hunter2") + with(1, "password") + with(2, "x")));
+  EXPECT_EQ(refused(signal.SerializeAsString()), "payload of incident.detected: Incident.Field.value: more than one");
+}
+
+TEST(Door, MasksTheValueOfAFieldOrLabelWhoseNameCallsItASecret) {
+  const Door::Mask mask = [](std::span<char> text) { return redact(text, {}); };
+  auto signal = good();
+  Incident incident;
+  for (const auto& [name, value] : {std::pair{"password", "hunter2"},
+                                    {"API_KEY", "one \"two\" three"},
+                                    {"authorization", "Bearer abcdefgh"},
+                                    {"monkey", "hunter3"},
+                                    {"max_tokens", "150000"}}) {
+    auto* field = incident.add_fields();
+    field->set_name(name);
+    field->set_value(value);
+  }
+  signal.set_payload(incident.SerializeAsString());
+  auto* label = signal.add_labels();
+  label->set_key("token");
+  label->set_value("correct horse");
+  const auto checked = check(signal, mask);
+  ASSERT_FALSE(checked.fault);
+  ASSERT_TRUE(incident.ParseFromString(std::string(checked.head.payload)));
+  EXPECT_EQ(incident.fields(0).value(), "*******");
+  EXPECT_EQ(incident.fields(1).value(), "[redacted]*****");
+  EXPECT_EQ(incident.fields(2).value(), "Bearer ********");
+  EXPECT_EQ(incident.fields(3).value(), "hunter3");
+  EXPECT_EQ(incident.fields(4).value(), "150000");
+  EXPECT_EQ(checked.head.labels.at(0).second, "[redacted]***");
 }
 
 TEST(Door, SurvivesEveryByteChanged) {
