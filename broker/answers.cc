@@ -310,7 +310,9 @@ void Answers::answer(const Question& question) {
   if (command == "dead.show" || command == "dead.retry" || command == "dead.drop") {
     const auto* seq_value = asked.if_contains("seq");
     const auto* all = asked.if_contains("all");
-    const uint64_t seq = seq_value && seq_value->is_number() ? seq_value->to_number<uint64_t>() : 0;
+    boost::system::error_code wrong;
+    const uint64_t seq = seq_value ? seq_value->to_number<uint64_t>(wrong) : 0;
+    if (wrong) return core.answer(question, {}, "\"seq\" must be a letter's number");
     const bool everything = all && all->is_bool() && all->get_bool();
     std::vector<DeadLetters::Key> keys;
     for (const auto& [key, place] : broker_.dead_->letters()) {

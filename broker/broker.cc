@@ -122,6 +122,10 @@ void Broker::recover() {
   dead_ = value_or_throw(DeadLetters::open(disk_, state_path(config_, "dead"), *core_, visitor.damage));
   dead_orders_ = std::make_unique<DeadOrders>(*core_, *dead_);
   core_->recovered(now_);
+  if (const uint64_t missing = core_->missing()) {
+    damage_["journal"] = fmt::format("{} undelivered signal{} missing from it: what they said is in the ledger",
+                                     missing, missing == 1 ? " is" : "s are");
+  }
   bodies_ = journal_->reader();
   burial_bodies_ = journal_->reader(64 << 10);
   synced_ = journal_->end();
@@ -213,7 +217,7 @@ void Broker::run() {
     if (auto closed = journal_->close(); !closed) spdlog::warn("{}", closed.error().what);
   });
   http_.reset();
-  spdlog::info("drained");
+  spdlog::info("drained; the ledger takes up what is left");
 }
 
 void Broker::send_outgoing() {

@@ -109,6 +109,8 @@ class Core {
   void replay(std::string_view record, const Place& place, bool after_snapshot);
   void replay_dead(std::string_view dead_record);
   void recovered(Now now);
+  /// Signals of which the snapshot or the numbering tells, and which the journal has lost.
+  uint64_t missing() const { return missing_; }
 
   // ---- a turn: any number of these …
   void receive(std::string_view peer, std::span<char> message, Now now);
@@ -261,6 +263,7 @@ class Core {
   std::map<std::string, std::set<uint64_t>, std::less<>> dead_;
   std::set<std::string> alarms_;
   std::unordered_map<uint32_t, uint64_t> in_segment_;
+  uint64_t missing_ = 0;
   TextMap<Millis> terms_;  // `expires` by type
   Now last_sweep_{};
 

@@ -58,12 +58,14 @@ void Core::restore(std::string_view bytes) {
   for (const auto& in : snapshot.channels()) {
     auto& past = restoring_->channels[in.name()];
     past.floor = in.floor();
-    uint64_t last = past.floor;
+    uint64_t last = past.floor, settled = 0;
     for (int i = 0; i + 1 < in.settled_size(); i += 2) {
       const uint64_t begin = last + in.settled(i);
       last = begin + in.settled(i + 1);
       past.settled.emplace_back(begin, last);
+      settled += last - begin;
     }
+    restoring_->open += next_seq_ - std::min(next_seq_, past.floor + settled);
     for (const auto& open : in.open()) {
       auto& known = past.open[open.seq()];
       known.first = open.attempts();
@@ -108,6 +110,8 @@ void Core::replay(std::string_view bytes, const Place& place, bool after_snapsho
           break;
       }
     }
+    // Numbers follow one another without gaps. What stands before the first record was dropped, or is in the snapshot.
+    if (next_seq_ > 1 && open.seq > next_seq_) missing_ += open.seq - next_seq_;
     next_seq_ = std::max(next_seq_, open.seq + 1);
     const Head head = read_head(signal);
     if (!revived && head.id.size() == 16 && !ids_.covered(place.segment)) {
@@ -137,6 +141,7 @@ void Core::replay(std::string_view bytes, const Place& place, bool after_snapsho
         }
       }
       home.restore(open);
+      if (!after_snapshot) --restoring_->open;
       count_segment(open.at.segment, 1);
     }
     return;
@@ -150,7 +155,14 @@ void Core::replay(std::string_view bytes, const Place& place, bool after_snapsho
     if (home.find(begun.seq())) home.parts[begun.seq()][begun.part().part()] = begun.part().SerializeAsString();
   } else if (record.has_settled()) {
     Channel& home = channel(record.settled().channel());
-    if (home.find(record.settled().seq())) finish(home, record.settled().seq());
+    const uint64_t seq = record.settled().seq();
+    const bool found = home.find(seq);
+    const auto past = restoring_->channels.find(home.name());
+    if (past != restoring_->channels.end() && seq < restoring_->snapshot_next && !past->second.is_settled(seq) &&
+        past->second.settled_since.insert(seq).second && !found) {
+      --restoring_->open;  // its segment was dropped since
+    }
+    if (found) finish(home, seq);
   } else if (record.has_raised()) {
     if (record.raised().over()) {
       alarms_.erase(record.raised().alarm());
@@ -168,6 +180,7 @@ void Core::replay_dead(std::string_view bytes) {
 }
 
 void Core::recovered(Now now) {
+  missing_ += restoring_->open;
   restoring_.reset();
   last_sweep_ = now;
 }

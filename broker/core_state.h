@@ -102,10 +102,12 @@ struct Core::Restoring {
     uint64_t floor = 0;
     std::vector<std::pair<uint64_t, uint64_t>> settled;                             // [first, last), ascending
     std::map<uint64_t, std::pair<uint32_t, std::map<uint32_t, std::string>>> open;  // attempts and parts by seq
+    std::set<uint64_t> settled_since;                                               // of those that were open
     bool is_settled(uint64_t seq) const;
   };
   std::map<std::string, Past, std::less<>> channels;
   uint64_t snapshot_next = 1;
+  uint64_t open = 0;  // deliveries that the snapshot knows as open and no record was found for yet
 };
 
 }  // namespace detent

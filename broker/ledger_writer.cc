@@ -1,8 +1,9 @@
 #include "broker/ledger_writer.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "broker/dead_letters.h"
 #include "ledger/audit_log.h"
@@ -204,9 +205,11 @@ bool LedgerWriter::feed() {
 
 void LedgerWriter::run(const std::stop_token& stop) {
   pthread_setname_np(pthread_self(), "ledger");
-  // Publishers come first: this thread runs where nobody else wants to.
-  const sched_param lowest{};
-  pthread_setschedparam(pthread_self(), SCHED_IDLE, &lowest);
+  // Publishers come first: this thread has all the time in the world, until the broker waits for it to end. (Without
+  // the privilege to be nicer to itself again it goes on as it was.)
+  const auto self = static_cast<id_t>(gettid());
+  setpriority(PRIO_PROCESS, self, 19);
+  const std::stop_callback hurry(stop, [self] { setpriority(PRIO_PROCESS, self, 0); });
   Now last_complaint{};
   const auto publish = [this] {
     const auto progress = log_->progress();

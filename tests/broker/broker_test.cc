@@ -32,6 +32,33 @@ uint64_t segments(const boost::json::value& status) {
   return status.at("journal").at("segments").to_number<uint64_t>();
 }
 
+TEST(Broker, SaysThatUndeliveredSignalsAreMissingFromTheJournal) {
+  Running running;
+  running.start();
+  {
+    Caller caller(running.endpoint());
+    publish_segments(caller, 4);
+  }
+  running.stop();  // with a snapshot
+  running.disk.remove("state/journal/" + running.files("journal").front()).value();
+  running.start();
+  auto status = running.status();
+  EXPECT_THAT(boost::json::serialize(status.at("alarms")), HasSubstr("damage/journal"));
+  running.stop();
+  running.start();
+  ASSERT_TRUE(running.wait_for([](const auto& now) { return now.at("alarms").as_array().empty(); }));
+}
+
+TEST(Broker, AnswersAQuestionWithAnOddNumber) {
+  Running running;
+  running.start();
+  Caller caller(running.endpoint());
+  for (const boost::json::value seq :
+       {boost::json::value(-1), boost::json::value(1.5), boost::json::value(1e30), boost::json::value("1")}) {
+    EXPECT_EQ(caller.ask({{"command", "dead.show"}, {"seq", seq}}), "\"seq\" must be a letter's number");
+  }
+}
+
 TEST(Broker, KeepsASegmentUntilTheDeadLetterInItIsWritten) {
   Running running;
   running.start();

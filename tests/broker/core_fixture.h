@@ -47,6 +47,7 @@ struct CoreTest : testing::Test {
     dead = std::move(*DeadLetters::open(disk, "s/dead", *core, visitor.damage));
     reader = journal->reader();
     core->recovered(now);
+    EXPECT_EQ(core->missing(), 0U);
   }
   void restart() {
     clients.clear();

@@ -106,6 +106,7 @@ void World::start_broker() {
     if (!dead_->letters().contains(key)) return broken(fmt::format("dead letter {} is gone after a restart", key.seq));
   }
   core_->recovered(now_);
+  if (core_->missing()) return broken(fmt::format("{} signals are missed after a restart", core_->missing()));
   check_journal_holds_acknowledged();
 }
 
