@@ -1,6 +1,5 @@
 #include "broker/broker.h"
 
-#include <malloc.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
@@ -14,8 +13,6 @@
 #include "broker/journal_format.h"
 #include "broker/records.h"
 #include "http/server.h"
-#include "proto/reader.h"
-#include "proto/wire.pb.h"
 
 namespace detent {
 
@@ -27,16 +24,6 @@ constexpr Millis kHasty{10'000};                 // segments that fill faster th
 constexpr std::string_view kDamage = "damage/";  // before a file's name: an alarm
 constexpr Millis kGoodAgain{60'000};             // writes that go well for so long after a failed one end its alarm
 constexpr size_t kFillWhileSyncing = 1 << 20;    // appended behind a sync under way, from which on no more is read
-
-// A tail: how much is read in a bite (the loop has other guests), what ends a frame, which no signal makes longer than
-// a peer takes, and how many times that may be on its way: behind each goes a PING, and its PONG shows that it was
-// read.
-constexpr size_t kTailRead = 4 << 20;
-constexpr size_t kTailRecord = 1024;  // what each record costs beside its bytes
-constexpr size_t kTailFrame = 1 << 20;
-constexpr int kTailSignals = 1024;
-constexpr uint32_t kTailPings = 4;
-static_assert(kTailFrame + kMaxSignal + kTailFrame < kMaxFrame);
 
 Door::Mask mask_of(const Config& config) {
   auto patterns = Patterns::compile(config.redact);
@@ -58,14 +45,6 @@ T value_or_throw(Result<T> result) {
 }
 
 }  // namespace
-
-struct Broker::Tailing {
-  std::string channel, type;
-  std::unique_ptr<JournalTail> tail;
-  int64_t since_ms = 0;
-  size_t unpinged = 0;  // bytes sent behind the last PING
-  bool caught_up = false;
-};
 
 Broker::Broker(Config config, Disk& disk)
     : config_(std::move(config)),
@@ -345,112 +324,6 @@ void Broker::work_done(const Appended& appended) {
   core_->local_done.clear();
 }
 
-Broker::Drops Broker::to_drop() {
-  Drops drops;
-  const auto snapshot = journal_->snapshot_at();
-  if (!std::exchange(drop_due_, false) || !snapshot) return drops;
-  const uint64_t before = std::min(ledger_->complete_segment(), snapshot->segment);
-  const auto used = core_->segments_in_use();
-  for (const auto& segment : journal_->segments()) {
-    if (!segment.open && segment.id < before && !used.contains(static_cast<uint32_t>(segment.id)) &&
-        ids_->covered(segment.id)) {
-      drops.segments.push_back(segment.id);
-    }
-  }
-  drops.dead = dead_->droppable();
-  return drops;
-}
-
-void Broker::drop(const Drops& drops) {
-  if (!drops.segments.empty()) {
-    if (auto dropped = journal_->drop(drops.segments); !dropped)
-      spdlog::warn("segments cannot be dropped: {}", dropped.error().what);
-  }
-  if (!drops.dead.empty()) {
-    if (auto dropped = dead_->drop(drops.dead); !dropped)
-      spdlog::warn("segments cannot be dropped: {}", dropped.error().what);
-  }
-}
-
-void Broker::prepare_spares(bool in_haste) {
-  for (;;) {
-    const auto prepared = journal_->prepare_spare(in_haste);
-    if (!prepared) spdlog::warn("no spare segment: {}", prepared.error().what);
-    if (!prepared || !*prepared) return;
-  }
-}
-
-void Broker::look_after_disk() {
-  if (looking_after_disk_) return;
-  looking_after_disk_ = true;
-  // What a burst has left in the allocator goes back to the system once it is over.
-  const bool quiet = syncs_ == syncs_seen_, trim = quiet && !trimmed_;
-  trimmed_ = quiet;
-  syncs_seen_ = syncs_;
-  chores_.post([this, trim] {
-    if (trim) malloc_trim(0);
-    auto space = journal_->space();
-    if (space && !space->low) {
-      prepare_spares(false);
-      if (!space->reserve_held) {
-        if (auto refilled = journal_->refill_reserve(); !refilled)
-          spdlog::warn("no reserve: {}", refilled.error().what);
-      }
-      space = journal_->space();
-    }
-    post([this, space] {
-      looking_after_disk_ = false;
-      if (space) {
-        space_ = *space;
-        look_after_publishers();
-        if (space_.low) {
-          core_->raise("disk-low", fmt::format("the broker's disk is low: {} MiB free", space_.free >> 20),
-                       "Publishers are refused until there is room again; what was taken in is safe.", false, now_);
-        } else {
-          core_->over("disk-low", now_);
-        }
-      } else {
-        spdlog::warn("free space cannot be read: {}", space.error().what);
-      }
-      if (auto pruned = ids_->prune(static_cast<uint64_t>((now_.wall - std::chrono::hours{24 * 90}).count()));
-          !pruned) {
-        spdlog::warn("old id files stay: {}", pruned.error().what);
-      }
-      if (auto again = ids_->again()) {
-        chores_.post([this, segment = again->first, ids = std::move(again->second)]() mutable {
-          write_ids(segment, std::move(ids));
-        });
-      }
-    });
-  });
-}
-
-void Broker::hold(int reason, std::string text) {
-  held_ = text;
-  core_->hold_publishers(reason, std::move(text));
-}
-
-void Broker::look_after_ledger() {
-  look_after_publishers();
-  ledger_->status(Answers(*this).status_markdown());
-}
-
-void Broker::look_after_publishers() {
-  // What the ledger has not taken up, in whole segments: near enough for a limit of gigabytes.
-  uint64_t lag = 0;
-  for (const auto& segment : journal_->segments()) {
-    if (segment.id > ledger_->complete_segment()) lag += segment.bytes;
-  }
-  if (space_.low) {
-    hold(DISK_LOW,
-         fmt::format("the broker's disk is low ({} MiB free): keep the signal and try again", space_.free >> 20));
-  } else if (lag > config_.ledger.max_lag) {
-    hold(LEDGER_BEHIND, fmt::format("the ledger is {} MiB behind: keep the signal and try again", lag >> 20));
-  } else {
-    hold(0, {});
-  }
-}
-
 void Broker::reload() {
   post([this] {
     if (const auto verdict = reload_now()) {
@@ -487,64 +360,6 @@ Result<std::string> Broker::reload_now() {
   core_->reroute(std::move(*router), config_.channels());
   for (const auto& note : core_->router().notes()) spdlog::info("{}", note);
   return boost::json::serialize(out);
-}
-
-// ---- tail
-
-void Broker::feed_tails() {
-  for (const auto& change : core_->tail_changes) {
-    if (change.stop) {
-      tails_.erase(change.session);
-      continue;
-    }
-    auto tailing = std::make_unique<Tailing>(Tailing{change.channel, change.type, nullptr, change.since_ms});
-    const Place from = change.since_ms ? Place{} : Place{synced_.segment, static_cast<uint32_t>(synced_.offset), 0};
-    tailing->tail = journal_->tail(from);
-    tails_.insert_or_assign(change.session, std::move(tailing));
-  }
-  core_->tail_changes.clear();
-  bool more = false;
-  for (auto& [session, tailing] : tails_) more = feed(session, *tailing) || more;
-  if (more) socket_.wake();
-}
-
-bool Broker::feed(uint64_t session, Tailing& tailing) {
-  if (core_->unanswered_pings(session) >= kTailPings) return false;  // the PONG wakes us
-  Tailed tailed;
-  bool more = true;
-  size_t read = 0, filled = 0;
-  while (more && read < kTailRead && filled < kTailFrame && tailed.signals_size() < kTailSignals) {
-    const auto next = tailing.tail->next(synced_);
-    if (!next) {
-      spdlog::warn("tail: {}", next.error().what);
-      tailed.set_missed(tailed.missed() + 1);
-      more = next.error().code == EBADMSG;  // it goes on behind the damage
-      continue;
-    }
-    more = next->has_value();
-    if (!more) {
-      tailed.set_caught_up(tailing.since_ms && !std::exchange(tailing.caught_up, true));
-      break;
-    }
-    read += (*next)->bytes.size() + kTailRecord;
-    TailedSignal signal;
-    if (!read_admitted((*next)->bytes, signal) || signal.journalled_ms() < tailing.since_ms) continue;
-    if (!tailing.type.empty() && !glob_matches(tailing.type, read_head(signal.signal()).type)) continue;
-    if (!tailing.channel.empty() &&
-        std::find(signal.channels().begin(), signal.channels().end(), tailing.channel) == signal.channels().end()) {
-      continue;
-    }
-    filled += signal.ByteSizeLong();
-    *tailed.add_signals() = std::move(signal);
-  }
-  if (tailed.signals_size() || tailed.missed() || tailed.caught_up())
-    core_->send(session, Frame::kTailed, tailed.SerializeAsString());
-  tailing.unpinged += filled;
-  if (tailing.unpinged >= kTailFrame) {
-    tailing.unpinged = 0;
-    core_->ping(session);
-  }
-  return more;
 }
 
 void Broker::answer_questions() {

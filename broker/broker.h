@@ -70,7 +70,13 @@ class Broker {
   /// Whether publishers are refused: no room, or the ledger too far behind.
   void look_after_publishers();
   void feed_tails();
-  struct Tailing;
+  struct Tailing {
+    std::string channel, type;
+    std::unique_ptr<JournalTail> tail;
+    int64_t since_ms = 0;
+    size_t unpinged = 0;  // bytes sent behind the last PING
+    bool caught_up = false;
+  };
   /// Sends a tail's next frame; true where there may be more at once.
   bool feed(uint64_t session, Tailing& tailing);
   void answer_questions();

@@ -1,0 +1,121 @@
+// What the broker does once a second: segments that nobody needs, spares, the disk's room, the ledger's lag.
+#include <malloc.h>
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "broker/answers.h"
+#include "broker/broker.h"
+#include "proto/wire.pb.h"
+
+namespace detent {
+
+Broker::Drops Broker::to_drop() {
+  Drops drops;
+  const auto snapshot = journal_->snapshot_at();
+  if (!std::exchange(drop_due_, false) || !snapshot) return drops;
+  const uint64_t before = std::min(ledger_->complete_segment(), snapshot->segment);
+  const auto used = core_->segments_in_use();
+  for (const auto& segment : journal_->segments()) {
+    if (!segment.open && segment.id < before && !used.contains(static_cast<uint32_t>(segment.id)) &&
+        ids_->covered(segment.id)) {
+      drops.segments.push_back(segment.id);
+    }
+  }
+  drops.dead = dead_->droppable();
+  return drops;
+}
+
+void Broker::drop(const Drops& drops) {
+  if (!drops.segments.empty()) {
+    if (auto dropped = journal_->drop(drops.segments); !dropped)
+      spdlog::warn("segments cannot be dropped: {}", dropped.error().what);
+  }
+  if (!drops.dead.empty()) {
+    if (auto dropped = dead_->drop(drops.dead); !dropped)
+      spdlog::warn("segments cannot be dropped: {}", dropped.error().what);
+  }
+}
+
+void Broker::prepare_spares(bool in_haste) {
+  for (;;) {
+    const auto prepared = journal_->prepare_spare(in_haste);
+    if (!prepared) spdlog::warn("no spare segment: {}", prepared.error().what);
+    if (!prepared || !*prepared) return;
+  }
+}
+
+void Broker::look_after_disk() {
+  if (looking_after_disk_) return;
+  looking_after_disk_ = true;
+  // What a burst has left in the allocator goes back to the system once it is over.
+  const bool quiet = syncs_ == syncs_seen_, trim = quiet && !trimmed_;
+  trimmed_ = quiet;
+  syncs_seen_ = syncs_;
+  chores_.post([this, trim] {
+    if (trim) malloc_trim(0);
+    auto space = journal_->space();
+    if (space && !space->low) {
+      prepare_spares(false);
+      if (!space->reserve_held) {
+        if (auto refilled = journal_->refill_reserve(); !refilled)
+          spdlog::warn("no reserve: {}", refilled.error().what);
+      }
+      space = journal_->space();
+    }
+    post([this, space] {
+      looking_after_disk_ = false;
+      if (space) {
+        space_ = *space;
+        look_after_publishers();
+        if (space_.low) {
+          core_->raise("disk-low", fmt::format("the broker's disk is low: {} MiB free", space_.free >> 20),
+                       "Publishers are refused until there is room again; what was taken in is safe.", false, now_);
+        } else {
+          core_->over("disk-low", now_);
+        }
+      } else {
+        spdlog::warn("free space cannot be read: {}", space.error().what);
+      }
+      if (auto pruned = ids_->prune(static_cast<uint64_t>((now_.wall - std::chrono::hours{24 * 90}).count()));
+          !pruned) {
+        spdlog::warn("old id files stay: {}", pruned.error().what);
+      }
+      if (auto again = ids_->again()) {
+        chores_.post([this, segment = again->first, ids = std::move(again->second)]() mutable {
+          write_ids(segment, std::move(ids));
+        });
+      }
+    });
+  });
+}
+
+void Broker::hold(int reason, std::string text) {
+  held_ = text;
+  core_->hold_publishers(reason, std::move(text));
+}
+
+void Broker::look_after_ledger() {
+  look_after_publishers();
+  ledger_->status(Answers(*this).status_markdown());
+}
+
+void Broker::look_after_publishers() {
+  // What the ledger has not taken up, in whole segments: near enough for a limit of gigabytes.
+  uint64_t lag = 0;
+  for (const auto& segment : journal_->segments()) {
+    if (segment.id > ledger_->complete_segment()) lag += segment.bytes;
+  }
+  if (space_.low) {
+    hold(DISK_LOW,
+         fmt::format("the broker's disk is low ({} MiB free): keep the signal and try again", space_.free >> 20));
+  } else if (lag > config_.ledger.max_lag) {
+    hold(LEDGER_BEHIND, fmt::format("the ledger is {} MiB behind: keep the signal and try again", lag >> 20));
+  } else {
+    hold(0, {});
+  }
+}
+
+}  // namespace detent
