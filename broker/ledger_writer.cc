@@ -19,6 +19,7 @@ namespace {
 constexpr size_t kRemembered = 65'536;  // ids of the latest signals, for their receipts
 
 constexpr std::string_view kAlarm = "ledger/";
+constexpr Millis kGather{20};  // how long what was journalled may wait for more before it is looked at
 
 uint64_t place_number(const Place& place) { return place.segment << 32 | place.offset; }
 
@@ -83,12 +84,9 @@ LedgerWriter::LedgerWriter(std::unique_ptr<AuditLog> log, std::unique_ptr<Journa
 LedgerWriter::~LedgerWriter() = default;
 
 void LedgerWriter::advance(const Mark& synced) {
-  {
-    const std::lock_guard lock(mutex_);
-    synced_ = synced;
-    moved_ = true;
-  }
-  changed_.notify_one();
+  const std::lock_guard lock(mutex_);
+  synced_ = synced;
+  if (!std::exchange(moved_, true) && waits_) changed_.notify_one();
 }
 
 void LedgerWriter::status(std::string markdown) {
@@ -230,8 +228,12 @@ void LedgerWriter::run(const std::stop_token& stop) {
     publish();
     if (turned && (more || *turned)) continue;
     std::unique_lock lock(mutex_);
+    waits_ = true;
     changed_.wait_for(lock, stop, std::min(log_->wait(system_now()), turned ? Millis{60'000} : Millis{1'000}),
                       [this] { return moved_; });
+    waits_ = false;
+    // Whoever publishes one signal after another is not to wake this thread for each.
+    changed_.wait_for(lock, stop, kGather, [] { return false; });
   }
   // What a killed git left locked is free within seconds.
   const Millis until = system_now().mono + Millis{10'000};

@@ -62,6 +62,7 @@ class LedgerWriter {
   Mark synced_;
   std::string status_;
   bool moved_ = false;
+  bool waits_ = false;  // the thread, for a move
   std::vector<std::string> ids_;  // of the latest signals, by seq modulo its size
   uint64_t last_seen_seq_ = 0;
   std::atomic<uint64_t> complete_segment_ = 0, last_seq_ = 0, commits_ = 0;

@@ -202,6 +202,11 @@ class KeepAliveClient::Wire {
       for (const auto& entry : resolver.resolve(host, port, tcp::resolver::numeric_service, found->failed)) {
         found->endpoints.push_back(entry.endpoint());
       }
+      // RFC 6761, 6.3: it is loopback, also where neither a hosts file nor a resolver says so.
+      if (found->failed && host == "localhost") {
+        found->failed = {};
+        found->endpoints = {{net::ip::address_v4::loopback(), std::uint16_t(std::stoul(port))}};
+      }
       net::post(*io, [outcome, found] {
         *outcome = std::move(*found);
         outcome->done = true;
