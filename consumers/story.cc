@@ -20,6 +20,7 @@ using Tone = Story::Tone;
 using Look = Story::Look;
 
 constexpr int64_t kLateAfter = 10 * 60 * 1000;
+constexpr int64_t kLastTime = 253'402'300'799'999;  // 9999-12-31T23:59:59.999Z, ms
 constexpr size_t kFactsAtMost = 20;
 constexpr size_t kFactUnits = 1800;
 constexpr size_t kBeginning = 2500;  // units of a long body that are shown beside its file
@@ -55,8 +56,11 @@ void fact(Story& story, std::string name, const std::string& value, bool brief =
   if (!value.empty()) story.facts.push_back({std::move(name), harmless(value), brief});
 }
 
+/// A time as platforms take it: those after the year 9999 they refuse, and those before 1970 nobody means.
+bool showable(int64_t ms) { return ms > 0 && ms <= kLastTime; }
+
 void when(Story& story, std::string name, int64_t ms) {
-  if (ms > 0) story.facts.push_back({std::move(name), "", true, ms});
+  if (showable(ms)) story.facts.push_back({std::move(name), "", true, ms});
 }
 
 template <class Message>
@@ -322,7 +326,7 @@ Story tell(const Delivery& delivery, int64_t wall_ms) {
   story.copy = delivery.copy();
   story.repeat_unproven = delivery.repeat_unproven();
   story.thread = signal.thread();
-  story.created_ms = signal.created_ms();
+  story.created_ms = showable(signal.created_ms()) ? signal.created_ms() : 0;
   story.tone = tone_of(signal.severity());
   story.icon = icon_of(signal.severity());
   if (story.created_ms > 0 && wall_ms - story.created_ms >= kLateAfter) {

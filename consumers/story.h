@@ -39,7 +39,7 @@ struct Story {
   std::string late;   // "6 h late", or empty
   bool repeat_unproven = false;
   std::string thread;
-  int64_t created_ms = 0;
+  int64_t created_ms = 0;  // 0: none that can be shown
   std::vector<Fact> facts;
   std::vector<Block> body;
   /// The whole body as a file, where there is a body.
