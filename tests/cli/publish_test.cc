@@ -164,6 +164,42 @@ TEST(Run, TellsThatACommandCouldNotBeStarted) {
   EXPECT_THAT(payload.title(), HasSubstr("could not be started"));
 }
 
+TEST(Run, PublishesUnderAnyName) {
+  for (const std::string& name : {std::string("a\xff"
+                                              "b"),
+                                  std::string(2000, 'n'), std::string("two\nlines")}) {
+    SmallBroker broker;
+    const Invoked done = invoke({"run", "--name", name, "--broker", broker.endpoint(), "--", "false"});
+    EXPECT_EQ(done.exit, 1);
+    EXPECT_EQ(done.err, "");
+    CronOutput payload;
+    ASSERT_TRUE(payload.ParseFromString(only_signal(broker).payload()));
+    EXPECT_THAT(payload.title(), HasSubstr("failed with exit code 1"));
+  }
+}
+
+TEST(Run, PublishesACommandWhoseNameIsNotUtf8) {
+  SmallBroker broker;
+  const Folder folder;
+  const std::string command = (folder.path / "caf\xe9").string();
+  std::filesystem::create_symlink("/bin/false", command);
+  const Invoked done = invoke({"run", "--broker", broker.endpoint(), "--", command});
+  EXPECT_EQ(done.exit, 1);
+  EXPECT_EQ(done.err, "");
+  EXPECT_THAT(broker.published(), SizeIs(1));
+}
+
+TEST(Run, RefusesWhatCannotBePublishedBeforeItRunsTheCommand) {
+  const Folder folder;
+  const std::string mark = (folder.path / "ran").string();
+  for (const auto& [option, value] : {std::pair{"--type", "BAD"}, std::pair{"--source", "s\xff"}}) {
+    const Invoked done = invoke({"run", option, value, "--", "touch", mark});
+    EXPECT_EQ(done.exit, 2);
+    EXPECT_THAT(done.err, HasSubstr("not a good signal"));
+    EXPECT_FALSE(std::filesystem::exists(mark));
+  }
+}
+
 TEST(Run, WantsACommand) {
   const Invoked done = invoke({"run", "--name", "x"});
   EXPECT_EQ(done.exit, 2);
