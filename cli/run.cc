@@ -59,6 +59,8 @@ void run(Invocation& invocation, const Options& options, std::vector<std::string
   const Watched watched = watch(command, STDOUT_FILENO, STDERR_FILENO, kOutputKept);
   invocation.exit = watched.exit_code;
   if (!watched.not_started.empty()) invocation.err << "detent run: " << watched.not_started << "\n";
+  if (!watched.lost.empty())
+    invocation.err << "detent run: its output could not be passed on: " << watched.lost << "\n";
   const bool failed = watched.exit_code != 0;
   if (options.only_failures && !failed) return;
 
