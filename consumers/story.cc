@@ -216,6 +216,13 @@ void tell_by_type(Draft& draft, const Signal& signal) {
   if (const auto found = kTypes.find(signal.type()); found != kTypes.end()) found->second(draft, signal);
 }
 
+Block line_of(const Fact& fact, bool listed, bool close) {
+  Block line{.marker = listed ? "- " : "", .indent = listed ? 1 : 0, .close = close};
+  line.runs.push_back({.text = fact.name + ": ", .strong = true});
+  line.runs.push_back({.text = fact.when_ms ? utc(Millis(fact.when_ms)) : fact.value});
+  return line;
+}
+
 /// Moves the facts beyond what a card holds into the body.
 void bound_facts(Draft& draft) {
   size_t used = 0, kept = 0;
@@ -225,11 +232,7 @@ void bound_facts(Draft& draft) {
     if (used > kFactUnits) break;
   }
   for (size_t i = kept; i < draft.story.facts.size(); ++i) {
-    Fact& fact = draft.story.facts[i];
-    Block line{.marker = "- ", .indent = 1, .close = i > kept};
-    line.runs.push_back({.text = fact.name + ": ", .strong = true});
-    line.runs.push_back({.text = fact.when_ms ? utc(Millis(fact.when_ms)) : fact.value});
-    draft.extra.push_back(std::move(line));
+    draft.extra.push_back(line_of(draft.story.facts[i], true, i > kept));
   }
   draft.story.facts.resize(kept);
 }
@@ -348,6 +351,18 @@ Story tell(const Delivery& delivery, int64_t wall_ms) {
   bound_facts(draft);
   finish_body(draft);
   return std::move(draft.story);
+}
+
+std::vector<Block> with_facts(const Story& story, bool listed) {
+  std::vector<Block> blocks;
+  for (const Fact& fact : story.facts) blocks.push_back(line_of(fact, listed, !blocks.empty()));
+  if (!story.url.empty() && story.url.size() <= 512) {
+    Block line{.close = !listed};
+    line.runs.push_back({.text = story.url, .url = story.url});
+    blocks.push_back(std::move(line));
+  }
+  blocks.insert(blocks.end(), story.body.begin(), story.body.end());
+  return blocks;
 }
 
 }  // namespace detent::consumers

@@ -52,6 +52,9 @@ struct Story {
 /// to tell whether it is late. All text in it is harmless.
 Story tell(const Delivery& delivery, int64_t wall_ms);
 
+/// The facts, a line each (as a list's items where `listed`), the link and the body: where no card holds them.
+std::vector<Block> with_facts(const Story& story, bool listed);
+
 /// A body of more than this is sent as a file, with its beginning.
 inline constexpr size_t kLongestShown = 16'000;  // units
 /// A signal that would take more messages than this becomes one message with a file.
