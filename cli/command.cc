@@ -34,11 +34,24 @@ void add_json_option(CLI::App& command, Invocation& invocation) {
   command.add_flag("--json", invocation.json, "Print JSON, for scripts");
 }
 
+void add_broker_option(CLI::App& command, Invocation& invocation) {
+  command
+      .add_option_function<std::string>(
+          "--broker",
+          [&invocation](const std::string& text) {
+            const std::string_view place = text;
+            if (!(place.starts_with("tcp://") && is_host_and_port(place.substr(6))) &&
+                !(place.starts_with("ipc://") && place.size() > 6))
+              throw CLI::ValidationError("--broker", "\"" + text + "\" is neither tcp://HOST:PORT nor ipc://PATH");
+            invocation.broker = text;
+          },
+          "Where the broker listens (default: [broker] listen of the config)")
+      ->type_name("ENDPOINT");
+}
+
 void add_asking_options(CLI::App& command, Invocation& invocation) {
   add_json_option(command, invocation);
-  command
-      .add_option("--broker", invocation.broker, "Where the broker listens (default: [broker] listen of the config)")
-      ->type_name("ENDPOINT");
+  add_broker_option(command, invocation);
   command
       .add_option_function<std::string>(
           "--deadline",
@@ -64,6 +77,13 @@ std::string one_line(std::string text) {
 const CLI::App& deepest(const CLI::App& app) {
   const auto chosen = app.get_subcommands();
   return chosen.empty() ? app : deepest(*chosen.front());
+}
+
+std::optional<std::string> unknown_option(const CLI::App& app) {
+  for (const std::string& text : app.remaining(true)) {
+    if (text.size() > 1 && text.starts_with('-')) return text;
+  }
+  return std::nullopt;
 }
 
 std::string full_name(const CLI::App& command) {
@@ -103,13 +123,19 @@ int detent_command(const std::vector<std::string>& arguments, std::istream& in, 
     if (end != arguments.end()) invocation.rest.assign(end + 1, arguments.end());
     std::vector<std::string> reversed(std::make_reverse_iterator(end), arguments.rend());
     app.parse(reversed);
-    return invocation.exit;
+    out.flush();
+    if (out) return invocation.exit;
+    err << full_name(deepest(app)) << ": cannot write to standard output\n";
+    return invocation.exit == kDone ? kFailed : invocation.exit;
   } catch (const CLI::Success& asked) {
     app.exit(asked, out, err);
     return kDone;
   } catch (const CLI::ParseError& error) {
     const CLI::App& command = deepest(app);
-    err << full_name(command) << ": " << one_line(error.what()) << " (see " << full_name(command) << " --help)\n";
+    // An option that is not known is the likelier cause of one that is missing.
+    const auto unknown = unknown_option(app);
+    err << full_name(command) << ": " << (unknown ? "there is no option " + *unknown : one_line(error.what()))
+        << " (see " << full_name(command) << " --help)\n";
     return kWrong;
   } catch (const Misconfigured& error) {
     err << error.what() << "\n";

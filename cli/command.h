@@ -63,6 +63,7 @@ int detent_command(const std::vector<std::string>& arguments, std::istream& in, 
 /// Adds --json, --broker and --deadline, for commands that ask the broker.
 void add_asking_options(CLI::App& command, Invocation& invocation);
 void add_json_option(CLI::App& command, Invocation& invocation);
+void add_broker_option(CLI::App& command, Invocation& invocation);
 
 // One for each command, in the file of its name. Each adds its subcommand to `app`.
 void add_publish(CLI::App& app, Invocation& invocation);

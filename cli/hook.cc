@@ -66,12 +66,19 @@ exit 0
 }
 
 void install(Invocation& invocation, const Options& options) {
+  for (const std::string& file : options.watch) {
+    if (file.empty() || *fs::path(file).lexically_normal().begin() == "..")
+      throw Usage("--watch wants a file or folder inside the repository, not \"" + file + "\"");
+  }
+  if (git(options.repository, {"rev-parse", "--is-bare-repository"}) == "true")
+    throw Usage(options.repository + " is a bare repository: nobody commits there; name a work tree");
   fs::path hooks = git(options.repository, {"rev-parse", "--git-path", "hooks"});
   if (hooks.is_relative()) hooks = fs::path(options.repository) / hooks;
   fs::create_directories(hooks);
   const fs::path hook = hooks / "post-commit";
   const fs::path kept = hooks / kKept;
   bool chained = fs::exists(kept);
+  if (fs::is_directory(hook)) throw Failure(hook.string() + " is a folder: move it away");
   if (fs::exists(hook) && contents(hook).find(kMark) == std::string::npos) {
     if (chained)
       throw Failure(
@@ -171,9 +178,7 @@ void add_hook(CLI::App& app, Invocation& invocation) {
       ->add_option("--watch", options->watch, "A file or folder; may be repeated (default: MEMORY.md and CURRENT.md)")
       ->type_name("PATH")
       ->allow_extra_args(false);
-  installing
-      ->add_option("--broker", invocation.broker, "Where the broker listens (default: [broker] listen of the config)")
-      ->type_name("ENDPOINT");
+  add_broker_option(*installing, invocation);
   installing->footer(
       "The hook never blocks or fails a commit; what went wrong is in detent-hook.log beside it.\n"
       "Example:\n  detent hook install ~/workspace --watch MEMORY.md --watch memory/");

@@ -38,6 +38,7 @@ void publish(Invocation& invocation, Options& options) {
       throw Usage("--expires wants a duration such as 10m, not \"" + options.expires + "\"");
     draft.expires_in = *expires;
   }
+  if (!options.id.empty() && Ulid::parse(options.id) == Ulid{}) throw Usage("--id: all zeros are no signal's id");
   if (!options.id.empty()) draft.id = ulid(options.id, "--id");
   if (!options.reply.empty()) draft.in_reply_to = ulid(options.reply, "--in-reply-to");
   if (draft.body == "-") draft.body.assign(std::istreambuf_iterator<char>(invocation.in), {});

@@ -45,11 +45,22 @@ std::string fenced(const std::string& text) {
   return fence + "\n" + text + (text.ends_with('\n') ? "" : "\n") + fence + "\n";
 }
 
+/// Throws Usage where no outcome could be published under these options, before anything is run. A config that does not
+/// load is no reason: the command is run all the same.
+void check(const Options& options) {
+  SignalBuilder builder{Patterns{}};
+  const auto built = builder.build({.type = options.type, .title = "run", .source = options.source}, system_now());
+  if (!built) throw Usage("not a good signal: " + built.error().what);
+}
+
 void run(Invocation& invocation, const Options& options, std::vector<std::string> command) {
   if (command.empty()) throw Usage("say what to run: detent run -- COMMAND …");
+  check(options);
   const Watched watched = watch(command, STDOUT_FILENO, STDERR_FILENO, kOutputKept);
   invocation.exit = watched.exit_code;
   if (!watched.not_started.empty()) invocation.err << "detent run: " << watched.not_started << "\n";
+  if (!watched.lost.empty())
+    invocation.err << "detent run: its output could not be passed on: " << watched.lost << "\n";
   const bool failed = watched.exit_code != 0;
   if (options.only_failures && !failed) return;
 

@@ -1,6 +1,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <boost/json.hpp>
 #include <memory>
 
@@ -52,6 +53,13 @@ void tail(Invocation& invocation, Options& options) {
   }
   uint64_t shown = 0;
   BrokerClient client(invocation.endpoint(), invocation.deadline);
+  if (const std::string& channel = options.tailing.channel; !channel.empty()) {
+    const auto status = client.ask({{"command", "status"}});
+    const auto& channels = list_of(status, "channels");
+    if (std::none_of(channels.begin(), channels.end(),
+                     [&](const auto& one) { return text_of(one, "name") == channel; }))
+      throw Usage("--channel: the broker has no channel \"" + channel + "\"");
+  }
   client.tail(options.tailing, [&](const Tailed* tailed) {
     if (!tailed) return invocation.out.good();
     if (tailed->missed())

@@ -79,14 +79,16 @@ class BrokenPipesBorne {
   struct sigaction before_ {};
 };
 
-void write_all(int to, const char* bytes, size_t size) {
+/// The errno of a failure, or 0. That nobody reads it any more is none.
+int write_all(int to, const char* bytes, size_t size) {
   while (size > 0) {
     const ssize_t written = write(to, bytes, size);
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return;  // nobody reads it any more; the command goes on, and its tail is kept
+    if (written < 0) return errno == EPIPE ? 0 : errno;
     bytes += written;
     size -= static_cast<size_t>(written);
   }
+  return 0;
 }
 
 [[noreturn]] void become(const std::vector<std::string>& command, int out, int err, int failed, const sigset_t& mask,
@@ -133,7 +135,10 @@ Watched watch(const std::vector<std::string>& command, int out, int err, size_t 
       const ssize_t size = read(stream.from.get(), buffer.data(), buffer.size());
       if (size < 0) return;  // nothing more for now
       if (size == 0) return stream.from.reset();
-      write_all(stream.to, buffer.data(), static_cast<size_t>(size));
+      // Where it cannot be passed on the command goes on all the same, and its tail is kept.
+      if (const int number = write_all(stream.to, buffer.data(), static_cast<size_t>(size));
+          number && result.lost.empty())
+        result.lost = std::strerror(number);
       result.output.append(buffer.data(), static_cast<size_t>(size));
       if (result.output.size() > 2 * keep) {
         result.output.erase(0, result.output.size() - keep);

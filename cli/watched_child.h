@@ -13,6 +13,7 @@ struct Watched {
   int exit_code = 0;  // as a shell gives it: 126 or 127 where it could not be started, 128 + the signal that ended it
   int signal = 0;     // that signal, or 0
   std::string not_started;  // why, or empty
+  std::string lost;         // why some of its output could not be passed through, or empty
   Millis took{0};
   std::string output;  // standard output and error as they came, the last `keep` bytes
   bool cut = false;

@@ -316,14 +316,9 @@ void Courier::settle(std::unique_ptr<Held> held, int outcome, const std::string&
   }
   frames.push_back({detent::Frame::kSettle, settle.SerializeAsString()});
   if (outcome == NOT_NOW) {
-    ++totals_.not_now;
     if (held->touched()) remember(*held);
   } else {
     memory_.erase(held->id);
-    ++(outcome == DELIVERED ? totals_.delivered
-       : outcome == UNKNOWN ? totals_.unknown
-       : outcome == EXPIRED ? totals_.expired
-                            : totals_.given_up);
   }
   if (outcome == GIVEN_UP || outcome == UNKNOWN) {
     said.push_back(

@@ -64,11 +64,6 @@ class Courier {
   std::optional<Sending> request;
   std::vector<std::string> said;
 
-  struct Totals {
-    uint64_t delivered = 0, unknown = 0, given_up = 0, not_now = 0, expired = 0;
-  };
-  const Totals& totals() const { return totals_; }
-
  private:
   struct Held;
   struct Flight;
@@ -101,7 +96,6 @@ class Courier {
   /// What this process itself knows of signals it had before a session ended, by id.
   std::map<std::string, std::vector<PartState>, std::less<>> memory_;
   std::deque<std::string> memory_order_;
-  Totals totals_;
 };
 
 }  // namespace detent::consumers

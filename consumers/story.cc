@@ -20,6 +20,7 @@ using Tone = Story::Tone;
 using Look = Story::Look;
 
 constexpr int64_t kLateAfter = 10 * 60 * 1000;
+constexpr int64_t kLastTime = 253'402'300'799'999;  // 9999-12-31T23:59:59.999Z, ms
 constexpr size_t kFactsAtMost = 20;
 constexpr size_t kFactUnits = 1800;
 constexpr size_t kBeginning = 2500;  // units of a long body that are shown beside its file
@@ -55,8 +56,11 @@ void fact(Story& story, std::string name, const std::string& value, bool brief =
   if (!value.empty()) story.facts.push_back({std::move(name), harmless(value), brief});
 }
 
+/// A time as platforms take it: those after the year 9999 they refuse, and those before 1970 nobody means.
+bool showable(int64_t ms) { return ms > 0 && ms <= kLastTime; }
+
 void when(Story& story, std::string name, int64_t ms) {
-  if (ms > 0) story.facts.push_back({std::move(name), "", true, ms});
+  if (showable(ms)) story.facts.push_back({std::move(name), "", true, ms});
 }
 
 template <class Message>
@@ -212,6 +216,13 @@ void tell_by_type(Draft& draft, const Signal& signal) {
   if (const auto found = kTypes.find(signal.type()); found != kTypes.end()) found->second(draft, signal);
 }
 
+Block line_of(const Fact& fact, bool listed, bool close) {
+  Block line{.marker = listed ? "- " : "", .indent = listed ? 1 : 0, .close = close};
+  line.runs.push_back({.text = fact.name + ": ", .strong = true});
+  line.runs.push_back({.text = fact.when_ms ? utc(Millis(fact.when_ms)) : fact.value});
+  return line;
+}
+
 /// Moves the facts beyond what a card holds into the body.
 void bound_facts(Draft& draft) {
   size_t used = 0, kept = 0;
@@ -221,11 +232,7 @@ void bound_facts(Draft& draft) {
     if (used > kFactUnits) break;
   }
   for (size_t i = kept; i < draft.story.facts.size(); ++i) {
-    Fact& fact = draft.story.facts[i];
-    Block line{.marker = "- ", .indent = 1, .close = i > kept};
-    line.runs.push_back({.text = fact.name + ": ", .strong = true});
-    line.runs.push_back({.text = fact.when_ms ? utc(Millis(fact.when_ms)) : fact.value});
-    draft.extra.push_back(std::move(line));
+    draft.extra.push_back(line_of(draft.story.facts[i], true, i > kept));
   }
   draft.story.facts.resize(kept);
 }
@@ -322,7 +329,7 @@ Story tell(const Delivery& delivery, int64_t wall_ms) {
   story.copy = delivery.copy();
   story.repeat_unproven = delivery.repeat_unproven();
   story.thread = signal.thread();
-  story.created_ms = signal.created_ms();
+  story.created_ms = showable(signal.created_ms()) ? signal.created_ms() : 0;
   story.tone = tone_of(signal.severity());
   story.icon = icon_of(signal.severity());
   if (story.created_ms > 0 && wall_ms - story.created_ms >= kLateAfter) {
@@ -344,6 +351,18 @@ Story tell(const Delivery& delivery, int64_t wall_ms) {
   bound_facts(draft);
   finish_body(draft);
   return std::move(draft.story);
+}
+
+std::vector<Block> with_facts(const Story& story, bool listed) {
+  std::vector<Block> blocks;
+  for (const Fact& fact : story.facts) blocks.push_back(line_of(fact, listed, !blocks.empty()));
+  if (!story.url.empty() && story.url.size() <= 512) {
+    Block line{.close = !listed};
+    line.runs.push_back({.text = story.url, .url = story.url});
+    blocks.push_back(std::move(line));
+  }
+  blocks.insert(blocks.end(), story.body.begin(), story.body.end());
+  return blocks;
 }
 
 }  // namespace detent::consumers

@@ -39,7 +39,7 @@ struct Story {
   std::string late;   // "6 h late", or empty
   bool repeat_unproven = false;
   std::string thread;
-  int64_t created_ms = 0;
+  int64_t created_ms = 0;  // 0: none that can be shown
   std::vector<Fact> facts;
   std::vector<Block> body;
   /// The whole body as a file, where there is a body.
@@ -51,6 +51,9 @@ struct Story {
 /// Reads a delivery's signal. What is not as its type asks is shown as far as it can be read; nothing fails. `wall_ms`:
 /// to tell whether it is late. All text in it is harmless.
 Story tell(const Delivery& delivery, int64_t wall_ms);
+
+/// The facts, a line each (as a list's items where `listed`), the link and the body: where no card holds them.
+std::vector<Block> with_facts(const Story& story, bool listed);
 
 /// A body of more than this is sent as a file, with its beginning.
 inline constexpr size_t kLongestShown = 16'000;  // units

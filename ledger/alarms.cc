@@ -11,9 +11,9 @@ namespace detent {
 using Kind = LedgerAlarm::Kind;
 
 namespace {
-constexpr Kind kKinds[] = {Kind::foreign_commit, Kind::chain_damaged, Kind::went_backwards,
-                           Kind::diverged,       Kind::write_failed,  Kind::push_failing,
-                           Kind::push_refused,   Kind::push_diverged, Kind::packing_failed};
+constexpr Kind kKinds[] = {Kind::foreign_commit, Kind::chain_damaged, Kind::went_backwards, Kind::diverged,
+                           Kind::write_failed,   Kind::push_failing,  Kind::push_refused,   Kind::push_diverged,
+                           Kind::packing_failed, Kind::damaged};
 }
 
 void Alarms::say(Kind kind, std::string text) {
@@ -43,7 +43,7 @@ void Alarms::end(Kind kind, const std::string& text) {
 
 std::vector<LedgerAlarm> Alarms::take() { return std::exchange(said_, {}); }
 
-bool lasts(Kind kind) { return kind != Kind::foreign_commit && kind != Kind::went_backwards; }
+bool lasts(Kind kind) { return kind != Kind::foreign_commit && kind != Kind::went_backwards && kind != Kind::damaged; }
 
 std::string_view name_of(LedgerAlarm::Kind kind) {
   switch (kind) {
@@ -65,6 +65,8 @@ std::string_view name_of(LedgerAlarm::Kind kind) {
       return "push diverged";
     case Kind::packing_failed:
       return "packing failed";
+    case Kind::damaged:
+      return "damaged";
   }
   CHECK(false, "an alarm without a kind");
   return {};

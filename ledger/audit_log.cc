@@ -6,12 +6,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <map>
 
 #include "ledger/alarms.h"
 #include "ledger/branch.h"
 #include "ledger/line.h"
 #include "ledger/lock.h"
+#include "ledger/mend.h"
 #include "ledger/message.h"
 #include "ledger/packer.h"
 #include "ledger/pusher.h"
@@ -21,6 +23,7 @@ namespace {
 
 using Kind = LedgerAlarm::Kind;
 constexpr const char* kStatusFile = "STATUS.md";
+constexpr const char* kLockFile = "detent-ledger.lock";
 constexpr std::size_t kIdsNamed = 8;      // trailers of one commit
 constexpr std::size_t kRecordCost = 256;  // memory of a waiting record beside its line, about
 constexpr int kTries = 3;                 // against a second writer, before the next turn
@@ -50,16 +53,17 @@ std::string folder_of(Millis time) {
 }  // namespace
 
 struct AuditLog::Parts {
-  Parts(Options o, FileLock l, Repository r)
+  Parts(Options o, Repository r)
       : options{std::move(o)},
-        lock{std::move(l)},
         repository{std::move(r)},
         policy{options.limits},
         packer{{.repository = options.repository, .loose_most = options.loose_most, .packs_most = options.packs_most}} {
   }
 
+  static Result<std::unique_ptr<Parts>> open(const Options& options, std::optional<FileLock>& lock);
+
   Options options;
-  FileLock lock;
+  std::optional<FileLock> lock;
   Repository repository;
   std::optional<Branch> branch;
   CommitPolicy policy;
@@ -289,20 +293,58 @@ void AuditLog::Parts::poll_children(Now now) {
 AuditLog::AuditLog(std::unique_ptr<Parts> parts) : parts_{std::move(parts)} {}
 AuditLog::~AuditLog() = default;
 
-Result<std::unique_ptr<AuditLog>> AuditLog::open(Options options, Now now) {
-  if (const auto good = Repository::check(options.author); !good) return good.error();
+/// `lock` is taken where it is not yet, and kept where this fails.
+Result<std::unique_ptr<AuditLog::Parts>> AuditLog::Parts::open(const Options& options, std::optional<FileLock>& lock) {
   auto repository = Repository::open_or_create(options.repository, options.branch);
   if (!repository) return repository.error();
-  if (const auto ours = owned_by_us(options.repository); !ours) return ours.error();
-  auto lock = FileLock::take(options.repository / "detent-ledger.lock");
-  if (!lock) return lock.error();
+  if (!lock) {
+    if (const auto ours = owned_by_us(options.repository); !ours) return ours.error();
+    auto taken = FileLock::take(options.repository / kLockFile);
+    if (!taken) return taken.error();
+    lock.emplace(std::move(*taken));
+  }
   // Only who holds our lock writes the witness, so a lock on it is that of a process which was killed.
   ::unlink((options.repository / ("refs/detent/" + options.branch + ".lock")).c_str());
-  auto parts = std::make_unique<Parts>(std::move(options), std::move(*lock), std::move(*repository));
-  for (const std::string& alarm : parts->options.standing) parts->alarms.stands(alarm);
-  auto branch = Branch::find(parts->repository, parts->options.branch, parts->alarms.sink());
+  auto parts = std::make_unique<Parts>(options, std::move(*repository));
+  for (const std::string& alarm : options.standing) parts->alarms.stands(alarm);
+  auto branch = Branch::find(parts->repository, options.branch, parts->alarms.sink());
   if (!branch) return branch.error();
   parts->branch = std::move(*branch);
+  parts->lock.emplace(std::move(*lock));
+  return parts;
+}
+
+Result<std::unique_ptr<AuditLog>> AuditLog::open(Options options, Now now) {
+  if (const auto good = Repository::check(options.author); !good) return good.error();
+  const auto place = options.repository;
+  // What bears our lock is a ledger, however damaged; what does not is somebody's, and is left as it is.
+  std::error_code failed;
+  const bool ledger = std::filesystem::exists(place / kLockFile, failed);
+  std::vector<std::string> damage;
+  std::optional<FileLock> lock;
+  if (ledger) {
+    if (const auto ours = owned_by_us(place); !ours) return ours.error();
+    auto taken = FileLock::take(place / kLockFile);
+    if (!taken) return taken.error();
+    lock.emplace(std::move(*taken));
+    auto mended = mend_files(place, options.branch, now.wall);
+    if (!mended) return mended.error();
+    damage = std::move(*mended);
+  }
+  auto opened = Parts::open(options, lock);
+  if (!opened && ledger && opened.error().code == EBADMSG) {
+    const auto aside = set_aside(place, now.wall);
+    if (!aside) return aside.error();
+    damage.push_back(
+        fmt::format("{}; the repository was set aside as {}, and a new one begins with what the journal "
+                    "still holds",
+                    opened.error().what, aside->string()));
+    lock.reset();
+    opened = Parts::open(options, lock);
+  }
+  if (!opened) return opened.error();
+  auto parts = std::move(*opened);
+  for (std::string& text : damage) parts->alarms.say(Kind::damaged, std::move(text));
   struct stat about {};
   if (!::stat(parts->path_of_lock().c_str(), &about)) {
     parts->lock_inode = about.st_ino;

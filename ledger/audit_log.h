@@ -34,6 +34,7 @@ struct LedgerAlarm {
     push_refused,    // the remote refuses for good; the reason is in the text
     push_diverged,   // the remote's branch holds what we did not write
     packing_failed,
+    damaged,  // the repository could not be read; it was mended, or set aside and begun anew
   };
   Kind kind;
   bool over = false;
@@ -66,7 +67,8 @@ class AuditLog {
     std::string hash;               // of the last line, in hex
   };
 
-  /// Opens or creates the repository and finds out how far the log got. Fails where another process has this log open.
+  /// Opens or creates the repository and finds out how far the log got. A damaged one is mended, or set aside and begun
+  /// anew, with an alarm. Fails where another process has this log open.
   static Result<std::unique_ptr<AuditLog>> open(Options options, Now now);
   ~AuditLog();
 

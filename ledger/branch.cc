@@ -3,6 +3,9 @@
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
+#include <cerrno>
+#include <map>
+
 #include "ledger/line.h"
 
 namespace detent {
@@ -10,6 +13,7 @@ namespace {
 
 using Kind = LedgerAlarm::Kind;
 constexpr const char* kSignals = "signals";
+constexpr const char* kGone = "gone";
 
 }  // namespace
 
@@ -29,17 +33,20 @@ std::string Branch::command(const std::string& rest) const {
 Result<> Branch::adopt(const Commit& commit, const CommitNote& note) {
   auto entry = repository_->find(commit.tree, note.file);
   if (!entry) return entry.error();
-  if (!*entry) return Error{fmt::format("commit {} does not hold {}, which it names", commit.id.hex(), note.file)};
+  if (!*entry) {
+    return Error{fmt::format("commit {} does not hold {}, which it names", commit.id.hex(), note.file), EBADMSG};
+  }
   auto text = repository_->blob((*entry)->id);
   if (!text) return text.error();
   std::string_view last = *text;
   if (last.ends_with('\n')) last.remove_suffix(1);
   if (const auto newline = last.rfind('\n'); newline != std::string_view::npos) last.remove_prefix(newline + 1);
   const auto line = parse_line(last);
-  if (!line) return Error{fmt::format("{} in commit {}: {}", note.file, commit.id.hex(), line.error().what)};
+  if (!line) return Error{fmt::format("{} in commit {}: {}", note.file, commit.id.hex(), line.error().what), EBADMSG};
   if (line->hash != note.state.hash) {
     return Error{
-        fmt::format("{} in commit {} does not end in the hash that the commit names", note.file, commit.id.hex())};
+        fmt::format("{} in commit {} does not end in the hash that the commit names", note.file, commit.id.hex()),
+        EBADMSG};
   }
   ours_ = commit.id;
   ours_tree_ = commit.tree;
@@ -49,37 +56,52 @@ Result<> Branch::adopt(const Commit& commit, const CommitNote& note) {
 
 Result<Branch> Branch::find(Repository& repository, const std::string& name, const Alarm& alarm) {
   Branch branch{repository, name};
-  const auto tip = repository.ref(branch.ref_);
-  const auto witness = repository.ref(branch.witness_);
+  std::map<std::string, Error> unread;  // refs of which nothing can be read, or not the commit they name
+  const auto look_up = [&](const std::string& ref) -> Result<std::optional<Commit>> {
+    const auto id = repository.ref(ref);
+    if (id && !*id) return std::optional<Commit>{};
+    auto commit = id ? repository.commit(**id) : id.error();
+    if (commit) return std::optional{std::move(*commit)};
+    if (commit.error().code != EBADMSG) return commit.error();
+    unread.emplace(ref, commit.error());
+    return std::optional<Commit>{};
+  };
+  const auto tip = look_up(branch.ref_);
   if (!tip) return tip.error();
+  const auto witness = look_up(branch.witness_);
   if (!witness) return witness.error();
+  if (!*tip && !*witness && !unread.empty()) return unread.begin()->second;
+  // Either of the two leads to the end of the chain.
+  for (const auto& [ref, error] : unread) {
+    if (const auto removed = repository.remove_ref(ref); !removed) return removed.error();
+    alarm(Kind::damaged,
+          fmt::format("{}; the ledger goes on by {}", error.what, ref == branch.ref_ ? branch.witness_ : branch.ref_));
+  }
 
-  branch.seen_ = *tip;
-  bool damage_told = false;
+  std::optional<Error> damage;  // of the newest commit of ours
   const auto try_adopting = [&](const Commit& commit) {
     const auto note = own_note(commit);
     if (!note) return false;
     const auto adopted = branch.adopt(commit, *note);
-    if (!adopted && !damage_told) alarm(Kind::chain_damaged, adopted.error().what);
-    damage_told |= !adopted;
+    if (!adopted && !damage) {
+      damage = adopted.error();
+      alarm(Kind::chain_damaged, damage->what);
+    }
     return adopted.has_value();
   };
 
-  if (*witness) {
-    const auto commit = repository.commit(**witness);
-    if (!commit) return commit.error();
-    try_adopting(*commit);
-  }
+  if (*witness) try_adopting(**witness);
   // The branch may be ahead of the witness by what was committed just before a crash. Without a witness, the newest
   // commit of ours anywhere on the branch is the end of the chain.
   const std::optional<Oid> known = branch.ours_;
-  bool ahead = tip->has_value() && *tip != known;
+  branch.seen_ = *tip ? std::optional{(*tip)->id} : std::nullopt;
+  bool ahead = branch.seen_.has_value() && branch.seen_ != known;
   if (ahead && known) {
-    const auto descends = repository.descends(**tip, *known);
+    const auto descends = repository.descends(*branch.seen_, *known);
     if (!descends) return descends.error();
     ahead = *descends;
   }
-  for (std::optional<Oid> at = ahead ? *tip : std::nullopt; at && at != known;) {
+  for (std::optional<Oid> at = ahead ? branch.seen_ : std::nullopt; at && at != known;) {
     const auto commit = repository.commit(*at);
     if (!commit) return commit.error();
     if (known) {
@@ -90,9 +112,12 @@ Result<Branch> Branch::find(Repository& repository, const std::string& name, con
     if (try_adopting(*commit)) break;
     at = commit->parents.empty() ? std::nullopt : std::optional{commit->parents.front()};
   }
+  if (!branch.ours_ && damage) return *damage;
   if (branch.ours_) {
     if (const auto set = repository.set_ref(branch.witness_, *branch.ours_); !set) return set.error();
   }
+  // The alarm for it was raised already.
+  if (unread.contains(branch.ref_)) branch.told_ = kGone;
   return branch;
 }
 
@@ -113,7 +138,7 @@ Result<> Branch::reconcile(const Alarm& alarm) {
   if (seen_ == ours_) return {};
 
   const auto tell = [&](Kind kind, const std::string& text) {
-    const std::string about = seen_ ? seen_->hex() : "gone";
+    const std::string about = seen_ ? seen_->hex() : kGone;
     if (about != told_) alarm(kind, text);
     told_ = about;
   };

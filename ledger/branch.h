@@ -23,7 +23,8 @@ class Branch {
  public:
   using Alarm = Alarms::Sink;
 
-  /// Finds the end of our chain on `name` ("detent/ledger").
+  /// Finds the end of our chain on `name` ("detent/ledger"), by the witness or the branch where the other cannot be
+  /// read. EBADMSG where it can be found by neither.
   static Result<Branch> find(Repository& repository, const std::string& name, const Alarm& alarm);
 
   const ChainState& state() const { return state_; }

@@ -1,6 +1,5 @@
 #include "ledger/line.h"
 
-#include <algorithm>
 #include <boost/json.hpp>
 #include <charconv>
 
@@ -80,14 +79,6 @@ void append_open_line(std::string& out, const LedgerSignal& signal) {
     append_json_string(out, signal.channels[i]);
   }
   out.push_back(']');
-  if (!signal.payload.empty()) {
-    out.append(",\"payload\":");
-    const std::size_t start = out.size();
-    out.append(signal.payload);
-    // In JSON a control character stands only between tokens: a payload laid out over several lines becomes one.
-    std::replace_if(
-        out.begin() + static_cast<std::ptrdiff_t>(start), out.end(), [](unsigned char c) { return c < 0x20; }, ' ');
-  }
   out.append(",\"bytes\":\"");
   append_hex(out, hash_of(signal.raw));
   out.append("\",\"raw\":\"");

@@ -43,7 +43,9 @@ Result<std::optional<LooseObject>> read_loose(const std::filesystem::path& repos
   if (file < 0 && errno == ENOENT) return std::optional<LooseObject>{};
   if (file < 0) return system_error("cannot read " + path.string(), errno);
   Bites bites{file};
-  const auto damaged = [&](std::string_view how) { return Error{fmt::format("object {} is damaged: {}", hex, how)}; };
+  const auto damaged = [&](std::string_view how) {
+    return Error{fmt::format("object {} is damaged: {}", hex, how), EBADMSG};
+  };
 
   z_stream stream{};
   if (inflateInit(&stream) != Z_OK) return Error{"zlib does not start"};

@@ -32,8 +32,7 @@ struct LedgerSignal {
   Millis expires{0};  // zero: never
   Millis journalled{0};
   std::vector<std::string_view> channels;
-  std::string_view payload;  // JSON text of the typed payload, for people; may be empty
-  std::string_view raw;      // the journalled bytes: what a replay publishes
+  std::string_view raw;  // the journalled bytes: what a replay publishes
 };
 
 enum class ReceiptState { delivered, unknown, expired, dead, dropped };

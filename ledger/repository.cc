@@ -37,9 +37,12 @@ struct Free {
 template <class T>
 using Held = std::unique_ptr<T, Free>;
 
+/// EBADMSG where what is in the repository is at fault, and not the system that was to read or write it.
 Error git_error(std::string_view what) {
   const auto* last = git_error_last();
-  return {fmt::format("{}: {}", what, last && last->message ? last->message : "libgit2 gives no reason")};
+  const bool damaged = last && last->klass != GIT_ERROR_OS && last->klass != GIT_ERROR_NOMEMORY;
+  return {fmt::format("{}: {}", what, last && last->message ? last->message : "libgit2 gives no reason"),
+          damaged ? EBADMSG : EIO};
 }
 
 void start_libgit2() {
@@ -131,6 +134,16 @@ Result<Repository> Repository::open(const std::filesystem::path& path) {
   return Repository{repository, path};
 }
 
+Result<> Repository::check_config(const std::filesystem::path& path) {
+  start_libgit2();
+  git_config* raw = nullptr;
+  if (git_config_open_ondisk(&raw, (path / "config").c_str())) {
+    return git_error("cannot read " + (path / "config").string());
+  }
+  git_config_free(raw);
+  return {};
+}
+
 Result<Repository> Repository::open_or_create(const std::filesystem::path& path, const std::string& branch) {
   start_libgit2();
   std::error_code failed;
@@ -174,6 +187,13 @@ Result<std::optional<Oid>> Repository::ref(const std::string& name) const {
   if (code == GIT_ENOTFOUND) return std::optional<Oid>{};
   if (code) return git_error(fmt::format("cannot read {} in {}", name, path_.string()));
   return std::optional<Oid>{from_native(&id)};
+}
+
+Result<> Repository::remove_ref(const std::string& name) {
+  if (git_reference_remove(repository_.get(), name.c_str())) {
+    return git_error(fmt::format("cannot remove {} in {}", name, path_.string()));
+  }
+  return {};
 }
 
 Result<> Repository::guard(const Oid& id) const {
@@ -236,7 +256,7 @@ Result<std::string> Repository::blob(const Oid& id) const {
     const std::string& content = (*loose)->content;
     if ((*loose)->type != "blob" || git_odb_hash(&hash, content.data(), content.size(), GIT_OBJECT_BLOB) ||
         from_native(&hash) != id) {
-      return Error{fmt::format("object {} is damaged: its content has another hash", id.hex())};
+      return Error{fmt::format("object {} is damaged: its content has another hash", id.hex()), EBADMSG};
     }
     return Result<std::string>{boost::system::in_place_value, std::move((*loose)->content)};
   }

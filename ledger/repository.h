@@ -1,5 +1,7 @@
 // A bare git repository as objects and refs: no worktree, no index, and the only place that sees libgit2.
 //
+// An error's code is EBADMSG where what the repository holds is damaged or missing.
+//
 // Used by one thread at a time. libgit2's caches are capped for the whole process.
 //
 // Durable before visible: no ref moves before the objects written since the last move are synced. libgit2 would sync
@@ -53,6 +55,9 @@ class Repository {
   /// The same, and makes it where there is none, with HEAD on `branch` ("detent/ledger").
   static Result<Repository> open_or_create(const std::filesystem::path& path, const std::string& branch);
 
+  /// Whether git can read the config of the repository at `path`.
+  static Result<> check_config(const std::filesystem::path& path);
+
   Repository(Repository&&) noexcept;
   Repository& operator=(Repository&&) noexcept;
   ~Repository();
@@ -93,6 +98,8 @@ class Repository {
   Result<Move> move_ref(const std::string& name, const Oid& to, const std::optional<Oid>& from);
   /// Sets a ref that nobody else writes, wherever it stood.
   Result<> set_ref(const std::string& name, const Oid& to);
+  /// Takes a ref away, whatever is in it.
+  Result<> remove_ref(const std::string& name);
 
   const std::filesystem::path& path() const { return path_; }
 

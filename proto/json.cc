@@ -3,6 +3,7 @@
 #include <google/protobuf/util/json_util.h>
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include "base/units.h"
@@ -21,6 +22,12 @@ std::string text_of(const json::value& value) {
   return value.is_string() ? std::string(value.get_string()) : json::serialize(value);
 }
 
+/// Protobuf points to the place in the text with lines of its own; the first says what is wrong.
+std::string one_line(std::string text) {
+  std::replace(text.begin(), text.end(), '\r', ' ');
+  return text.substr(0, text.find('\n'));
+}
+
 Result<std::string> one_signal(const json::value& value, UlidSource& ids, Now now) {
   if (!value.is_object()) return Error{"a signal is a JSON object"};
   Signal signal;
@@ -34,7 +41,7 @@ Result<std::string> one_signal(const json::value& value, UlidSource& ids, Now no
     };
     if (key == "id" || key == "in_reply_to") {
       const auto id = item.is_string() ? Ulid::parse(std::string_view(item.get_string())) : std::nullopt;
-      if (auto good = wants(id.has_value(), "a ULID of 26 characters"); !good) return good.error();
+      if (auto good = wants(id && *id != Ulid{}, "a ULID of 26 characters"); !good) return good.error();
       (key == "id" ? *signal.mutable_id() : *signal.mutable_in_reply_to()) = std::string(id->view());
     } else if (key == "type" || key == "source" || key == "thread") {
       if (auto good = wants(item.is_string(), "a string"); !good) return good.error();
@@ -55,6 +62,11 @@ Result<std::string> one_signal(const json::value& value, UlidSource& ids, Now no
       key == "created_ms" ? signal.set_created_ms(item.get_int64()) : signal.set_expires_ms(item.get_int64());
     } else if (key == "labels" || key == "fields") {
       if (key == "fields" && item.is_array()) {
+        const auto is_field = [](const json::value& one) { return one.is_object(); };
+        const auto& all = item.get_array();
+        const auto odd = static_cast<size_t>(std::find_if_not(all.begin(), all.end(), is_field) - all.begin());
+        if (odd < all.size())
+          return Error{fmt::format("\"fields\"[{}] must be an object of \"name\", \"value\" and \"short\"", odd)};
         payload["fields"] = item;
         continue;
       }
@@ -62,6 +74,7 @@ Result<std::string> one_signal(const json::value& value, UlidSource& ids, Now no
       json::array fields;
       for (const auto& [name, content] : item.get_object()) {
         if (key == "labels") {
+          if (!content.is_string()) return Error{fmt::format("\"labels\".\"{}\" must be a string", std::string(name))};
           auto* label = signal.add_labels();
           label->set_key(std::string(name));
           label->set_value(text_of(content));
@@ -82,8 +95,9 @@ Result<std::string> one_signal(const json::value& value, UlidSource& ids, Now no
   const auto status = google::protobuf::util::JsonStringToMessage(json::serialize(payload), message.get());
   if (!status.ok()) {
     return Error{fmt::format("the payload of {} ({}): {}", signal.type(), message->GetDescriptor()->name(),
-                             std::string(status.message()))};
+                             one_line(std::string(status.message())))};
   }
+  if (message->ByteSizeLong() == 0) return Error{"a signal needs a \"title\""};
   signal.set_payload(message->SerializeAsString());
   return signal.SerializeAsString();
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "consumers/answer.h"
 #include "consumers/text.h"
 #include "http/multipart.h"
 
@@ -12,8 +13,10 @@ namespace detent::discord {
 namespace {
 
 namespace json = boost::json;
+using consumers::object_of;
 using consumers::PartState;
 using consumers::Step;
+using consumers::text_at;
 using consumers::Verdict;
 
 /// How long after its first use a nonce surely still makes a repeat one. Discord says "the past few minutes".
@@ -22,17 +25,6 @@ constexpr int64_t kNonceHolds = 2 * 60 * 1000;
 constexpr int64_t kClocksApart = 60 * 1000;
 constexpr int kMostPages = 10;
 constexpr Millis kLearnAgain{60'000};
-
-json::object object_of(std::string_view body) {
-  boost::system::error_code error;
-  json::value value = json::parse(body, error);
-  return !error && value.is_object() ? std::move(value.get_object()) : json::object();
-}
-
-std::string text_at(const json::object& object, std::string_view key) {
-  const auto* value = object.if_contains(key);
-  return value && value->is_string() ? std::string(value->get_string()) : "";
-}
 
 int code_of(const json::object& object) {
   const auto* value = object.if_contains("code");

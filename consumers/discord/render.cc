@@ -106,23 +106,6 @@ json::object embed(const Story& story, const std::string& description, const std
   return out;
 }
 
-std::vector<Block> with_facts(const Story& story) {
-  std::vector<Block> blocks;
-  for (const Fact& fact : story.facts) {
-    Block line{.marker = "- ", .indent = 1, .close = !blocks.empty()};
-    line.runs.push_back({.text = fact.name + ": ", .strong = true});
-    line.runs.push_back({.text = fact.when_ms ? utc(Millis(fact.when_ms)) : fact.value});
-    blocks.push_back(std::move(line));
-  }
-  if (!story.url.empty() && story.url.size() <= 512) {
-    Block line;
-    line.runs.push_back({.text = story.url, .url = story.url});
-    blocks.push_back(std::move(line));
-  }
-  blocks.insert(blocks.end(), story.body.begin(), story.body.end());
-  return blocks;
-}
-
 std::string size_of_file(size_t bytes) {
   return bytes < 10'000      ? fmt::format("{} bytes", bytes)
          : bytes < 1'000'000 ? fmt::format("{} KB", bytes / 1000)
@@ -177,7 +160,7 @@ std::vector<Message> render(const Story& story, const Style& style) {
   const size_t title_room = card ? 600 : 300;
   const size_t head_room = line ? kLineBesideBody + 60 : headline_room(story, title_room);
   const size_t room = card ? kDescription : kContent - head_room - units(escaped(longest_footer)) - 160;
-  auto pages = consumers::paginate(card || line ? story.body : with_facts(story), room, measure);
+  auto pages = consumers::paginate(card || line ? story.body : consumers::with_facts(story, true), room, measure);
   if (pages.empty()) pages.emplace_back();
 
   const bool too_long = story.overlong || pages.size() > consumers::kMostParts;

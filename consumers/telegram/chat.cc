@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 #include <set>
 
+#include "consumers/answer.h"
 #include "consumers/text.h"
 #include "http/multipart.h"
 
@@ -12,15 +13,11 @@ namespace detent::telegram {
 namespace {
 
 namespace json = boost::json;
+using consumers::object_of;
 using consumers::PartState;
 using consumers::Step;
+using consumers::text_at;
 using consumers::Verdict;
-
-json::object object_of(std::string_view body) {
-  boost::system::error_code error;
-  json::value value = json::parse(body, error);
-  return !error && value.is_object() ? std::move(value.get_object()) : json::object();
-}
 
 const json::object& inside(const json::object& object, std::string_view key) {
   static const json::object kEmpty;
@@ -31,11 +28,6 @@ const json::object& inside(const json::object& object, std::string_view key) {
 int64_t number_at(const json::object& object, std::string_view key) {
   const auto* value = object.if_contains(key);
   return value && value->is_int64() ? value->get_int64() : 0;
-}
-
-std::string text_at(const json::object& object, std::string_view key) {
-  const auto* value = object.if_contains(key);
-  return value && value->is_string() ? std::string(value->get_string()) : "";
 }
 
 /// Messages of supergroups and channels have a link, those of private chats have none.

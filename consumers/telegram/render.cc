@@ -55,25 +55,6 @@ Text footer(const Story& story, size_t part, size_t parts, size_t most) {
   return {text.empty() ? "" : "<i>" + escaped(text) + "</i>", text};
 }
 
-std::vector<Block> with_facts(const Story& story) {
-  std::vector<Block> blocks;
-  for (const Fact& fact : story.facts) {
-    Block line;
-    line.close = !blocks.empty();
-    line.runs.push_back({.text = fact.name + ": ", .strong = true});
-    line.runs.push_back({.text = fact.when_ms ? utc(Millis(fact.when_ms)) : fact.value});
-    blocks.push_back(std::move(line));
-  }
-  if (!story.url.empty() && story.url.size() <= 512) {
-    Block line;
-    line.close = !blocks.empty();
-    line.runs.push_back({.text = story.url, .url = story.url});
-    blocks.push_back(std::move(line));
-  }
-  blocks.insert(blocks.end(), story.body.begin(), story.body.end());
-  return blocks;
-}
-
 Text page_text(const std::vector<Block>& page) { return {html(page), consumers::plain(page)}; }
 
 std::string payload(const char* field, const std::string& text, bool as_html, bool silent, bool link_preview_field) {
@@ -88,7 +69,7 @@ std::string payload(const char* field, const std::string& text, bool as_html, bo
 
 std::vector<Message> render(const Story& story, const Style& style) {
   const bool silent = story.severity < style.silent_below;
-  const auto blocks = with_facts(story);
+  const auto blocks = consumers::with_facts(story, false);
   auto pages = consumers::paginate(blocks, kText - 400 - 2 * kMarks - 220, measure);
   std::vector<Message> out;
 

@@ -57,6 +57,15 @@ TEST(Status, ShowsChannelsAlarmsAndTheLedger) {
   EXPECT_TRUE(json::parse(asked.invoke_with({"status", "--json"}).out).is_object());
 }
 
+TEST(Status, FailsWhereItsOutputCannotBeWritten) {
+  Asked asked("{}");
+  std::istringstream in;
+  std::ofstream out("/dev/full");
+  std::ostringstream err;
+  EXPECT_EQ(detent_command({"status", "--broker", asked.broker.endpoint()}, in, out, err, detent_program()), kFailed);
+  EXPECT_EQ(err.str(), "detent status: cannot write to standard output\n");
+}
+
 TEST(Trace, TellsTheStoryAndEndsInOneSentence) {
   Asked asked(
       R"({"signal":{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","type":"incident.detected","title":"disk\u001b[2J 95%","severity":"error",
@@ -138,6 +147,13 @@ TEST(Ask, GivesUpAtItsDeadline) {
 TEST(Reload, ShowsTheVerdictOfEachSection) {
   Asked asked(R"({"routes":"in force","broker":"needs a restart"})");
   EXPECT_EQ(asked.invoke_with({"reload"}).out, "routes  in force\nbroker  needs a restart\n");
+}
+
+TEST(Tail, RefusesAChannelThatTheBrokerDoesNotHave) {
+  Asked asked(R"({"channels":[{"name":"telegram"}]})");
+  const Invoked refused = asked.invoke_with({"tail", "--channel", "nope"});
+  EXPECT_EQ(refused.exit, 2);
+  EXPECT_THAT(refused.err, HasSubstr("the broker has no channel \"nope\""));
 }
 
 TEST(Tail, ShowsSignalsAndEndsAfterCount) {

@@ -105,6 +105,28 @@ TEST(Hook, GoesOnWithTheOthersWhereOneGoesWrong) {
   EXPECT_EQ(updates(broker, 1)[0].path(), "MEMORY.md");
 }
 
+TEST(Hook, RefusesWhereItWouldNeverFire) {
+  const WorkTree tree;
+  for (const std::string watched : {"", "../x", "a/../../x"}) {
+    const Invoked refused = invoke({"hook", "install", tree.path.string(), "--watch", watched});
+    EXPECT_EQ(refused.exit, 2) << watched;
+    EXPECT_THAT(refused.err, HasSubstr("--watch"));
+  }
+  const Folder bare;
+  git(bare.path.string(), {"init", "-q", "--bare"});
+  const Invoked refused = invoke({"hook", "install", bare.path.string()});
+  EXPECT_EQ(refused.exit, 2);
+  EXPECT_THAT(refused.err, HasSubstr("is a bare repository"));
+}
+
+TEST(Hook, SaysThatAFolderIsInTheWay) {
+  const WorkTree tree;
+  std::filesystem::create_directories(tree.path / ".git/hooks/post-commit");
+  const Invoked refused = invoke({"hook", "install", tree.path.string()});
+  EXPECT_EQ(refused.exit, 1);
+  EXPECT_THAT(refused.err, HasSubstr("post-commit is a folder: move it away"));
+}
+
 TEST(Hook, KeepsTheHookThatWasThereAndRunsItFirst) {
   WorkTree tree;
   SmallBroker broker;

@@ -1,4 +1,6 @@
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include "proto/signal.pb.h"
 #include "tests/cli/invoke.h"
@@ -106,6 +108,11 @@ TEST(Publish, RefusesWrongUsageWithoutAskingAnyone) {
   EXPECT_THAT(wrong({"a.b", "x", "--field", "novalue"}), HasSubstr("--field wants NAME=VALUE"));
   EXPECT_THAT(wrong({"a.b", "x", "--expires", "soon"}), HasSubstr("--expires wants a duration"));
   EXPECT_THAT(wrong({"a.b", "x", "--id", "7"}), HasSubstr("--id wants a ULID"));
+  EXPECT_THAT(wrong({"a.b", "x", "--id", "00000000000000000000000000"}), HasSubstr("--id"));
+  EXPECT_THAT(wrong({"--bogus"}), HasSubstr("--bogus"));
+  for (const std::string place : {"foo", "tcp://", "tcp://host", "tcp://host:99999", "ipc://", "udp://host:1", ""}) {
+    EXPECT_THAT(wrong({"a.b", "x", "--broker", place}), HasSubstr("--broker"));
+  }
   EXPECT_THAT(wrong({"A B", "x"}), HasSubstr("not lower-case words joined by dots"));
   EXPECT_THAT(wrong({"a.b", std::string(600, 'x')}), HasSubstr("over the limit of 512"));
   EXPECT_THAT(wrong({"a.b", "x", "--colour"}), HasSubstr("--colour"));
@@ -162,6 +169,54 @@ TEST(Run, TellsThatACommandCouldNotBeStarted) {
   CronOutput payload;
   ASSERT_TRUE(payload.ParseFromString(only_signal(broker).payload()));
   EXPECT_THAT(payload.title(), HasSubstr("could not be started"));
+}
+
+TEST(Run, SaysThatTheOutputIsLostAndKeepsTheExitCode) {
+  SmallBroker broker;
+  const int before = dup(STDOUT_FILENO), full = open("/dev/full", O_WRONLY);
+  dup2(full, STDOUT_FILENO);
+  const Invoked done = invoke({"run", "--broker", broker.endpoint(), "--", "sh", "-c", "echo hi; exit 3"});
+  dup2(before, STDOUT_FILENO);
+  close(before), close(full);
+  EXPECT_EQ(done.exit, 3);
+  EXPECT_EQ(done.err, "detent run: its output could not be passed on: No space left on device\n");
+  EXPECT_THAT(broker.published(), SizeIs(1));
+}
+
+TEST(Run, PublishesUnderAnyName) {
+  for (const std::string& name : {std::string("a\xff"
+                                              "b"),
+                                  std::string(2000, 'n'), std::string("two\nlines")}) {
+    SmallBroker broker;
+    const Invoked done = invoke({"run", "--name", name, "--broker", broker.endpoint(), "--", "false"});
+    EXPECT_EQ(done.exit, 1);
+    EXPECT_EQ(done.err, "");
+    CronOutput payload;
+    ASSERT_TRUE(payload.ParseFromString(only_signal(broker).payload()));
+    EXPECT_THAT(payload.title(), HasSubstr("failed with exit code 1"));
+  }
+}
+
+TEST(Run, PublishesACommandWhoseNameIsNotUtf8) {
+  SmallBroker broker;
+  const Folder folder;
+  const std::string command = (folder.path / "caf\xe9").string();
+  std::filesystem::create_symlink("/bin/false", command);
+  const Invoked done = invoke({"run", "--broker", broker.endpoint(), "--", command});
+  EXPECT_EQ(done.exit, 1);
+  EXPECT_EQ(done.err, "");
+  EXPECT_THAT(broker.published(), SizeIs(1));
+}
+
+TEST(Run, RefusesWhatCannotBePublishedBeforeItRunsTheCommand) {
+  const Folder folder;
+  const std::string mark = (folder.path / "ran").string();
+  for (const auto& [option, value] : {std::pair{"--type", "BAD"}, std::pair{"--source", "s\xff"}}) {
+    const Invoked done = invoke({"run", option, value, "--", "touch", mark});
+    EXPECT_EQ(done.exit, 2);
+    EXPECT_THAT(done.err, HasSubstr("not a good signal"));
+    EXPECT_FALSE(std::filesystem::exists(mark));
+  }
 }
 
 TEST(Run, WantsACommand) {

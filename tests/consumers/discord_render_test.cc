@@ -74,6 +74,20 @@ TEST(DiscordRender, ShowsEveryTypeWithItsTitleOnTheLockScreen) {
   }
 }
 
+TEST(DiscordRender, LeavesOutTimesThatDiscordDoesNotTake) {
+  Incident incident;
+  incident.set_title("made by a clock of microseconds");
+  incident.set_began_ms(kWall * 1000);
+  Signal signal = testing::signal("incident.detected", incident);
+  signal.set_created_ms(kWall * 1000);
+  const auto messages = drawn(signal);
+  ASSERT_EQ(messages.size(), 1U);
+  EXPECT_FALSE(embed(messages[0]).contains("timestamp"));
+  EXPECT_EQ(messages[0].payload.find("<t:"), std::string::npos) << messages[0].payload;
+  signal.set_created_ms(253'402'300'799'999);
+  EXPECT_EQ(text(embed(drawn(signal)[0]), "timestamp"), "9999-12-31T23:59:59.999Z");
+}
+
 TEST(DiscordRender, ColoursByWhatHappened) {
   std::map<std::string, int64_t> colours;
   for (const Signal& signal : testing::one_of_each()) {

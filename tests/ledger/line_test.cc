@@ -23,7 +23,6 @@ TEST(Line, HoldsTheReadableFieldsAndTheJournalledBytes) {
   LedgerSignal signal = one.signal(7, 42, test::kNoon);
   signal.labels = {{"host", "robo-server-1"}, {"ü", "\n"}};
   signal.needs_response = true;
-  signal.payload = "{\"command\": \"true\",\n  \"exit\": 0}";
   Hash chain{};
   const std::string text = sealed(signal, chain);
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
@@ -35,7 +34,6 @@ TEST(Line, HoldsTheReadableFieldsAndTheJournalledBytes) {
   EXPECT_EQ(fields.at("journalled").as_string(), "2026-11-22T12:00:00.000Z");
   EXPECT_TRUE(fields.at("needs_response").as_bool());
   EXPECT_EQ(fields.at("labels").as_object().at("ü").as_string(), "\n");
-  EXPECT_EQ(fields.at("payload").as_object().at("exit").as_int64(), 0);
   EXPECT_EQ(fields.at("channels").as_array().size(), 1u);
   const auto line = parse_line(without_newline(text));
   ASSERT_TRUE(line) << line.error().what;

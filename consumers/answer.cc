@@ -1,0 +1,20 @@
+#include "consumers/answer.h"
+
+#include <boost/json.hpp>
+
+namespace detent::consumers {
+
+namespace json = boost::json;
+
+json::object object_of(std::string_view body) {
+  boost::system::error_code error;
+  json::value value = json::parse(body, error);
+  return !error && value.is_object() ? std::move(value.get_object()) : json::object();
+}
+
+std::string text_at(const json::object& object, std::string_view key) {
+  const auto* value = object.if_contains(key);
+  return value && value->is_string() ? std::string(value->get_string()) : "";
+}
+
+}  // namespace detent::consumers

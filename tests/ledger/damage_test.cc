@@ -1,0 +1,163 @@
+// The ledger begins its work whatever became of its repository, says so, and loses nothing that can be read.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "ledger/audit_reader.h"
+#include "tests/ledger/bench.h"
+
+namespace detent {
+namespace {
+
+using test::git;
+using test::Writer;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+using Kind = LedgerAlarm::Kind;
+
+class DamageTest : public testing::Test {
+ protected:
+  DamageTest() {
+    for (int i = 0; i < 3; ++i) writer_.signal();
+    tip_ = git(repository(), {"rev-parse", "refs/heads/detent/ledger"});
+    writer_.close();
+  }
+  std::filesystem::path repository() const { return folder_ / "ledger.git"; }
+  AuditLog::Options options() const {
+    AuditLog::Options options;
+    options.repository = repository();
+    return options;
+  }
+  void damage(const std::string& script) const {
+    const auto exit = test::shell("set -e; cd " + repository().string() + "; " + script);
+    ASSERT_EQ(exit.code, 0) << exit.err;
+  }
+  std::vector<std::string> set_aside() const {
+    std::vector<std::string> found;
+    for (const auto& entry : std::filesystem::directory_iterator(folder_ / "")) {
+      if (entry.path().filename().string().starts_with("ledger.git.damaged-")) found.push_back(entry.path().string());
+    }
+    return found;
+  }
+  void expect_whole(std::uint64_t signals, std::uint64_t first = 1) const {
+    const auto reader = AuditReader::open(repository());
+    ASSERT_TRUE(reader) << reader.error().what;
+    const auto report = reader->verify({.first_seq = first});
+    ASSERT_TRUE(report) << report.error().what;
+    EXPECT_THAT(report->problems, IsEmpty());
+    EXPECT_EQ(report->signals, signals);
+    const auto fsck = test::try_git(repository(), {"fsck", "--full", "--strict"});
+    EXPECT_EQ(fsck.code, 0) << fsck.out << fsck.err;
+  }
+  /// It opens, tells of the damage once, and goes on above the last commit.
+  void expect_to_go_on(const std::string& about) {
+    writer_.restart();
+    EXPECT_EQ(writer_.log->progress().tip, tip_);
+    const auto alarms = writer_.log->take_alarms();
+    ASSERT_THAT(alarms, SizeIs(1));
+    EXPECT_EQ(alarms[0].kind, Kind::damaged);
+    EXPECT_THAT(alarms[0].text, HasSubstr(about));
+    writer_.signal();
+    EXPECT_THAT(writer_.log->take_alarms(), IsEmpty());
+    EXPECT_EQ(writer_.log->progress().last_seq, 4u);
+    EXPECT_THAT(set_aside(), IsEmpty());
+    expect_whole(4);
+  }
+  /// It opens with nothing in it, tells of the damage, and takes what is added.
+  void expect_to_begin_anew() {
+    writer_.options.known_seq = 2;
+    writer_.restart();
+    EXPECT_EQ(writer_.log->progress().complete_to, 0u);
+    ASSERT_THAT(set_aside(), SizeIs(1));
+    const auto alarms = writer_.log->take_alarms();
+    ASSERT_THAT(alarms, SizeIs(2));
+    EXPECT_EQ(alarms[0].kind, Kind::damaged);
+    EXPECT_THAT(alarms[0].text, HasSubstr("set aside as " + set_aside()[0]));
+    EXPECT_EQ(alarms[1].kind, Kind::went_backwards);
+    writer_.seq = 2, writer_.place = 4;
+    writer_.signal();
+    writer_.signal();
+    expect_whole(2, 3);
+    writer_.restart();
+    EXPECT_EQ(writer_.log->progress().last_seq, 4u);
+    EXPECT_THAT(set_aside(), SizeIs(1));
+  }
+
+  test::Folder folder_;
+  Writer writer_{options()};
+  std::string tip_;
+};
+
+TEST_F(DamageTest, AnEmptyRefIsFoundAgainByItsWitness) {
+  damage(": > refs/heads/detent/ledger");
+  expect_to_go_on("refs/heads/detent/ledger");
+}
+
+TEST_F(DamageTest, ARefOfGarbageIsFoundAgainByItsWitness) {
+  damage("head -c 41 /dev/zero > refs/heads/detent/ledger");
+  expect_to_go_on("refs/heads/detent/ledger");
+}
+
+TEST_F(DamageTest, ARefToACommitThatIsNotThereIsFoundAgainByItsWitness) {
+  damage("echo 1234567890123456789012345678901234567890 > refs/heads/detent/ledger");
+  expect_to_go_on("123456789012345678901234567890");
+}
+
+TEST_F(DamageTest, AnEmptyWitnessIsMadeAnewFromTheBranch) {
+  damage(": > refs/detent/detent/ledger");
+  expect_to_go_on("refs/detent/detent/ledger");
+  EXPECT_EQ(git(repository(), {"rev-parse", "refs/detent/detent/ledger"}), writer_.log->progress().tip);
+}
+
+TEST_F(DamageTest, WithBothRefsBrokenTheRepositoryIsSetAside) {
+  damage(": > refs/heads/detent/ledger; : > refs/detent/detent/ledger");
+  expect_to_begin_anew();
+}
+
+TEST_F(DamageTest, WithItsObjectsGoneTheRepositoryIsSetAside) {
+  damage("rm -rf objects/*/");
+  expect_to_begin_anew();
+}
+
+TEST_F(DamageTest, WithTheFilesOfAllCommitsGoneTheRepositoryIsSetAside) {
+  damage(
+      "for blob in $(git rev-list --objects detent/ledger | grep jsonl | cut -c1-40); do "
+      "rm -f objects/$(echo $blob | cut -c1-2)/$(echo $blob | cut -c3-); done");
+  expect_to_begin_anew();
+}
+
+TEST_F(DamageTest, WithItsFoldersGoneTheRepositoryIsSetAside) {
+  damage("rm -rf objects refs HEAD");
+  writer_.options.known_seq = 0;
+  writer_.restart();
+  EXPECT_THAT(set_aside(), SizeIs(1));
+}
+
+TEST_F(DamageTest, AnEmptyHeadIsWrittenAnew) {
+  damage(": > HEAD");
+  expect_to_go_on("HEAD");
+  EXPECT_EQ(git(repository(), {"symbolic-ref", "HEAD"}), "refs/heads/detent/ledger");
+}
+
+TEST_F(DamageTest, AHeadOfGarbageIsWrittenAnew) {
+  damage("echo '[[[' > HEAD");
+  expect_to_go_on("HEAD");
+}
+
+TEST_F(DamageTest, AConfigOfGarbageIsWrittenAnewAndKeptBeside) {
+  damage("echo '[[[' > config");
+  expect_to_go_on("config.damaged-20261122T1200");
+}
+
+TEST_F(DamageTest, ARepositoryThatIsNotOursIsNotTouched) {
+  damage("rm detent-ledger.lock; : > refs/heads/detent/ledger; : > refs/detent/detent/ledger");
+  const auto log = AuditLog::open(options(), test::at(Millis{0}));
+  ASSERT_FALSE(log);
+  EXPECT_THAT(log.error().what, AllOf(HasSubstr("cannot read refs/"), HasSubstr(repository().string())));
+  EXPECT_THAT(set_aside(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace detent
