@@ -48,7 +48,7 @@ std::optional<std::uint64_t> OpenIds::insert(const SignalId& id, std::uint64_t c
     ++size_;
     return std::nullopt;
   }
-  if (2 * (size_ + 1) > slots_.size()) grow();
+  if (4 * (size_ + 1) > 3 * slots_.size()) grow();
   KnownId& slot = slots_[slot_of(id)];
   if (!is_zero(slot.id)) return slot.content;
   slot = {id, content};
