@@ -170,9 +170,9 @@ void Running::stop() {
   broker_.reset();
 }
 
-bool Running::wait_for(const std::function<bool(const boost::json::value&)>& good) {
+bool Running::wait_for(const std::function<bool(const boost::json::value&)>& good, Millis patience) {
   Caller caller(endpoint());
-  const Millis end = system_now().mono + Millis{20'000};
+  const Millis end = system_now().mono + patience;
   while (system_now().mono < end) {
     if (good(caller.ask({{"command", "status"}}))) return true;
     caller.connection().turn(Millis{20}, [](const Link::Event&, Now) {});

@@ -87,7 +87,7 @@ class Running {
   std::string endpoint() const { return broker_->endpoint(); }
   boost::json::value status() { return Caller(endpoint()).ask({{"command", "status"}}); }
   /// Asks for the status until `good` is content with it.
-  bool wait_for(const std::function<bool(const boost::json::value&)>& good);
+  bool wait_for(const std::function<bool(const boost::json::value&)>& good, Millis patience = Millis{120'000});
   std::vector<std::string> files(const std::string& folder) { return disk.list("state/" + folder).value(); }
 
   GatedDisk disk;
