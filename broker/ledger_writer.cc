@@ -9,6 +9,7 @@
 #include "ledger/audit_log.h"
 #include "proto/door.h"
 #include "proto/journal.pb.h"
+#include "proto/json.h"
 #include "proto/reader.h"
 #include "proto/signal.pb.h"
 
@@ -22,12 +23,6 @@ constexpr std::string_view kAlarm = "ledger/";
 constexpr Millis kGather{20};  // how long what was journalled may wait for more before it is looked at
 
 uint64_t place_number(const Place& place) { return place.segment << 32 | place.offset; }
-
-std::string severity_name(uint32_t severity) {
-  std::string name = Severity_Name(static_cast<Severity>(severity));
-  for (char& c : name) c = static_cast<char>(std::tolower(c));
-  return name;
-}
 
 /// The number of the first signal that the journal still holds; 0: none.
 uint64_t first_seq(const Journal& journal) {
@@ -124,7 +119,7 @@ void LedgerWriter::add(const Place& place, std::string_view bytes) {
     const std::string id = Ulid::from_bytes(head.id).value_or(Ulid{}).text();
     const std::string reply =
         head.in_reply_to.empty() ? std::string() : Ulid::from_bytes(head.in_reply_to).value_or(Ulid{}).text();
-    const std::string severity = severity_name(head.severity);
+    const std::string severity(severity_name(static_cast<int>(head.severity)));
     signal.id = id;
     signal.type = head.type;
     signal.source = head.source;
