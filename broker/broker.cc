@@ -230,7 +230,7 @@ void Broker::start_work() {
     std::optional<DeadOrders::Bite> bite;
     std::string snapshot;
     uint64_t sealed = 0;
-    std::vector<KnownId> ids;
+    const std::vector<KnownId>* ids = nullptr;  // of `sealed`
     std::vector<std::pair<DeadLetters::Key, Place>> buried;
     Drops drops;  // after all else: until then a burial reads what they hold, and a crash needs it
     int64_t at_ms = 0;
@@ -243,7 +243,7 @@ void Broker::start_work() {
     snapshot_due_ = false;
     job->snapshot = core_->snapshot();
     job->sealed = std::exchange(sealed_, 0);
-    if (job->sealed) job->ids = ids_->seal(job->sealed);
+    if (job->sealed) job->ids = &ids_->seal(job->sealed);
   }
   if (job->work.batch.empty() && job->work.burials.empty() && !job->bite && job->snapshot.empty()) {
     Appended nothing;  // only answers that waited for what is durable already
@@ -281,14 +281,14 @@ void Broker::start_work() {
       chores_.post([this, job, at = appended->end] {
         if (auto put = journal_->put_snapshot(at, job->snapshot); !put)
           spdlog::warn("no snapshot: {}", put.error().what);
-        if (job->sealed) write_ids(job->sealed, std::move(job->ids));
+        if (job->sealed) write_ids(job->sealed, *job->ids);
       });
     }
   });
 }
 
-void Broker::write_ids(uint64_t segment, std::vector<KnownId> ids) {
-  auto written = IdFiles::write(disk_, state_path(config_, "ids"), segment, std::move(ids));
+void Broker::write_ids(uint64_t segment, const std::vector<KnownId>& ids) {
+  auto written = IdFiles::write(disk_, state_path(config_, "ids"), segment, ids);
   post([this, segment, written] {
     const auto sealed = written ? ids_->sealed(segment) : written;
     if (sealed) return;
@@ -316,7 +316,7 @@ void Broker::work_done(const Appended& appended) {
     last_roll_ = now_.mono;
     chores_.post([this, in_haste] { prepare_spares(in_haste); });
   }
-  ledger_->advance(synced_);
+  ledger_->advance(synced_, appended.segment ? appended.end.offset - appended.base_offset : 0);
   for (auto& done : core_->local_done) {
     const auto waiting = local_waiting_.extract(done.ticket);
     if (!waiting.empty()) waiting.mapped()(done);

@@ -56,7 +56,7 @@ class Broker {
   void start_work();
   void work_done(const Appended& appended);
   /// The chores' thread.
-  void write_ids(uint64_t segment, std::vector<KnownId> ids);
+  void write_ids(uint64_t segment, const std::vector<KnownId>& ids);
   /// Segments, by journal, that nobody needs once what the core holds by now is durable.
   struct Drops {
     std::vector<uint64_t> segments, dead;

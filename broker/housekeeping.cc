@@ -54,6 +54,7 @@ void Broker::look_after_disk() {
   const bool quiet = syncs_ == syncs_seen_, trim = quiet && !trimmed_;
   trimmed_ = quiet;
   syncs_seen_ = syncs_;
+  if (trim) ids_->trim();
   chores_.post([this, trim] {
     if (trim) malloc_trim(0);
     auto space = journal_->space();
@@ -83,10 +84,8 @@ void Broker::look_after_disk() {
           !pruned) {
         spdlog::warn("old id files stay: {}", pruned.error().what);
       }
-      if (auto again = ids_->again()) {
-        chores_.post([this, segment = again->first, ids = std::move(again->second)]() mutable {
-          write_ids(segment, std::move(ids));
-        });
+      if (const auto [segment, ids] = ids_->again(); ids) {
+        chores_.post([this, segment = segment, ids = ids] { write_ids(segment, *ids); });
       }
     });
   });

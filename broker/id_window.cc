@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/result.h"
+
 namespace detent {
 
 Result<std::optional<uint64_t>> IdWindow::insert(const SignalId& id, uint64_t content) {
@@ -31,27 +33,30 @@ void IdWindow::look(const std::vector<uint64_t>& segments) {
   }
 }
 
-std::vector<KnownId> IdWindow::seal(uint64_t segment) {
-  auto ids = open_.all();
+const std::vector<KnownId>& IdWindow::seal(uint64_t segment) {
   replayed_.push_back(segment);
-  sealing_.insert_or_assign(segment, Sealing{std::exchange(open_, OpenIds()), std::exchange(replayed_, {})});
-  return ids;
+  OpenIds full = std::exchange(open_, std::exchange(spare_, OpenIds()));
+  const auto [place, fresh] = sealing_.emplace(segment, Sealing{std::move(full), std::exchange(replayed_, {})});
+  CHECK(fresh, "a segment is sealed once");
+  return place->second.ids.all();
 }
 
 Result<void> IdWindow::sealed(uint64_t segment) {
   if (auto added = files_.add(segment); !added) return added;
-  for (const uint64_t one : sealing_.at(segment).segments) covered_.insert(one);
-  sealing_.erase(segment);
+  auto done = std::move(sealing_.extract(segment).mapped());
+  for (const uint64_t one : done.segments) covered_.insert(one);
+  done.ids.clear();
+  spare_ = std::move(done.ids);
   return {};
 }
 
 void IdWindow::unwritten(uint64_t segment) { sealing_.at(segment).unwritten = true; }
 
-std::optional<std::pair<uint64_t, std::vector<KnownId>>> IdWindow::again() {
+std::pair<uint64_t, const std::vector<KnownId>*> IdWindow::again() {
   for (auto& [segment, sealing] : sealing_) {
-    if (std::exchange(sealing.unwritten, false)) return std::pair{segment, sealing.ids.all()};
+    if (std::exchange(sealing.unwritten, false)) return {segment, &sealing.ids.all()};
   }
-  return std::nullopt;
+  return {0, nullptr};
 }
 
 }  // namespace detent

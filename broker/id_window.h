@@ -29,13 +29,15 @@ class IdWindow {
   void look(const std::vector<uint64_t>& segments);
 
   /// What was inserted since the last time, to be written as the file of `segment` once all of it is durable. Until
-  /// `sealed` it stays known from here.
-  std::vector<KnownId> seal(uint64_t segment);
+  /// `sealed` it stays known from here, and may be read by another thread.
+  const std::vector<KnownId>& seal(uint64_t segment);
   Result<void> sealed(uint64_t segment);
   /// The file could not be written: `again` asks for it.
   void unwritten(uint64_t segment);
-  /// What is to be written after all, as the file of which segment; none: nothing.
-  std::optional<std::pair<uint64_t, std::vector<KnownId>>> again();
+  /// What is to be written after all, as `seal` gave it, and the segment; null: nothing.
+  std::pair<uint64_t, const std::vector<KnownId>*> again();
+  /// Gives back the memory that is kept to be filled again.
+  void trim() { spare_ = OpenIds(); }
   Result<size_t> prune(uint64_t wall_ms) { return files_.prune(wall_ms); }
 
   size_t open() const { return open_.size(); }
@@ -49,6 +51,7 @@ class IdWindow {
   OpenIds open_;
   std::vector<uint64_t> replayed_;  // segments whose ids are in `open_`, beside those of the open one
   std::map<uint64_t, Sealing> sealing_;
+  OpenIds spare_;  // empty, with the memory of a table that is in its file
   IdFiles files_;
   std::set<uint64_t> covered_;
 };

@@ -33,7 +33,8 @@ inline std::uint64_t time_of(const SignalId& id) {
   return ms;
 }
 
-/// The open segment's ids: a flat table, 24 bytes a slot. One thread; movable to another one for sealing.
+/// The open segment's ids, in the order in which they came, and a table of places among them: what is most of the
+/// memory is written onwards, and only eight bytes an id at random. One thread.
 class OpenIds {
  public:
   OpenIds();
@@ -42,22 +43,26 @@ class OpenIds {
   std::optional<std::uint64_t> find(const SignalId& id) const;
   /// Brings the id's place into the processor's cache, for an `insert` a moment later.
   void fetch(const SignalId& id) const;
-  std::size_t size() const { return size_; }
-  std::size_t memory() const { return slots_.capacity() * sizeof(KnownId); }
-  /// All of them, in no order.
-  std::vector<KnownId> all() const;
-  /// The same; the table is empty afterwards.
-  std::vector<KnownId> take();
+  std::size_t size() const { return ids_.size(); }
+  std::size_t memory() const { return ids_.capacity() * sizeof(KnownId) + slots_.capacity() * sizeof(Slot); }
+  /// In the order in which they came.
+  const std::vector<KnownId>& all() const { return ids_; }
+  /// Forgets them and keeps the memory.
+  void clear();
 
  private:
-  std::size_t first_slot(const SignalId& id) const;
-  std::size_t slot_of(const SignalId& id) const;
+  struct Slot {
+    std::uint32_t tag = 0;    // of the id's hash, so that hardly another id is ever looked at
+    std::uint32_t place = 0;  // in `ids_`, counted from 1; 0: free
+  };
+  std::uint64_t hash_of(const SignalId& id) const;
+  /// The id's slot, or the free one that is to be its own.
+  std::size_t slot_of(const SignalId& id, std::uint64_t hash) const;
   void grow();
 
-  std::vector<KnownId> slots_;  // an id of zeros is a free slot
-  std::size_t size_ = 0;
-  std::uint64_t seed_[2];  // so that no one can choose ids that collide
-  std::optional<std::uint64_t> zero_;
+  std::vector<KnownId> ids_;
+  std::vector<Slot> slots_;  // a power of two of them, at most half taken
+  std::uint64_t seed_[2];    // so that no one can choose ids that collide
 };
 
 struct IdDamage {

@@ -1,5 +1,5 @@
+#include <algorithm>
 #include <random>
-#include <utility>
 
 #include "broker/ids.h"
 
@@ -15,8 +15,9 @@ std::uint64_t half(const SignalId& id, int which) {
   return word;
 }
 
-bool is_zero(const SignalId& id) { return (half(id, 0) | half(id, 1)) == 0; }
 bool same(const SignalId& a, const SignalId& b) { return ((half(a, 0) ^ half(b, 0)) | (half(a, 1) ^ half(b, 1))) == 0; }
+
+std::uint32_t tag_of(std::uint64_t hash) { return static_cast<std::uint32_t>(hash >> 32); }
 
 }  // namespace
 
@@ -25,68 +26,54 @@ OpenIds::OpenIds() {
   for (std::uint64_t& seed : seed_) seed = (std::uint64_t{source()} << 32 | source()) | 1;
 }
 
-std::size_t OpenIds::first_slot(const SignalId& id) const {
+std::uint64_t OpenIds::hash_of(const SignalId& id) const {
   const auto product = static_cast<unsigned __int128>(half(id, 0) ^ seed_[0]) * (half(id, 1) ^ seed_[1]);
-  return (static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64)) & (slots_.size() - 1);
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 
-std::size_t OpenIds::slot_of(const SignalId& id) const {
+std::size_t OpenIds::slot_of(const SignalId& id, std::uint64_t hash) const {
   const std::size_t mask = slots_.size() - 1;
-  std::size_t slot = first_slot(id);
-  while (!is_zero(slots_[slot].id) && !same(slots_[slot].id, id)) slot = (slot + 1) & mask;
-  return slot;
+  std::size_t at = hash & mask;
+  for (; slots_[at].place != 0; at = (at + 1) & mask) {
+    if (slots_[at].tag == tag_of(hash) && same(ids_[slots_[at].place - 1].id, id)) break;
+  }
+  return at;
 }
 
 void OpenIds::fetch(const SignalId& id) const {
-  if (!slots_.empty()) __builtin_prefetch(&slots_[first_slot(id)], 1);
+  if (!slots_.empty()) __builtin_prefetch(&slots_[hash_of(id) & (slots_.size() - 1)], 1);
 }
 
 std::optional<std::uint64_t> OpenIds::insert(const SignalId& id, std::uint64_t content) {
-  if (is_zero(id)) {
-    if (zero_) return zero_;
-    zero_ = content;
-    ++size_;
-    return std::nullopt;
-  }
-  if (4 * (size_ + 1) > 3 * slots_.size()) grow();
-  KnownId& slot = slots_[slot_of(id)];
-  if (!is_zero(slot.id)) return slot.content;
-  slot = {id, content};
-  ++size_;
+  if (2 * (ids_.size() + 1) > slots_.size()) grow();
+  const std::uint64_t hash = hash_of(id);
+  Slot& slot = slots_[slot_of(id, hash)];
+  if (slot.place != 0) return ids_[slot.place - 1].content;
+  ids_.push_back({id, content});
+  slot = {tag_of(hash), static_cast<std::uint32_t>(ids_.size())};
   return std::nullopt;
 }
 
 std::optional<std::uint64_t> OpenIds::find(const SignalId& id) const {
-  if (is_zero(id)) return zero_;
   if (slots_.empty()) return std::nullopt;
-  const KnownId& slot = slots_[slot_of(id)];
-  if (is_zero(slot.id)) return std::nullopt;
-  return slot.content;
+  const Slot& slot = slots_[slot_of(id, hash_of(id))];
+  if (slot.place == 0) return std::nullopt;
+  return ids_[slot.place - 1].content;
 }
 
-std::vector<KnownId> OpenIds::all() const {
-  std::vector<KnownId> all;
-  all.reserve(size_);
-  if (zero_) all.push_back({{}, *zero_});
-  for (const KnownId& slot : slots_) {
-    if (!is_zero(slot.id)) all.push_back(slot);
-  }
-  return all;
-}
-
-std::vector<KnownId> OpenIds::take() {
-  auto ids = all();
-  slots_ = {};
-  zero_.reset();
-  size_ = 0;
-  return ids;
+void OpenIds::clear() {
+  ids_.clear();
+  std::fill(slots_.begin(), slots_.end(), Slot{});
 }
 
 void OpenIds::grow() {
-  std::vector<KnownId> old(slots_.empty() ? kFirstSlots : 2 * slots_.size());
-  std::swap(old, slots_);
-  for (const KnownId& slot : old) {
-    if (!is_zero(slot.id)) slots_[slot_of(slot.id)] = slot;
+  slots_.assign(slots_.empty() ? kFirstSlots : 2 * slots_.size(), Slot{});
+  const std::size_t mask = slots_.size() - 1;
+  for (std::uint32_t place = 1; place <= ids_.size(); ++place) {
+    const std::uint64_t hash = hash_of(ids_[place - 1].id);
+    std::size_t at = hash & mask;
+    while (slots_[at].place != 0) at = (at + 1) & mask;
+    slots_[at] = {tag_of(hash), place};
   }
 }
 

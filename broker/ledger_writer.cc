@@ -22,6 +22,10 @@ constexpr size_t kRemembered = 65'536;  // ids of the latest signals, for their 
 constexpr std::string_view kAlarm = "ledger/";
 constexpr Millis kGather{20};  // how long what was journalled may wait for more before it is looked at
 
+// Journalled within a look's time, this is more than the ledger can take up in it (17 MiB/s: bench/RESULTS.md).
+constexpr Millis kLook{100};
+constexpr uint64_t kFlood = 2 << 20;
+
 uint64_t place_number(const Place& place) { return place.segment << 32 | place.offset; }
 
 /// The number of the first signal that the journal still holds; 0: none.
@@ -63,14 +67,16 @@ Result<std::unique_ptr<LedgerWriter>> LedgerWriter::open(const LedgerConfig& con
   if (!log) return log.error();
   const uint64_t complete = (*log)->progress().complete_to;
   const Place from{complete >> 32, static_cast<uint32_t>(complete), 0};
-  return std::unique_ptr<LedgerWriter>(new LedgerWriter(std::move(*log), journal.tail(from), std::move(alarm)));
+  return std::unique_ptr<LedgerWriter>(
+      new LedgerWriter(std::move(*log), journal.tail(from), std::move(alarm), config.max_lag));
 }
 
 LedgerWriter::LedgerWriter(std::unique_ptr<AuditLog> log, std::unique_ptr<JournalTail> tail,
-                           std::function<void(const Alarm&)> alarm)
+                           std::function<void(const Alarm&)> alarm, uint64_t max_lag)
     : log_(std::move(log)),
       tail_(std::move(tail)),
       alarm_(std::move(alarm)),
+      far_behind_(static_cast<int64_t>(max_lag / 8)),
       ids_(kRemembered),
       complete_segment_(log_->progress().complete_to >> 32),
       last_seq_(log_->progress().last_seq),
@@ -78,7 +84,8 @@ LedgerWriter::LedgerWriter(std::unique_ptr<AuditLog> log, std::unique_ptr<Journa
 
 LedgerWriter::~LedgerWriter() = default;
 
-void LedgerWriter::advance(const Mark& synced) {
+void LedgerWriter::advance(const Mark& synced, uint64_t bytes) {
+  journalled_ += bytes;
   const std::lock_guard lock(mutex_);
   synced_ = synced;
   if (!std::exchange(moved_, true) && waits_) changed_.notify_one();
@@ -191,9 +198,20 @@ bool LedgerWriter::feed() {
       return false;
     }
     if (!*next) return false;
+    taken_up_ += (*next)->bytes.size();
     add((*next)->place, (*next)->bytes);
   }
   return true;
+}
+
+bool LedgerWriter::gives_way(Millis mono) {
+  const uint64_t journalled = journalled_;
+  if (mono - last_look_ >= kLook) {
+    flood_ = journalled - looked_at_ >= kFlood * static_cast<uint64_t>((mono - last_look_) / kLook);
+    looked_at_ = journalled;
+    last_look_ = mono;
+  }
+  return flood_ && static_cast<int64_t>(journalled - taken_up_) < far_behind_;
 }
 
 void LedgerWriter::run(const std::stop_token& stop) {
@@ -214,6 +232,11 @@ void LedgerWriter::run(const std::stop_token& stop) {
     }
   };
   while (!stop.stop_requested()) {
+    if (gives_way(system_now().mono)) {
+      std::unique_lock lock(mutex_);
+      changed_.wait_for(lock, stop, kLook, [] { return false; });
+      continue;
+    }
     const bool more = feed();
     const auto turned = log_->turn(system_now());
     if (!turned && system_now().mono - last_complaint.mono > Millis{60'000}) {

@@ -36,8 +36,8 @@ class LedgerWriter {
   /// Commits what is journalled, within a bound of time, and ends.
   ~LedgerWriter();
 
-  /// The journal is synced up to here. Any thread.
-  void advance(const Mark& synced);
+  /// The journal is synced up to here, by `bytes` more than before. Any thread.
+  void advance(const Mark& synced, uint64_t bytes = 0);
   /// STATUS.md as it should read. Any thread.
   void status(std::string markdown);
 
@@ -48,23 +48,32 @@ class LedgerWriter {
 
  private:
   LedgerWriter(std::unique_ptr<AuditLog> log, std::unique_ptr<JournalTail> tail,
-               std::function<void(const Alarm&)> alarm);
+               std::function<void(const Alarm&)> alarm, uint64_t max_lag);
   void run(const std::stop_token& stop);
   /// Hands the log what was journalled; true where there may be more.
   bool feed();
   void add(const Place& place, std::string_view record);
+  /// Whether it should wait: publishers write faster than it could follow, and would miss what it takes of the
+  /// processor. Not when it is far behind.
+  bool gives_way(Millis mono);
 
   std::unique_ptr<AuditLog> log_;
   std::unique_ptr<JournalTail> tail_;
   std::function<void(const Alarm&)> alarm_;
+  const int64_t far_behind_;  // bytes
   std::mutex mutex_;
   std::condition_variable_any changed_;
   Mark synced_;
   std::string status_;
   bool moved_ = false;
-  bool waits_ = false;  // the thread, for a move
+  bool waits_ = false;            // the thread, for a move
   std::vector<std::string> ids_;  // of the latest signals, by seq modulo its size
   uint64_t last_seen_seq_ = 0;
+  std::atomic<uint64_t> journalled_ = 0;  // bytes, since it began …
+  uint64_t taken_up_ = 0;                 // … and those that it has read
+  uint64_t looked_at_ = 0;                // `journalled_` at the last look …
+  Millis last_look_{0};                   // … (monotonic), which found …
+  bool flood_ = false;                    // … that publishers are faster
   std::atomic<uint64_t> complete_segment_ = 0, last_seq_ = 0, commits_ = 0;
   std::jthread thread_;  // last: joined before what it uses goes
 };

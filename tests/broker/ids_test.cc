@@ -68,9 +68,12 @@ TEST(OpenIds, KnowsExactlyWhatWentIn) {
   EXPECT_EQ(ids.size(), all.size());
   EXPECT_LT(ids.memory(), all.size() * 24 * 3);
 
-  auto taken = ids.take();
+  std::vector<KnownId> taken = ids.all();
+  ids.clear();
   EXPECT_EQ(ids.size(), 0u);
   EXPECT_EQ(ids.find(all[0].id), std::nullopt);
+  EXPECT_EQ(ids.insert(all[0].id, 5), std::nullopt);
+  EXPECT_EQ(ids.find(all[0].id), 5u);
   const auto order = [](const KnownId& a, const KnownId& b) { return a.id < b.id; };
   std::sort(taken.begin(), taken.end(), order);
   std::sort(all.begin(), all.end(), order);
