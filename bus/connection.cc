@@ -4,7 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <mutex>
 #include <random>
+#include <utility>
+#include <vector>
 #include <zmq.hpp>
 
 #include "base/result.h"
@@ -12,7 +15,45 @@
 
 namespace detent {
 
+namespace {
+
+constexpr size_t kLentFrom = 8 * 1024;  // bytes of a message, from which on ZeroMQ sends it from where it lies
+
+/// Messages that ZeroMQ has sent from our own memory, on their way back. It gives them back on a thread of its own.
+class Returned {
+ public:
+  void put(std::string message) {
+    const std::lock_guard lock(mutex_);
+    messages_.push_back(std::move(message));
+  }
+  std::vector<std::string> take() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(messages_, {});
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::string> messages_;
+};
+
+struct Loan {
+  std::string message;
+  Returned& to;
+};
+
+zmq::message_t lend(std::string message, Returned& to) {
+  auto* loan = new Loan{std::move(message), to};
+  const auto give_back = [](void*, void* hint) {
+    const std::unique_ptr<Loan> back(static_cast<Loan*>(hint));
+    back->to.put(std::move(back->message));
+  };
+  return {loan->message.data(), loan->message.size(), give_back, loan};
+}
+
+}  // namespace
+
 struct Connection::Sockets {
+  Returned returned;  // outlives the context, which may hold loans to its end
   zmq::context_t context{1};
   zmq::socket_t dealer{context, zmq::socket_type::dealer};
   int wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -50,10 +91,19 @@ void Connection::wake() {
 
 void Connection::flush() {
   auto& outgoing = link_.outgoing;
+  if (outgoing.empty()) return;
+  auto& dealer = sockets_->dealer;
+  for (auto& message : sockets_->returned.take()) link_.reuse(std::move(message));
   size_t sent = 0;
-  while (sent < outgoing.size() &&
-         sockets_->dealer.send(zmq::buffer(outgoing[sent]), zmq::send_flags::dontwait).has_value()) {
-    ++sent;
+  for (; sent < outgoing.size(); ++sent) {
+    std::string& message = outgoing[sent];
+    if (message.size() >= kLentFrom) {
+      if (!(dealer.get(zmq::sockopt::events) & ZMQ_POLLOUT)) break;
+      dealer.send(lend(std::move(message), sockets_->returned), zmq::send_flags::dontwait);
+    } else {
+      if (!dealer.send(zmq::buffer(message), zmq::send_flags::dontwait)) break;
+      link_.reuse(std::move(message));
+    }
   }
   outgoing.erase(outgoing.begin(), outgoing.begin() + static_cast<ptrdiff_t>(sent));
 }

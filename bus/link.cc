@@ -9,7 +9,9 @@ namespace detent {
 
 namespace {
 constexpr Backoff kGreeting{Millis{250}, Millis{5000}};
-}
+constexpr size_t kMostSpare = 64;             // messages, each of at most …
+constexpr size_t kLargestSpare = 512 * 1024;  // … so many bytes
+}  // namespace
 
 Link::Link(Options options, uint64_t seed) : options_(std::move(options)), random_(seed), greeting_(random_()) {}
 
@@ -40,9 +42,19 @@ void Link::send(uint32_t field, std::string_view body) { begin(field, body.size(
 
 std::string& Link::begin(uint32_t field, size_t size) {
   auto& message = outgoing.emplace_back();
+  if (!spare_.empty()) {
+    message = std::move(spare_.back());
+    spare_.pop_back();
+  }
   message.reserve(size + 32);
   seal_head(message, session_, ++sent_, field, size);
   return message;
+}
+
+void Link::reuse(std::string message) {
+  if (spare_.size() >= kMostSpare || message.capacity() > kLargestSpare) return;
+  message.clear();
+  spare_.push_back(std::move(message));
 }
 
 Link::Event Link::receive(std::string_view message, Now now) {

@@ -57,6 +57,8 @@ class Link {
 
   /// Messages to send, oldest first; the owner takes them away.
   std::vector<std::string> outgoing;
+  /// Takes the memory of a message that has left, to be filled again.
+  void reuse(std::string message);
 
  private:
   void greet(Now now);
@@ -72,6 +74,7 @@ class Link {
   Millis next_greeting_{0};
   Millis last_sent_{0}, last_heard_{0};
   std::string refusal_;
+  std::vector<std::string> spare_;  // empty ones
 };
 
 }  // namespace detent

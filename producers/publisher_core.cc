@@ -35,12 +35,31 @@ Result<uint64_t> PublisherCore::add(std::string_view signal) {
   }
   const bool fits = !packs_.empty() && packs_.back().first >= next_ && packs_.back().count < limits_.frame_signals &&
                     packs_.back().bytes.size() + size <= limits_.frame_bytes;
-  if (!fits) packs_.push_back({last_ + 1, 0, {}});
+  if (!fits) begin_pack();
   Pack& pack = packs_.back();
   wire::bytes(pack.bytes, Publish::kSignalsFieldNumber, signal);
   ++pack.count;
   held_ += size;
   return ++last_;
+}
+
+void PublisherCore::begin_pack() {
+  Pack& pack = packs_.emplace_back(Pack{last_ + 1, 0, {}});
+  if (spare_.empty()) return;
+  pack.bytes = std::move(spare_.back());
+  spare_.pop_back();
+  spare_bytes_ -= pack.bytes.capacity();
+}
+
+void PublisherCore::settle_pack() {
+  std::string bytes = std::move(packs_.front().bytes);
+  packs_.pop_front();
+  if (next_at_ > 0) --next_at_;
+  held_ -= bytes.size();
+  if (held_ + spare_bytes_ + bytes.capacity() > limits_.memory) return;
+  bytes.clear();
+  spare_bytes_ += bytes.capacity();
+  spare_.push_back(std::move(bytes));
 }
 
 void PublisherCore::opened() {
@@ -68,14 +87,24 @@ bool PublisherCore::ready(Now now) const {
   return !retry_at_ || now.mono >= *retry_at_;
 }
 
-std::optional<PublisherCore::Frame> PublisherCore::next_frame(Now now) {
-  if (!ready(now)) return std::nullopt;
-  retry_at_.reset();
+PublisherCore::Pack& PublisherCore::next_pack() {
+  const auto holds_it = [this](const Pack& pack) { return pack.first <= next_ && next_ < pack.end(); };
+  // Most often the one behind the last.
+  for (size_t at : {next_at_, next_at_ + 1}) {
+    if (at < packs_.size() && holds_it(packs_[at])) return packs_[next_at_ = at];
+  }
   // The packs ascend without gaps; the last one that begins at or before `next_` holds it.
   const auto after = std::upper_bound(packs_.begin(), packs_.end(), next_,
                                       [](uint64_t ticket, const Pack& pack) { return ticket < pack.first; });
   CHECK(after != packs_.begin(), "what is not settled is held");
-  const Pack& pack = *std::prev(after);
+  next_at_ = static_cast<size_t>(after - packs_.begin()) - 1;
+  return packs_[next_at_];
+}
+
+std::optional<PublisherCore::Frame> PublisherCore::next_frame(Now now) {
+  if (!ready(now)) return std::nullopt;
+  retry_at_.reset();
+  const Pack& pack = next_pack();
   head_.clear();
   wire::number(head_, Publish::kFirstFieldNumber, next_ - base_);
   const std::string_view signals = skip(pack.bytes, next_ - pack.first);
@@ -100,8 +129,11 @@ PublisherCore::Progress PublisherCore::published(std::string_view body, Now now)
     refused_.erase(refused_.begin());
   }
   while (!packs_.empty() && packs_.front().end() <= settled_ + 1) {
-    held_ -= packs_.front().bytes.size();
-    packs_.pop_front();
+    settle_pack();
+  }
+  if (idle()) {
+    spare_.clear();
+    spare_bytes_ = 0;
   }
   while (!under_way_.empty() && under_way_.front() <= settled_) under_way_.pop_front();
   next_ = std::max(next_, settled_ + 1);

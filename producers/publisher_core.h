@@ -81,9 +81,16 @@ class PublisherCore {
   };
 
   void go_back_to(uint64_t ticket);
+  void begin_pack();
+  void settle_pack();
+  /// The pack that holds the ticket that goes next.
+  Pack& next_pack();
 
   Limits limits_;
-  std::deque<Pack> packs_;  // oldest first; none is empty
+  std::deque<Pack> packs_;          // oldest first; none is empty
+  size_t next_at_ = 0;              // where among them `next_` was found last
+  std::vector<std::string> spare_;  // memory of packs that are settled, to be filled again; none while idle
+  size_t spare_bytes_ = 0;          // of it; counts as held where `memory` is concerned
   size_t held_ = 0;
   uint64_t last_ = 0;
   uint64_t settled_ = 0;
