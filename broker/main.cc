@@ -1,5 +1,6 @@
 // detent-broker: makes signals durable, routes them and fans them out.
 #include <google/protobuf/stubs/logging.h>
+#include <malloc.h>
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
@@ -42,6 +43,12 @@ int main(int argc, char** argv) {
             log_level.empty() ? config->log.level : log_level);
 
   google::protobuf::SetLogHandler(nullptr);  // what peers send wrongly is counted, and must not fill the log
+
+  // What one bite frees the next one needs: handing it to the system in between would cost more than admission itself.
+  // Broker::look_after_disk gives back what a burst has left once it is over.
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 64 << 20);
+  mallopt(M_TOP_PAD, 1 << 20);
 
   // Signals are taken by a thread that waits for them, so that no handler runs in the middle of anything.
   sigset_t wanted;
