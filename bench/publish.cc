@@ -13,8 +13,8 @@ void publish(const PublishOptions& options) {
   constexpr Millis kPatience{60'000};
   Publisher::Options how{.endpoint = options.endpoint, .name = "bench"};
   if (options.one_a_frame) {
+    how.limits.window *= how.limits.frame_signals;  // as many signals under way as with packed frames
     how.limits.frame_signals = 1;
-    how.limits.window = 8192;
   }
   std::vector<double> waits;  // the publisher's thread fills it; it is read once `done` was told of the last signal
   waits.reserve(options.count / kSampled + 2);
