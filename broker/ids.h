@@ -46,8 +46,6 @@ class OpenIds {
   std::size_t memory() const { return slots_.capacity() * sizeof(KnownId); }
   /// All of them, in no order.
   std::vector<KnownId> all() const;
-  /// The same; the table is empty afterwards.
-  std::vector<KnownId> take();
 
  private:
   std::size_t first_slot(const SignalId& id) const;

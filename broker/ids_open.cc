@@ -74,14 +74,6 @@ std::vector<KnownId> OpenIds::all() const {
   return all;
 }
 
-std::vector<KnownId> OpenIds::take() {
-  auto ids = all();
-  slots_ = {};
-  zero_.reset();
-  size_ = 0;
-  return ids;
-}
-
 void OpenIds::grow() {
   std::vector<KnownId> old(slots_.empty() ? kFirstSlots : 2 * slots_.size());
   std::swap(old, slots_);

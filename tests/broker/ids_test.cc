@@ -68,16 +68,14 @@ TEST(OpenIds, KnowsExactlyWhatWentIn) {
   EXPECT_EQ(ids.size(), all.size());
   EXPECT_LT(ids.memory(), all.size() * 24 * 3);
 
-  auto taken = ids.take();
-  EXPECT_EQ(ids.size(), 0u);
-  EXPECT_EQ(ids.find(all[0].id), std::nullopt);
+  auto told = ids.all();
   const auto order = [](const KnownId& a, const KnownId& b) { return a.id < b.id; };
-  std::sort(taken.begin(), taken.end(), order);
+  std::sort(told.begin(), told.end(), order);
   std::sort(all.begin(), all.end(), order);
-  ASSERT_EQ(taken.size(), all.size());
+  ASSERT_EQ(told.size(), all.size());
   for (std::size_t i = 0; i < all.size(); ++i) {
-    ASSERT_EQ(taken[i].id, all[i].id);
-    ASSERT_EQ(taken[i].content, all[i].content);
+    ASSERT_EQ(told[i].id, all[i].id);
+    ASSERT_EQ(told[i].content, all[i].content);
   }
 }
 
