@@ -13,7 +13,24 @@ namespace detent {
 
 namespace {
 constexpr size_t kMostSpare = 4 << 20;  // bytes of a batch's memory that are kept to be filled again
-constexpr uint32_t kMostStrikes = 8;    // malformed frames after which a peer is not listened to any more
+constexpr uint32_t kMostStrikes = 8;    // frames refused, after which a peer is not listened to any more
+
+/// Whether a session of this role may send this kind of frame; docs/protocol.md has the table.
+bool may_send(int role, uint32_t field) {
+  switch (field) {
+    case Frame::kPublish:
+      return role == Hello::PRODUCER || role == Hello::ADMIN;
+    case Frame::kCredit:
+    case Frame::kBegun:
+    case Frame::kSettle:
+      return role == Hello::CONSUMER;
+    case Frame::kAsk:
+    case Frame::kTail:
+      return role == Hello::ADMIN;
+    default:
+      return true;
+  }
+}
 }  // namespace
 
 Core::Core(Options options, Router router, Door& door, IdWindow& ids, uint64_t seed)
@@ -76,15 +93,24 @@ void Core::refuse(std::string_view peer, uint64_t session, int reason, std::stri
 
 void Core::malformed(std::string_view peer, Session* session, std::string_view text, Now now) {
   ++counters_.malformed;
+  turn_away(peer, session, MALFORMED, text, now);
+}
+
+void Core::not_allowed(Session& session, std::string_view text, Now now) {
+  ++counters_.not_allowed;
+  turn_away(session.peer, &session, NOT_ALLOWED, text, now);
+}
+
+void Core::turn_away(std::string_view peer, Session* session, int reason, std::string_view text, Now now) {
   const uint32_t strikes = ++strikes_[std::string(peer)];
   const uint64_t id = session ? session->id : 0;
   if (session) {
-    end_session(id, MALFORMED, text, now);
+    end_session(id, reason, text, now);
   } else if (strikes <= kMostStrikes) {
-    refuse(peer, 0, MALFORMED, text);
+    refuse(peer, 0, reason, text);
   }
   if (strikes == kMostStrikes)
-    spdlog::warn("a peer sent {} malformed frames and is not listened to any more: {}", strikes, text);
+    spdlog::warn("a peer sent {} frames that were refused, and is not listened to any more: {}", strikes, text);
   if (strikes_.size() > 4096) strikes_.clear();
 }
 
@@ -110,6 +136,13 @@ void Core::receive(std::string_view peer, std::span<char> message, Now now) {
                        fmt::format("frame {} came after {}: frames were lost", frame.number, session->received), now);
   }
   session->received = frame.number;
+  if (!may_send(session->role, frame.field)) {
+    return not_allowed(
+        *session,
+        fmt::format("a session of role {} may not send {}", Hello::Role_Name(static_cast<Hello::Role>(session->role)),
+                    Frame::descriptor()->FindFieldByNumber(static_cast<int>(frame.field))->name()),
+        now);
+  }
   if (const auto why = door_.check_frame(frame.field, frame.body)) return malformed(peer, session, *why, now);
   switch (frame.field) {
     case Frame::kPublish:

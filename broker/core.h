@@ -173,8 +173,9 @@ class Core {
 
   // ---- to look at
   struct Counters {
-    uint64_t admitted = 0, repeats = 0, refused = 0, held = 0, malformed = 0, delivered = 0, unknown = 0, expired = 0,
-             dead = 0, redelivered = 0, stale = 0, unrouted = 0, unproven = 0, gaps = 0, alarms = 0, dropped = 0;
+    uint64_t admitted = 0, repeats = 0, refused = 0, held = 0, malformed = 0, not_allowed = 0, delivered = 0,
+             unknown = 0, expired = 0, dead = 0, redelivered = 0, stale = 0, unrouted = 0, unproven = 0, gaps = 0,
+             alarms = 0, dropped = 0;
   };
   const Counters& counters() const { return counters_; }
   const std::map<std::string, Channel, std::less<>>& channels() const { return channels_; }
@@ -237,6 +238,9 @@ class Core {
   void end_session(uint64_t id, int reason, std::string_view text, Now now);
   void refuse(std::string_view peer, uint64_t session, int reason, std::string_view text);
   void malformed(std::string_view peer, Session* session, std::string_view text, Now now);
+  void not_allowed(Session& session, std::string_view text, Now now);
+  /// Refuses what a peer sent, and its session with it; one that goes on so is not listened to any more.
+  void turn_away(std::string_view peer, Session* session, int reason, std::string_view text, Now now);
   Session* find_session(uint64_t id);
   Channel& channel(std::string_view name);
   Consumers& consumers(std::string_view name);
@@ -259,7 +263,7 @@ class Core {
   std::map<std::string, Consumers, std::less<>> consumers_;
   std::unordered_map<uint64_t, std::unique_ptr<Session>> sessions_;
   std::map<std::string, uint64_t, std::less<>> by_peer_;
-  std::map<std::string, uint32_t, std::less<>> strikes_;  // malformed frames, by peer
+  std::map<std::string, uint32_t, std::less<>> strikes_;  // frames refused, by peer
   std::map<std::string, std::set<uint64_t>, std::less<>> dead_;
   std::set<std::string> alarms_;
   std::unordered_map<uint32_t, uint64_t> in_segment_;

@@ -62,11 +62,14 @@ TEST(Broker, AnswersAQuestionWithAnOddNumber) {
 TEST(Broker, KeepsASegmentUntilTheDeadLetterInItIsWritten) {
   Running running;
   running.start();
-  Caller caller(running.endpoint(), Link::Role::Consumer, {kChannel});
-  publish_segments(caller, 5);
-  ASSERT_TRUE(running.wait_for(
-      [&](const auto& status) { return is_in_the_ledger(status) && running.files("ids").size() >= 3; }));
+  {
+    Caller producer(running.endpoint());
+    publish_segments(producer, 5);
+    ASSERT_TRUE(running.wait_for(
+        [&](const auto& status) { return is_in_the_ledger(status) && running.files("ids").size() >= 3; }));
+  }
 
+  Caller caller(running.endpoint(), Link::Role::Consumer, {kChannel});
   caller.credit(kChannel, 1);
   ASSERT_TRUE(caller.until([&] { return caller.deliveries.size() == 1; }));
   // While the loop reads the next body, the first delivery is given up and the time comes to look after segments: one
@@ -79,8 +82,9 @@ TEST(Broker, KeepsASegmentUntilTheDeadLetterInItIsWritten) {
   running.disk.open_gate();
 
   boost::json::value letter;
-  ASSERT_TRUE(caller.until([&] {
-    letter = caller.ask({{"command", "dead.show"}, {"seq", 1}});
+  Caller asking(running.endpoint());
+  ASSERT_TRUE(asking.until([&] {
+    letter = asking.ask({{"command", "dead.show"}, {"seq", 1}});
     return letter.is_object();
   })) << letter;
   EXPECT_EQ(letter.at("cause").as_string(), "400");

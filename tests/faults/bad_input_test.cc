@@ -233,7 +233,9 @@ TEST_F(AtTheDoor, ARoleMayNotDoWhatIsAnothers) {
   settle.add_delivered(1);
   stranger.say(Frame::kSettle, settle.SerializeAsString());
   ASSERT_TRUE(stranger.hear().has_value());
-  EXPECT_NE(stranger.reason(), 0) << "a producer settles nothing";
+  EXPECT_EQ(stranger.reason(), NOT_ALLOWED) << "a producer settles nothing";
+  EXPECT_THAT(stranger.refusal(), HasSubstr("PRODUCER may not send settle"));
+  EXPECT_EQ(house.metric("detent_frames_bad_total{kind=\"not_allowed\"}"), 1);
   expect_the_rest_is_served();
 }
 
