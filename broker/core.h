@@ -239,6 +239,8 @@ class Core {
   void refuse(std::string_view peer, uint64_t session, int reason, std::string_view text);
   void malformed(std::string_view peer, Session* session, std::string_view text, Now now);
   void not_allowed(Session& session, std::string_view text, Now now);
+  /// Whether it said so in HELLO; where not, that is not allowed, and the session is over.
+  bool serves(Session& session, std::string_view channel, Now now);
   /// Refuses what a peer sent, and its session with it; one that goes on so is not listened to any more.
   void turn_away(std::string_view peer, Session* session, int reason, std::string_view text, Now now);
   Session* find_session(uint64_t id);

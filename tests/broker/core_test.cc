@@ -145,6 +145,15 @@ TEST_F(CoreTest, RefusesWhatTheRoleMayNotSendAndSaysWhy) {
   EXPECT_GE(core->counters().not_allowed, 11u);
 }
 
+TEST_F(CoreTest, RefusesCreditForAChannelThatIsNotTheSessions) {
+  auto& client = connect("c", Link::Role::Consumer, {"discord.alerts"});
+  publish(connect("p"), {signal("cron.output")});
+  credit(client, "discord.system", 1);
+  EXPECT_EQ(client.refused, "\"discord.system\" is not a channel of this session");
+  EXPECT_EQ(core->counters().not_allowed, 1u);
+  EXPECT_THAT(client.delivered, IsEmpty());
+}
+
 TEST_F(CoreTest, LosesNothingOfASessionThatDidWhatItMayNot) {
   auto& alerts = consumer("c", "discord.alerts");
   auto& producer = connect("p");
