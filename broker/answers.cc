@@ -64,12 +64,13 @@ std::string Answers::status_json() const {
   out["publishers"] = broker_.held_.empty() ? std::string("accepted") : broker_.held_;
   out["next_seq"] = core.next_seq();
   out["counters"] = {
-      {"admitted", counters.admitted},   {"repeats", counters.repeats},         {"refused", counters.refused},
-      {"held", counters.held},           {"malformed", counters.malformed},     {"not_allowed", counters.not_allowed},
-      {"delivered", counters.delivered}, {"unknown", counters.unknown},         {"expired", counters.expired},
-      {"dead", counters.dead},           {"redelivered", counters.redelivered}, {"stale", counters.stale},
-      {"unrouted", counters.unrouted},   {"unproven", counters.unproven},       {"gaps", counters.gaps},
-      {"alarms", counters.alarms},       {"dropped", counters.dropped},         {"masked", broker_.door_.masked()}};
+      {"admitted", counters.admitted},   {"repeats", counters.repeats},     {"refused", counters.refused},
+      {"held", counters.held},           {"malformed", counters.malformed}, {"not_allowed", counters.not_allowed},
+      {"too_large", counters.too_large}, {"delivered", counters.delivered}, {"unknown", counters.unknown},
+      {"expired", counters.expired},     {"dead", counters.dead},           {"redelivered", counters.redelivered},
+      {"stale", counters.stale},         {"unrouted", counters.unrouted},   {"unproven", counters.unproven},
+      {"gaps", counters.gaps},           {"alarms", counters.alarms},       {"dropped", counters.dropped},
+      {"masked", broker_.door_.masked()}};
   json::array channels;
   for (const auto& [name, channel] : core.channels()) {
     const auto health = core.health(name);
@@ -169,11 +170,11 @@ std::string Answers::metrics() const {
        {"dropped", double(c.dropped)}},
       "state");
   add("detent_frames_bad_total",
-      "Frames that were refused: malformed, not the role's or the session's, of a lost session, or about a delivery of "
-      "others.",
+      "Frames that were refused: malformed, not allowed, too large, of a lost session, about a delivery of others.",
       counter,
       {{"malformed", double(c.malformed)},
        {"not_allowed", double(c.not_allowed)},
+       {"too_large", double(c.too_large)},
        {"gap", double(c.gaps)},
        {"stale", double(c.stale)}},
       "kind");

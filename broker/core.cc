@@ -119,11 +119,18 @@ void Core::receive(std::string_view peer, std::span<char> message, Now now) {
     ++counters_.malformed;
     return;
   }
+  const auto its_session = [&] {
+    const auto found = by_peer_.find(peer);
+    return found == by_peer_.end() ? nullptr : find_session(found->second);
+  };
+  if (message.size() > kMaxFrame) {
+    ++counters_.too_large;
+    return turn_away(peer, its_session(), TOO_LARGE,
+                     fmt::format("a message of {} bytes, over the limit of {}", message.size(), kMaxFrame), now);
+  }
   FrameView frame;
   if (!open_frame({message.data(), message.size()}, frame)) {
-    const auto found = by_peer_.find(peer);
-    return malformed(peer, found == by_peer_.end() ? nullptr : find_session(found->second),
-                     "the message is not a Frame of detent's wire.proto", now);
+    return malformed(peer, its_session(), "the message is not a Frame of detent's wire.proto", now);
   }
   if (frame.field == Frame::kHello) return on_hello(peer, frame.body, now);
   Session* session = find_session(frame.session);

@@ -173,9 +173,9 @@ class Core {
 
   // ---- to look at
   struct Counters {
-    uint64_t admitted = 0, repeats = 0, refused = 0, held = 0, malformed = 0, not_allowed = 0, delivered = 0,
-             unknown = 0, expired = 0, dead = 0, redelivered = 0, stale = 0, unrouted = 0, unproven = 0, gaps = 0,
-             alarms = 0, dropped = 0;
+    uint64_t admitted = 0, repeats = 0, refused = 0, held = 0, malformed = 0, not_allowed = 0, too_large = 0,
+             delivered = 0, unknown = 0, expired = 0, dead = 0, redelivered = 0, stale = 0, unrouted = 0, unproven = 0,
+             gaps = 0, alarms = 0, dropped = 0;
   };
   const Counters& counters() const { return counters_; }
   const std::map<std::string, Channel, std::less<>>& channels() const { return channels_; }

@@ -168,6 +168,17 @@ TEST_F(CoreTest, LosesNothingOfASessionThatDidWhatItMayNot) {
   EXPECT_THAT(consumer("d", "discord.alerts").delivered, SizeIs(2));
 }
 
+TEST_F(CoreTest, RefusesAMessageOverTheLimitAndSaysSo) {
+  auto& producer = connect("p");
+  std::string large = seal(1, 1, Frame::kPublish, std::string(kMaxFrame, 'x'));
+  core->receive("p", large, now);
+  turn();
+  EXPECT_THAT(producer.refused, testing::MatchesRegex("a message of 83886.. bytes, over the limit of 8388608"));
+  EXPECT_EQ(core->counters().too_large, 1u);
+  EXPECT_EQ(core->counters().malformed, 0u);
+  EXPECT_THAT(core->sessions(), IsEmpty());
+}
+
 TEST_F(CoreTest, GivesEachSignalToOneOfTheConsumersThatCompete) {
   auto& a = consumer("a", "discord.alerts", 3);
   auto& b = consumer("b", "discord.alerts", 3);

@@ -129,12 +129,28 @@ TEST_F(AtTheDoor, APeerThatGoesOnWithMalformedFramesIsNotServedAnyMore) {
   expect_the_rest_is_served();
 }
 
-TEST_F(AtTheDoor, AMessageOverTheFrameLimitCostsItsSenderTheConnection) {
+TEST_F(AtTheDoor, AMessageOverTheFrameLimitIsRefusedWithItsReason) {
+  Stranger stranger(house.endpoint());
+  ASSERT_NE(stranger.greet(), 0u);
+  Publish large;
+  large.set_first(1);
+  large.add_signals(std::string(kMaxFrame, 'x'));
+  stranger.say(Frame::kPublish, large.SerializeAsString());
+  ASSERT_TRUE(stranger.hear().has_value());
+  EXPECT_EQ(stranger.reason(), TOO_LARGE);
+  EXPECT_THAT(stranger.refusal(), HasSubstr("over the limit of 8388608"));
+  EXPECT_EQ(house.metric("detent_frames_bad_total{kind=\"too_large\"}"), 1);
+  ASSERT_NE(stranger.greet(), 0u) << "the connection stands";
+  EXPECT_EQ(publish(stranger, good("After a large one").SerializeAsString()).reason(), REASON_NONE);
+  expect_the_rest_is_served();
+}
+
+TEST_F(AtTheDoor, AMessageOfTwiceTheFrameLimitCostsItsSenderTheConnection) {
   Stranger stranger(house.endpoint());
   ASSERT_NE(stranger.greet(), 0u);
   Publish publish;
   publish.set_first(1);
-  publish.add_signals(std::string(kMaxFrame, 'x'));
+  publish.add_signals(std::string(2 * kMaxFrame, 'x'));
   stranger.say(Frame::kPublish, publish.SerializeAsString());
   EXPECT_FALSE(stranger.hear().has_value());
   EXPECT_TRUE(stranger.closed());
