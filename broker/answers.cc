@@ -285,11 +285,9 @@ void Answers::answer(const Question& question) {
     if (found == core.channels().end()) return core.answer(question, {}, "no channel \"" + name + "\"");
     const size_t before = found->second.open();
     core.drop_channel(name, now);
-    return core.answer(
-        question,
-        json::serialize(json::object{
-            {"channel", name}, {"dropped", before - found->second.open()}, {"open", found->second.open()}}),
-        {});
+    return core.answer_durable(
+        question, json::serialize(json::object{
+                      {"channel", name}, {"dropped", before - found->second.open()}, {"open", found->second.open()}}));
   }
   if (command == "routes.explain") {
     std::vector<std::pair<std::string_view, std::string_view>> labels;

@@ -395,6 +395,7 @@ void Core::journalled(uint32_t segment, uint32_t base, Now now) {
     durable.set_part(begun.part);
     send(begun.session, Frame::kBegunDurable, durable.SerializeAsString());
   }
+  for (const auto& [question, json] : acks->answers) answer(question, json, {});
   for (auto& done : acks->local) local_done.push_back(std::move(done));
   for (const uint64_t session : acks->byes) {
     send(session, Frame::kByeDone, {});
@@ -463,6 +464,10 @@ void Core::answer(const Question& question, std::string_view json, std::string_v
   answer.set_json(std::string(json));
   answer.set_error(std::string(error));
   send(question.session, Frame::kAnswer, answer.SerializeAsString());
+}
+
+void Core::answer_durable(const Question& question, std::string json) {
+  acks_->answers.emplace_back(question, std::move(json));
 }
 
 void Core::on_tail(Session& session, std::string_view body, Now now) {

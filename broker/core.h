@@ -122,6 +122,8 @@ class Core {
   /// A dead letter was retried or dropped.
   void buried_closed(std::string_view channel, uint64_t seq, Now now);
   void answer(const Question& question, std::string_view json, std::string_view error);
+  /// The same, once all that was appended so far is durable.
+  void answer_durable(const Question& question, std::string json);
   /// Sends a frame to a session where it still is.
   void send(uint64_t session, uint32_t field, std::string_view body);
   /// Asks a session for a PONG, behind what was sent to it; how many it owes.

@@ -237,6 +237,25 @@ TEST(Broker, WritesWhatTheOperatorDroppedAsDroppedIntoTheLedger) {
   EXPECT_THAT(places[1].text, HasSubstr(R"({"receipt":"dropped","seq":1,)"));
 }
 
+TEST(Broker, AnswersThatAChannelIsDroppedOnceThatIsDurable) {
+  Running running;
+  running.start();
+  Caller caller(running.endpoint());
+  caller.publish({signal_of("one", "")});
+  running.disk.hold_writes(true);
+  const uint64_t dropping = caller.begin_to_ask({{"command", "channel.drop"}, {"channel", kChannel}});
+  caller.ask({{"command", "status"}});
+  const auto is_answered = [&] {
+    return std::any_of(caller.answers.begin(), caller.answers.end(),
+                       [&](const Answer& answer) { return answer.ask() == dropping; });
+  };
+  EXPECT_FALSE(is_answered()) << "what came after it is answered";
+  running.disk.hold_writes(false);
+  EXPECT_TRUE(caller.until(is_answered));
+  EXPECT_EQ(boost::json::parse(caller.answers.back().json()),
+            (boost::json::value{{"channel", kChannel}, {"dropped", 1}, {"open", 0}}));
+}
+
 TEST(Broker, CutsATextThatWouldMakeAnAnswerLargerThanAFrame) {
   Running running;
   running.config.broker.segment = 8 << 20;
