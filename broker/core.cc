@@ -78,6 +78,12 @@ void Core::ping(uint64_t id) {
   send(id, Frame::kPing, {});
 }
 
+void Core::ping_consumers() {
+  for (const auto& [id, session] : sessions_) {
+    if (session->role == Hello::CONSUMER) ping(id);
+  }
+}
+
 uint32_t Core::unanswered_pings(uint64_t id) {
   const Session* session = find_session(id);
   return session ? session->pings : 0;

@@ -129,6 +129,8 @@ class Core {
   /// Asks a session for a PONG, behind what was sent to it; how many it owes.
   void ping(uint64_t session);
   uint32_t unanswered_pings(uint64_t session);
+  /// The same of every consumer, since one of them may be gone: what cannot be sent says whose deliveries are free.
+  void ping_consumers();
   /// Settles all that is open of a channel as dropped; false where there is none such.
   bool drop_channel(std::string_view channel, Now now);
   /// The body of a delivery cannot be read any more.

@@ -91,6 +91,23 @@ TEST(Broker, KeepsASegmentUntilTheDeadLetterInItIsWritten) {
   EXPECT_TRUE(letter.at("signal").at("body").as_string().starts_with(kWhole.substr(0, 64 << 10)));
 }
 
+TEST(Broker, GivesWhatAConsumerHeldThatDiedToAnotherAtOnce) {
+  Running running;
+  running.start();
+  Caller(running.endpoint()).publish({signal_of("one", "")});
+  auto first = std::make_unique<Caller>(running.endpoint(), Link::Role::Consumer, std::vector{kChannel});
+  first->credit(kChannel, 1);
+  ASSERT_TRUE(first->until([&] { return first->deliveries.size() == 1; }));
+  Caller other(running.endpoint(), Link::Role::Consumer, {kChannel});
+  other.credit(kChannel, 1);
+  other.until([] { return true; });
+  const Millis died = system_now().mono;
+  first.reset();  // without a BYE, as a process that was killed
+  ASSERT_TRUE(other.until([&] { return other.deliveries.size() == 1; }));
+  EXPECT_LT(system_now().mono - died, Millis{1500}) << "the next ping would find it after two seconds";
+  EXPECT_EQ(other.deliveries[0].attempt(), 2u);
+}
+
 TEST(Broker, TakesAnAlarmThatTheLedgerRaisesWhileItStops) {
   Running running;
   running.start();

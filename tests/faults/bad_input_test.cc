@@ -241,6 +241,17 @@ TEST_F(AtTheDoor, AnIdUsedAgainForOtherContentIsRefusedAndForTheSameIsARepeat) {
   EXPECT_EQ(House::count(house.discord("system"), "Other content"), 0u);
 }
 
+TEST_F(AtTheDoor, ManyThatComeAndGoCostAConsumerFewPings) {
+  Stranger consumer(house.endpoint());
+  ASSERT_NE(consumer.greet(Hello::CONSUMER), 0u);
+  const Millis begun = system_now().mono;
+  for (int i = 0; i < 50; ++i) Stranger(house.endpoint()).greet();
+  size_t pings = 0;
+  while (const auto heard = consumer.hear(Millis{500})) pings += heard->field == Frame::kPing;
+  EXPECT_GE(pings, 2u) << "a consumer may be among those that went";
+  EXPECT_LE(pings, static_cast<size_t>((system_now().mono - begun).count()) / 100 + 1);
+}
+
 TEST_F(AtTheDoor, ARoleMayNotDoWhatIsAnothers) {
   Stranger stranger(house.endpoint());
   ASSERT_NE(stranger.greet(), 0u);
