@@ -63,15 +63,14 @@ std::string Answers::status_json() const {
   out["uptime_s"] = (broker_.now_.mono - broker_.started_.mono).count() / 1000;
   out["publishers"] = broker_.held_.empty() ? std::string("accepted") : broker_.held_;
   out["next_seq"] = core.next_seq();
-  out["counters"] = {{"admitted", counters.admitted},   {"repeats", counters.repeats},
-                     {"refused", counters.refused},     {"held", counters.held},
-                     {"malformed", counters.malformed}, {"delivered", counters.delivered},
-                     {"unknown", counters.unknown},     {"expired", counters.expired},
-                     {"dead", counters.dead},           {"redelivered", counters.redelivered},
-                     {"stale", counters.stale},         {"unrouted", counters.unrouted},
-                     {"unproven", counters.unproven},   {"gaps", counters.gaps},
-                     {"alarms", counters.alarms},       {"dropped", counters.dropped},
-                     {"masked", broker_.door_.masked()}};
+  out["counters"] = {
+      {"admitted", counters.admitted},   {"repeats", counters.repeats},     {"refused", counters.refused},
+      {"held", counters.held},           {"malformed", counters.malformed}, {"not_allowed", counters.not_allowed},
+      {"too_large", counters.too_large}, {"delivered", counters.delivered}, {"unknown", counters.unknown},
+      {"expired", counters.expired},     {"dead", counters.dead},           {"redelivered", counters.redelivered},
+      {"stale", counters.stale},         {"unrouted", counters.unrouted},   {"unproven", counters.unproven},
+      {"gaps", counters.gaps},           {"alarms", counters.alarms},       {"dropped", counters.dropped},
+      {"masked", broker_.door_.masked()}};
   json::array channels;
   for (const auto& [name, channel] : core.channels()) {
     const auto health = core.health(name);
@@ -171,8 +170,14 @@ std::string Answers::metrics() const {
        {"dropped", double(c.dropped)}},
       "state");
   add("detent_frames_bad_total",
-      "Frames that were refused: malformed, of a lost session, or about a delivery of others.", counter,
-      {{"malformed", double(c.malformed)}, {"gap", double(c.gaps)}, {"stale", double(c.stale)}}, "kind");
+      "Frames that were refused: malformed, not allowed, too large, of a lost session, about a delivery of others.",
+      counter,
+      {{"malformed", double(c.malformed)},
+       {"not_allowed", double(c.not_allowed)},
+       {"too_large", double(c.too_large)},
+       {"gap", double(c.gaps)},
+       {"stale", double(c.stale)}},
+      "kind");
   add("detent_redelivered_total", "Deliveries handed out again.", counter, {{"", double(c.redelivered)}});
   add("detent_unrouted_total", "Signals that no route named, sent to default_to.", counter, {{"", double(c.unrouted)}});
   add("detent_texts_masked_total", "Texts in which a secret was masked.", counter,
@@ -280,11 +285,9 @@ void Answers::answer(const Question& question) {
     if (found == core.channels().end()) return core.answer(question, {}, "no channel \"" + name + "\"");
     const size_t before = found->second.open();
     core.drop_channel(name, now);
-    return core.answer(
-        question,
-        json::serialize(json::object{
-            {"channel", name}, {"dropped", before - found->second.open()}, {"open", found->second.open()}}),
-        {});
+    return core.answer_durable(
+        question, json::serialize(json::object{
+                      {"channel", name}, {"dropped", before - found->second.open()}, {"open", found->second.open()}}));
   }
   if (command == "routes.explain") {
     std::vector<std::pair<std::string_view, std::string_view>> labels;

@@ -23,6 +23,8 @@ constexpr size_t kBiteMessages = 1024;
 constexpr Millis kHasty{10'000};                 // segments that fill faster than this are made ready in haste
 constexpr std::string_view kDamage = "damage/";  // before a file's name: an alarm
 constexpr Millis kGoodAgain{60'000};             // writes that go well for so long after a failed one end its alarm
+constexpr Millis kBetweenLooks{100};             // for lost consumers: many short connections come and go
+constexpr int kLooks = 2;                        // after each: its pipe may outlive the connection by a moment
 constexpr size_t kFillWhileSyncing = 1 << 20;    // appended behind a sync under way, from which on no more is read
 
 Door::Mask mask_of(const Config& config) {
@@ -165,7 +167,8 @@ void Broker::run() {
   bool drained = false;
   while (!drained) {
     const bool full = core_->unsynced_bytes() >= kFillWhileSyncing && core_->is_syncing();
-    const Millis wait = std::min(core_->deadline(), next_look_) - system_now().mono;
+    const Millis next = std::min(core_->deadline(), looks_ ? std::min(next_look_, next_look_for_lost_) : next_look_);
+    const Millis wait = next - system_now().mono;
     socket_.wait(stopping_ ? std::min(wait, Millis{50}) : wait, !full);
     now_ = system_now();
     run_posted();
@@ -180,6 +183,7 @@ void Broker::run() {
       look_after_ledger();
       drop_due_ = true;
     }
+    look_for_lost();
     answer_questions();
     if (stopping_) core_->drain();
     core_->flush(now_);
@@ -210,9 +214,20 @@ void Broker::send_outgoing() {
     }
     const auto sent = socket_.send(message.peer, message.frame);
     // A peer that does not read has broken its credit; a peer that is gone is gone. Either way its session starts over.
-    if (sent != RouterSocket::Sent::Yes) core_->gone(message.peer, now_);
+    if (sent != RouterSocket::Sent::Yes) {
+      core_->gone(message.peer, now_);
+      socket_.wake();  // what it held goes to others in the next turn
+    }
   }
   core_->outgoing.clear();
+}
+
+void Broker::look_for_lost() {
+  if (socket_.lost_someone()) looks_ = kLooks;
+  if (looks_ == 0 || now_.mono < next_look_for_lost_) return;
+  --looks_;
+  next_look_for_lost_ = now_.mono + kBetweenLooks;
+  core_->ping_consumers();
 }
 
 // ---- making it durable

@@ -53,6 +53,8 @@ class Broker {
   void post(std::function<void()> task);
   void run_posted();
   void send_outgoing();
+  /// Finds the consumers that ended without a word, so that others get what they held.
+  void look_for_lost();
   void start_work();
   void work_done(const Appended& appended);
   /// The chores' thread.
@@ -99,6 +101,8 @@ class Broker {
   std::map<uint64_t, std::unique_ptr<Tailing>> tails_;
   std::map<uint64_t, std::function<void(const LocalDone&)>> local_waiting_;
 
+  int looks_ = 0;  // for lost consumers, still to be made
+  Millis next_look_for_lost_{0};
   Now now_;
   Now started_;
   Mark synced_;

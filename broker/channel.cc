@@ -58,6 +58,7 @@ void Channel::wake_due(Now now) {
   while (!waiting_.empty() && waiting_.begin()->first <= now.mono) {
     const uint64_t seq = waiting_.begin()->second;
     waiting_.erase(waiting_.begin());
+    due_.erase(seq);
     find(seq)->state = State::Ready;
     ready_.insert(seq);
   }
@@ -95,6 +96,7 @@ void Channel::put_back(uint64_t seq, Millis due, Now now) {
   if (due > now.mono) {
     open->state = State::Waiting;
     waiting_.insert({due, seq});
+    due_.emplace(seq, due);
   } else {
     open->state = State::Ready;
     ready_.insert(seq);
@@ -125,7 +127,9 @@ void Channel::settle(uint64_t seq) {
   CHECK(open, "only what is open is settled");
   if (open->state == State::Ready) ready_.erase(seq);
   if (open->state == State::Waiting) {
-    std::erase_if(waiting_, [seq](const auto& entry) { return entry.second == seq; });
+    const auto due = due_.find(seq);
+    waiting_.erase({due->second, seq});
+    due_.erase(due);
   }
   open->state = State::Settled;
   --open_;

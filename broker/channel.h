@@ -109,7 +109,8 @@ class Channel {
   size_t open_ = 0, holes_ = 0;
   uint64_t bytes_ = 0;
   std::set<uint64_t> ready_;
-  std::set<std::pair<Millis, uint64_t>> waiting_;
+  std::set<std::pair<Millis, uint64_t>> waiting_;  // by when they are due
+  std::unordered_map<uint64_t, Millis> due_;       // of each that waits, by seq
   std::unordered_map<uint32_t, Line> lines_;
 };
 

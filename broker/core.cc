@@ -13,7 +13,24 @@ namespace detent {
 
 namespace {
 constexpr size_t kMostSpare = 4 << 20;  // bytes of a batch's memory that are kept to be filled again
-constexpr uint32_t kMostStrikes = 8;    // malformed frames after which a peer is not listened to any more
+constexpr uint32_t kMostStrikes = 8;    // frames refused, after which a peer is not listened to any more
+
+/// Whether a session of this role may send this kind of frame; docs/protocol.md has the table.
+bool may_send(int role, uint32_t field) {
+  switch (field) {
+    case Frame::kPublish:
+      return role == Hello::PRODUCER || role == Hello::ADMIN;
+    case Frame::kCredit:
+    case Frame::kBegun:
+    case Frame::kSettle:
+      return role == Hello::CONSUMER;
+    case Frame::kAsk:
+    case Frame::kTail:
+      return role == Hello::ADMIN;
+    default:
+      return true;
+  }
+}
 }  // namespace
 
 Core::Core(Options options, Router router, Door& door, IdWindow& ids, uint64_t seed)
@@ -61,6 +78,12 @@ void Core::ping(uint64_t id) {
   send(id, Frame::kPing, {});
 }
 
+void Core::ping_consumers() {
+  for (const auto& [id, session] : sessions_) {
+    if (session->role == Hello::CONSUMER) ping(id);
+  }
+}
+
 uint32_t Core::unanswered_pings(uint64_t id) {
   const Session* session = find_session(id);
   return session ? session->pings : 0;
@@ -76,15 +99,24 @@ void Core::refuse(std::string_view peer, uint64_t session, int reason, std::stri
 
 void Core::malformed(std::string_view peer, Session* session, std::string_view text, Now now) {
   ++counters_.malformed;
+  turn_away(peer, session, MALFORMED, text, now);
+}
+
+void Core::not_allowed(Session& session, std::string_view text, Now now) {
+  ++counters_.not_allowed;
+  turn_away(session.peer, &session, NOT_ALLOWED, text, now);
+}
+
+void Core::turn_away(std::string_view peer, Session* session, int reason, std::string_view text, Now now) {
   const uint32_t strikes = ++strikes_[std::string(peer)];
   const uint64_t id = session ? session->id : 0;
   if (session) {
-    end_session(id, MALFORMED, text, now);
+    end_session(id, reason, text, now);
   } else if (strikes <= kMostStrikes) {
-    refuse(peer, 0, MALFORMED, text);
+    refuse(peer, 0, reason, text);
   }
   if (strikes == kMostStrikes)
-    spdlog::warn("a peer sent {} malformed frames and is not listened to any more: {}", strikes, text);
+    spdlog::warn("a peer sent {} frames that were refused, and is not listened to any more: {}", strikes, text);
   if (strikes_.size() > 4096) strikes_.clear();
 }
 
@@ -93,11 +125,18 @@ void Core::receive(std::string_view peer, std::span<char> message, Now now) {
     ++counters_.malformed;
     return;
   }
+  const auto its_session = [&] {
+    const auto found = by_peer_.find(peer);
+    return found == by_peer_.end() ? nullptr : find_session(found->second);
+  };
+  if (message.size() > kMaxFrame) {
+    ++counters_.too_large;
+    return turn_away(peer, its_session(), TOO_LARGE,
+                     fmt::format("a message of {} bytes, over the limit of {}", message.size(), kMaxFrame), now);
+  }
   FrameView frame;
   if (!open_frame({message.data(), message.size()}, frame)) {
-    const auto found = by_peer_.find(peer);
-    return malformed(peer, found == by_peer_.end() ? nullptr : find_session(found->second),
-                     "the message is not a Frame of detent's wire.proto", now);
+    return malformed(peer, its_session(), "the message is not a Frame of detent's wire.proto", now);
   }
   if (frame.field == Frame::kHello) return on_hello(peer, frame.body, now);
   Session* session = find_session(frame.session);
@@ -110,6 +149,13 @@ void Core::receive(std::string_view peer, std::span<char> message, Now now) {
                        fmt::format("frame {} came after {}: frames were lost", frame.number, session->received), now);
   }
   session->received = frame.number;
+  if (!may_send(session->role, frame.field)) {
+    return not_allowed(
+        *session,
+        fmt::format("a session of role {} may not send {}", Hello::Role_Name(static_cast<Hello::Role>(session->role)),
+                    Frame::descriptor()->FindFieldByNumber(static_cast<int>(frame.field))->name()),
+        now);
+  }
   if (const auto why = door_.check_frame(frame.field, frame.body)) return malformed(peer, session, *why, now);
   switch (frame.field) {
     case Frame::kPublish:
@@ -355,6 +401,7 @@ void Core::journalled(uint32_t segment, uint32_t base, Now now) {
     durable.set_part(begun.part);
     send(begun.session, Frame::kBegunDurable, durable.SerializeAsString());
   }
+  for (const auto& [question, json] : acks->answers) answer(question, json, {});
   for (auto& done : acks->local) local_done.push_back(std::move(done));
   for (const uint64_t session : acks->byes) {
     send(session, Frame::kByeDone, {});
@@ -423,6 +470,10 @@ void Core::answer(const Question& question, std::string_view json, std::string_v
   answer.set_json(std::string(json));
   answer.set_error(std::string(error));
   send(question.session, Frame::kAnswer, answer.SerializeAsString());
+}
+
+void Core::answer_durable(const Question& question, std::string json) {
+  acks_->answers.emplace_back(question, std::move(json));
 }
 
 void Core::on_tail(Session& session, std::string_view body, Now now) {

@@ -122,11 +122,15 @@ class Core {
   /// A dead letter was retried or dropped.
   void buried_closed(std::string_view channel, uint64_t seq, Now now);
   void answer(const Question& question, std::string_view json, std::string_view error);
+  /// The same, once all that was appended so far is durable.
+  void answer_durable(const Question& question, std::string json);
   /// Sends a frame to a session where it still is.
   void send(uint64_t session, uint32_t field, std::string_view body);
   /// Asks a session for a PONG, behind what was sent to it; how many it owes.
   void ping(uint64_t session);
   uint32_t unanswered_pings(uint64_t session);
+  /// The same of every consumer, since one of them may be gone: what cannot be sent says whose deliveries are free.
+  void ping_consumers();
   /// Settles all that is open of a channel as dropped; false where there is none such.
   bool drop_channel(std::string_view channel, Now now);
   /// The body of a delivery cannot be read any more.
@@ -173,8 +177,9 @@ class Core {
 
   // ---- to look at
   struct Counters {
-    uint64_t admitted = 0, repeats = 0, refused = 0, held = 0, malformed = 0, delivered = 0, unknown = 0, expired = 0,
-             dead = 0, redelivered = 0, stale = 0, unrouted = 0, unproven = 0, gaps = 0, alarms = 0, dropped = 0;
+    uint64_t admitted = 0, repeats = 0, refused = 0, held = 0, malformed = 0, not_allowed = 0, too_large = 0,
+             delivered = 0, unknown = 0, expired = 0, dead = 0, redelivered = 0, stale = 0, unrouted = 0, unproven = 0,
+             gaps = 0, alarms = 0, dropped = 0;
   };
   const Counters& counters() const { return counters_; }
   const std::map<std::string, Channel, std::less<>>& channels() const { return channels_; }
@@ -237,6 +242,11 @@ class Core {
   void end_session(uint64_t id, int reason, std::string_view text, Now now);
   void refuse(std::string_view peer, uint64_t session, int reason, std::string_view text);
   void malformed(std::string_view peer, Session* session, std::string_view text, Now now);
+  void not_allowed(Session& session, std::string_view text, Now now);
+  /// Whether it said so in HELLO; where not, that is not allowed, and the session is over.
+  bool serves(Session& session, std::string_view channel, Now now);
+  /// Refuses what a peer sent, and its session with it; one that goes on so is not listened to any more.
+  void turn_away(std::string_view peer, Session* session, int reason, std::string_view text, Now now);
   Session* find_session(uint64_t id);
   Channel& channel(std::string_view name);
   Consumers& consumers(std::string_view name);
@@ -259,7 +269,7 @@ class Core {
   std::map<std::string, Consumers, std::less<>> consumers_;
   std::unordered_map<uint64_t, std::unique_ptr<Session>> sessions_;
   std::map<std::string, uint64_t, std::less<>> by_peer_;
-  std::map<std::string, uint32_t, std::less<>> strikes_;  // malformed frames, by peer
+  std::map<std::string, uint32_t, std::less<>> strikes_;  // frames refused, by peer
   std::map<std::string, std::set<uint64_t>, std::less<>> dead_;
   std::set<std::string> alarms_;
   std::unordered_map<uint32_t, uint64_t> in_segment_;

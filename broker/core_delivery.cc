@@ -185,12 +185,18 @@ bool Core::drop_channel(std::string_view name, Now now) {
 
 // ---- consumers speak
 
+bool Core::serves(Session& session, std::string_view name, Now now) {
+  if (std::find(session.channels.begin(), session.channels.end(), name) != session.channels.end()) return true;
+  not_allowed(session, fmt::format("\"{}\" is not a channel of this session", name), now);
+  return false;
+}
+
 void Core::on_credit(Session& session, std::string_view body, Now now) {
   Credit credit;
   if (!credit.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
     return malformed(session.peer, &session, "Credit cannot be read", now);
   }
-  if (std::find(session.channels.begin(), session.channels.end(), credit.channel()) == session.channels.end()) return;
+  if (!serves(session, credit.channel(), now)) return;
   auto& has = session.credit[credit.channel()];
   has.count = std::min<uint64_t>(has.count + credit.count(), 1 << 20);
   has.bytes = std::min<uint64_t>(has.bytes + credit.bytes(), uint64_t{1} << 40);
@@ -233,10 +239,7 @@ void Core::on_settle(Session& session, std::string_view body, Now now) {
   if (!settle.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
     return malformed(session.peer, &session, "Settle cannot be read", now);
   }
-  if (std::find(session.channels.begin(), session.channels.end(), settle.channel()) == session.channels.end()) {
-    return malformed(session.peer, &session, fmt::format("\"{}\" is not a channel of this session", settle.channel()),
-                     now);
-  }
+  if (!serves(session, settle.channel(), now)) return;
   Channel& home = channel(settle.channel());
   auto& served = consumers(settle.channel());
   Stale stale;

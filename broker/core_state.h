@@ -83,10 +83,11 @@ struct Core::Acks {
     uint32_t part = 0;
   };
   std::vector<Begun> begun;
+  std::vector<std::pair<Question, std::string>> answers;
   std::vector<uint64_t> byes;
   std::vector<LocalDone> local;
 
-  bool empty() const { return published.empty() && begun.empty() && byes.empty() && local.empty(); }
+  bool empty() const { return published.empty() && begun.empty() && answers.empty() && byes.empty() && local.empty(); }
   Published& of(uint64_t session) {
     // A publisher's frames come in runs, so its answer is nearly always the last one.
     if (!published.empty() && published.back().session == session) return published.back();

@@ -281,12 +281,6 @@ Result<bool> Journal::prepare_spare(bool in_haste) { return state_->store.prepar
 Result<bool> Journal::refill_reserve() { return state_->store.refill_reserve(); }
 Result<Space> Journal::space() const { return state_->store.space(); }
 
-Result<void> Journal::give_up_reserve() {
-  auto given = state_->store.give_up_reserve();
-  if (!given) return given.error();
-  return {};
-}
-
 std::unique_ptr<JournalReader> Journal::reader(std::size_t window) const {
   return std::unique_ptr<JournalReader>(new JournalReader(state_->catalog, window));
 }

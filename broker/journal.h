@@ -4,7 +4,7 @@
 //
 // Threads. The *journal thread* is whichever one calls `append`, `drop` and `close`; one at a time. Beside it, at any
 // time:
-//   - `prepare_spare`, `refill_reserve`, `give_up_reserve`, `space`: one housekeeping thread;
+//   - `prepare_spare`, `refill_reserve`, `space`: one housekeeping thread;
 //   - `put_snapshot`: any one thread at a time;
 //   - `segments`, `bytes`, `end`: any thread;
 //   - each JournalReader and JournalTail: one thread each; they outlive the Journal safely.
@@ -143,8 +143,6 @@ class Journal {
   Result<bool> prepare_spare(bool in_haste = false);
   /// Makes the reserve file again where it was given up and there is room for it above the low-water mark.
   Result<bool> refill_reserve();
-  /// Frees the reserve's bytes for what settles and commits. `append` does so by itself where it would fail otherwise.
-  Result<void> give_up_reserve();
   Result<Space> space() const;
 
   std::unique_ptr<JournalReader> reader(std::size_t window = 256 << 10) const;

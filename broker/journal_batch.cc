@@ -43,15 +43,13 @@ std::uint32_t Batch::finish(std::size_t used) {
   return offset;
 }
 
-void Batch::abandon() { begun_ = false; }
-
 char* Batch::sealing_room() {
   grow(kHeaderBytes);
   return buffer_.get();
 }
 
 std::string_view Batch::padded(std::size_t sector) {
-  CHECK(!begun_, "a begun record is finished or given up first");
+  CHECK(!begun_, "a begun record is finished first");
   const std::size_t whole = (size_ + sector - 1) / sector * sector;
   grow(whole);
   std::memset(buffer_.get() + size_, 0, whole - size_);

@@ -24,8 +24,6 @@ class Batch {
   /// used. The pointer is good until then; no other record can begin in between.
   char* begin(std::size_t most);
   std::uint32_t finish(std::size_t used);
-  /// Gives the begun record up.
-  void abandon();
 
   /// Bytes that the write will have, but for the padding at its end.
   std::size_t bytes() const { return size_; }

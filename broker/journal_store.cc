@@ -142,13 +142,13 @@ Result<bool> SegmentStore::refill_reserve() {
   return true;
 }
 
-Result<bool> SegmentStore::give_up_reserve() {
+Result<void> SegmentStore::give_up_reserve() {
   const std::lock_guard lock(mutex_);
-  if (!reserve_held_) return false;
+  if (!reserve_held_) return {};
   if (auto removed = disk_.remove(path_of(std::string(kReserve))); !removed) return removed.error();
   reserve_held_ = false;
   spdlog::warn("{}: the disk is full, {} MiB held in reserve were given up", directory_, options_.reserve_bytes >> 20);
-  return true;
+  return {};
 }
 
 Result<Space> SegmentStore::space() const {

@@ -39,8 +39,8 @@ class SegmentStore {
 
   Result<bool> prepare_spare(bool in_haste);
   Result<bool> refill_reserve();
-  /// True where there was something to give.
-  Result<bool> give_up_reserve();
+  /// Frees the reserve's bytes for what settles and commits.
+  Result<void> give_up_reserve();
   Result<Space> space() const;
   std::uint64_t bytes() const;
 

@@ -174,7 +174,6 @@ const Route& Router::decide(const Asked& asked) {
     last_ = search(asked, nullptr);
     route = &last_;
   }
-  fallbacks_ += route->fallback;
   return *route;
 }
 

@@ -52,8 +52,6 @@ class Router {
 
   /// What the operator should be told once: built-in routes whose channel is not configured.
   const std::vector<std::string>& notes() const { return notes_; }
-  /// How many signals went to `default_to`.
-  uint64_t fallbacks() const { return fallbacks_; }
 
  private:
   struct Rule {
@@ -72,7 +70,6 @@ class Router {
   std::vector<Rule> rules_;
   std::vector<std::string> default_to_;
   std::vector<std::string> notes_;
-  uint64_t fallbacks_ = 0;
   bool by_head_alone_ = true;  // no rule looks at source or labels
   TextMap<Known> known_;
   Route last_;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 #include <zmq.hpp>
 
 #include "base/result.h"
@@ -11,11 +12,20 @@
 
 namespace detent {
 
+namespace {
+constexpr const char* kEnded = "inproc://ended";
+}
+
 struct RouterSocket::Sockets {
   zmq::context_t context{1};
   zmq::socket_t router{context, zmq::socket_type::router};
+  zmq::socket_t ended{context, zmq::socket_type::pair};  // what ZeroMQ tells of connections that ended
+  bool lost_someone = false;
   int wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  ~Sockets() { close(wake_fd); }
+  ~Sockets() {
+    zmq_socket_monitor(router.handle(), nullptr, 0);  // else ZeroMQ's thread may wait for a reader that is gone
+    close(wake_fd);
+  }
 };
 
 RouterSocket::RouterSocket(const std::string& endpoint) : sockets_(std::make_unique<Sockets>()) {
@@ -27,6 +37,12 @@ RouterSocket::RouterSocket(const std::string& endpoint) : sockets_(std::make_uni
   // Per peer, and only a second line: credit and the publishers' windows bound what is under way.
   router.set(zmq::sockopt::sndhwm, 4096);
   router.set(zmq::sockopt::rcvhwm, 1024);
+  auto& ended = sockets_->ended;
+  ended.set(zmq::sockopt::rcvhwm, 0);  // ZeroMQ's thread never waits for us to read
+  if (zmq_socket_monitor(router.handle(), kEnded, ZMQ_EVENT_DISCONNECTED) != 0) {
+    throw Failure(std::string("cannot watch connections: ") + zmq_strerror(zmq_errno()));
+  }
+  ended.connect(kEnded);
   try {
     router.bind(endpoint);
   } catch (const zmq::error_t& error) {
@@ -40,9 +56,10 @@ std::string RouterSocket::endpoint() const { return sockets_->router.get(zmq::so
 
 void RouterSocket::wait(Millis timeout, bool messages) {
   zmq::pollitem_t items[] = {{nullptr, sockets_->wake_fd, ZMQ_POLLIN, 0},
+                             {sockets_->ended.handle(), 0, ZMQ_POLLIN, 0},
                              {sockets_->router.handle(), 0, ZMQ_POLLIN, 0}};
   try {
-    zmq::poll(items, messages ? 2 : 1, std::max(timeout, Millis{0}));
+    zmq::poll(items, messages ? 3 : 2, std::max(timeout, Millis{0}));
   } catch (const zmq::error_t& error) {
     if (error.num() != EINTR) throw;
   }
@@ -50,7 +67,11 @@ void RouterSocket::wait(Millis timeout, bool messages) {
     uint64_t count = 0;
     [[maybe_unused]] const auto taken = read(sockets_->wake_fd, &count, sizeof count);
   }
+  zmq::message_t event;  // in two parts, of which neither says more than that it came
+  while (items[1].revents && sockets_->ended.recv(event, zmq::recv_flags::dontwait)) sockets_->lost_someone = true;
 }
+
+bool RouterSocket::lost_someone() { return std::exchange(sockets_->lost_someone, false); }
 
 size_t RouterSocket::receive(size_t count, size_t bytes,
                              const std::function<void(std::string_view, std::span<char>)>& take) {

@@ -21,8 +21,12 @@ class RouterSocket {
   /// The endpoint as bound.
   std::string endpoint() const;
 
-  /// Waits until a message is there (where `messages` asks for that), `wake` was called, or `timeout` passed.
+  /// Waits until a message is there (where `messages` asks for that), `wake` was called, a connection ended, or
+  /// `timeout` passed.
   void wait(Millis timeout, bool messages = true);
+  /// Whether a connection ended since the last call. ZeroMQ does not say whose: that is `Gone` when something is sent
+  /// to it, if not at once, then a moment later.
+  bool lost_someone();
   /// Hands over messages that are there, until `bytes` of them or `count` are taken; returns the bytes.
   size_t receive(size_t count, size_t bytes,
                  const std::function<void(std::string_view peer, std::span<char> message)>&);

@@ -17,10 +17,11 @@ BrokerClient::BrokerClient(const std::string& endpoint, Millis deadline)
                   {.name = "detent", .role = Link::Role::Admin, .channels = {}, .instance = random_instance()},
                   Millis{200}) {}
 
-Failure BrokerClient::no_answer() {
+Failure BrokerClient::no_answer(const std::string& hint) {
   const Link& link = connection_.link();
   if (!link.refusal().empty()) return Failure("the broker at " + endpoint_ + " refuses: " + link.refusal());
-  if (link.is_open()) return Failure("the broker at " + endpoint_ + " gave no answer within " + roughly(deadline_));
+  if (link.is_open())
+    return Failure("the broker at " + endpoint_ + " gave no answer within " + roughly(deadline_) + hint);
   return Failure("no broker answers at " + endpoint_ + ": is detent-broker running?");
 }
 
@@ -35,6 +36,17 @@ void BrokerClient::open(Millis until) {
 json::value BrokerClient::ask(const json::object& question) {
   const Millis until = system_now().mono + deadline_;
   open(until);
+  return ask(question, until, {});
+}
+
+json::value BrokerClient::order(const json::object& question, bool patient, std::string_view look) {
+  const Millis until = system_now().mono + deadline_;
+  open(until);
+  return ask(question, patient ? Millis::max() : until,
+             "; it was told, and may do it yet: see `" + std::string(look) + "`");
+}
+
+json::value BrokerClient::ask(const json::object& question, Millis until, const std::string& hint) {
   Ask ask;
   ask.set_ask(++asked_);
   ask.set_json(json::serialize(question));
@@ -43,7 +55,7 @@ json::value BrokerClient::ask(const json::object& question) {
   bool lost = false;
   while (!answer) {
     const Millis left = until - system_now().mono;
-    if (left <= Millis{0}) throw no_answer();
+    if (left <= Millis{0}) throw no_answer(hint);
     connection_.turn(left, [&](const Link::Event& event, Now) {
       if (event.kind == Link::Event::Lost) lost = true;
       if (event.kind != Link::Event::Frame || event.field != Frame::kAnswer) return;

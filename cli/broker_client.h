@@ -4,6 +4,7 @@
 #include <boost/json/fwd.hpp>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -20,6 +21,10 @@ class BrokerClient {
 
   /// The broker's answer. Throws Failure with its reason, or where it does not answer within the deadline.
   boost::json::value ask(const boost::json::object& question);
+  /// The same of what changes something and may take its time. Where `patient`, the deadline is for the session alone:
+  /// the answer is waited for as long as the broker is there. An error that there was none within the deadline says
+  /// that it may be done all the same, and which command shows it: `look`.
+  boost::json::value order(const boost::json::object& question, bool patient, std::string_view look);
 
   struct Tailing {
     std::string channel, type;
@@ -32,7 +37,8 @@ class BrokerClient {
 
  private:
   void open(Millis until);
-  Failure no_answer();
+  boost::json::value ask(const boost::json::object& question, Millis until, const std::string& hint);
+  Failure no_answer(const std::string& hint = {});
 
   std::string endpoint_;
   Millis deadline_;

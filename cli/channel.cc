@@ -27,9 +27,10 @@ void list(Invocation& invocation) {
   print_table(invocation.out, rows);
 }
 
-void drop(Invocation& invocation, const std::string& name) {
+void drop(Invocation& invocation, const std::string& name, bool has_deadline) {
   BrokerClient client(invocation.endpoint(), invocation.deadline);
-  const json::value answer = client.ask({{"command", "channel.drop"}, {"name", name}});
+  const json::value answer =
+      client.order({{"command", "channel.drop"}, {"name", name}}, !has_deadline, "detent channel list");
   if (invocation.json) {
     invocation.out << answer << "\n";
     return;
@@ -49,7 +50,8 @@ void add_channel(CLI::App& app, Invocation& invocation) {
   auto* dropping = channel->add_subcommand("drop", "Forget all that waits in a channel; the ledger keeps the signals");
   dropping->add_option("NAME", *name, "discord.alerts, telegram, …")->required();
   add_asking_options(*dropping, invocation);
-  dropping->callback([&invocation, name] { drop(invocation, *name); });
+  dropping->footer("It waits until all is done, where there is no --deadline.");
+  dropping->callback([&invocation, name, dropping] { drop(invocation, *name, dropping->count("--deadline")); });
 }
 
 }  // namespace detent

@@ -20,13 +20,17 @@ struct Options {
   bool all = false;
 };
 
-json::value ask(Invocation& invocation, std::string_view command, const Options& options) {
+json::object question(std::string_view command, const Options& options) {
   json::object question{{"command", command}};
   if (options.seq) question["seq"] = options.seq;
   if (!options.channel.empty()) question["channel"] = options.channel;
   if (options.all) question["all"] = true;
+  return question;
+}
+
+json::value ask(Invocation& invocation, std::string_view command, const Options& options) {
   BrokerClient client(invocation.endpoint(), invocation.deadline);
-  return client.ask(question);
+  return client.ask(question(command, options));
 }
 
 void list(Invocation& invocation, const Options& options) {
@@ -69,10 +73,14 @@ void show(Invocation& invocation, const Options& options) {
   }
 }
 
-void close(Invocation& invocation, const Options& options, bool retry) {
+void close(Invocation& invocation, const Options& options, bool retry, bool has_deadline) {
   const int ways = (options.seq != 0) + options.all + (options.seq == 0 && !options.channel.empty());
   if (ways != 1) throw Usage("say which: a NUMBER, --channel CHANNEL, or --all");
-  const json::value answer = ask(invocation, retry ? "dead.retry" : "dead.drop", options);
+  // Of very many letters it takes the broker longer than anybody would call an answer.
+  const bool patient = options.seq == 0 && !has_deadline;
+  BrokerClient client(invocation.endpoint(), invocation.deadline);
+  const json::value answer =
+      client.order(question(retry ? "dead.retry" : "dead.drop", options), patient, "detent dead list");
   if (invocation.json) {
     invocation.out << answer << "\n";
     return;
@@ -106,10 +114,12 @@ void add_dead(CLI::App& app, Invocation& invocation) {
     show(invocation, *options);
   });
   auto* retry = add("retry", "Deliver them after all", true, false, true);
-  retry->footer("Examples:\n  detent dead retry 4711\n  detent dead retry --channel discord.alerts");
-  retry->callback([&invocation, options] { close(invocation, *options, true); });
+  const std::string waits = "With --channel or --all it waits until all is done, where there is no --deadline.";
+  retry->footer(waits + "\nExamples:\n  detent dead retry 4711\n  detent dead retry --channel discord.alerts");
+  retry->callback([&invocation, options, retry] { close(invocation, *options, true, retry->count("--deadline")); });
   auto* drop = add("drop", "Forget them for good", true, false, true);
-  drop->callback([&invocation, options] { close(invocation, *options, false); });
+  drop->footer(waits);
+  drop->callback([&invocation, options, drop] { close(invocation, *options, false, drop->count("--deadline")); });
 }
 
 }  // namespace detent

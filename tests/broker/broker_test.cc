@@ -62,11 +62,14 @@ TEST(Broker, AnswersAQuestionWithAnOddNumber) {
 TEST(Broker, KeepsASegmentUntilTheDeadLetterInItIsWritten) {
   Running running;
   running.start();
-  Caller caller(running.endpoint(), Link::Role::Consumer, {kChannel});
-  publish_segments(caller, 5);
-  ASSERT_TRUE(running.wait_for(
-      [&](const auto& status) { return is_in_the_ledger(status) && running.files("ids").size() >= 3; }));
+  {
+    Caller producer(running.endpoint());
+    publish_segments(producer, 5);
+    ASSERT_TRUE(running.wait_for(
+        [&](const auto& status) { return is_in_the_ledger(status) && running.files("ids").size() >= 3; }));
+  }
 
+  Caller caller(running.endpoint(), Link::Role::Consumer, {kChannel});
   caller.credit(kChannel, 1);
   ASSERT_TRUE(caller.until([&] { return caller.deliveries.size() == 1; }));
   // While the loop reads the next body, the first delivery is given up and the time comes to look after segments: one
@@ -79,12 +82,30 @@ TEST(Broker, KeepsASegmentUntilTheDeadLetterInItIsWritten) {
   running.disk.open_gate();
 
   boost::json::value letter;
-  ASSERT_TRUE(caller.until([&] {
-    letter = caller.ask({{"command", "dead.show"}, {"seq", 1}});
+  Caller asking(running.endpoint());
+  ASSERT_TRUE(asking.until([&] {
+    letter = asking.ask({{"command", "dead.show"}, {"seq", 1}});
     return letter.is_object();
   })) << letter;
   EXPECT_EQ(letter.at("cause").as_string(), "400");
   EXPECT_TRUE(letter.at("signal").at("body").as_string().starts_with(kWhole.substr(0, 64 << 10)));
+}
+
+TEST(Broker, GivesWhatAConsumerHeldThatDiedToAnotherAtOnce) {
+  Running running;
+  running.start();
+  Caller(running.endpoint()).publish({signal_of("one", "")});
+  auto first = std::make_unique<Caller>(running.endpoint(), Link::Role::Consumer, std::vector{kChannel});
+  first->credit(kChannel, 1);
+  ASSERT_TRUE(first->until([&] { return first->deliveries.size() == 1; }));
+  Caller other(running.endpoint(), Link::Role::Consumer, {kChannel});
+  other.credit(kChannel, 1);
+  other.until([] { return true; });
+  const Millis died = system_now().mono;
+  first.reset();  // without a BYE, as a process that was killed
+  ASSERT_TRUE(other.until([&] { return other.deliveries.size() == 1; }));
+  EXPECT_LT(system_now().mono - died, Millis{1500}) << "the next ping would find it after two seconds";
+  EXPECT_EQ(other.deliveries[0].attempt(), 2u);
 }
 
 TEST(Broker, TakesAnAlarmThatTheLedgerRaisesWhileItStops) {
@@ -231,6 +252,25 @@ TEST(Broker, WritesWhatTheOperatorDroppedAsDroppedIntoTheLedger) {
   const auto places = AuditReader::open(running.config.ledger.repository)->show(1).value();
   ASSERT_EQ(places.size(), 2u);
   EXPECT_THAT(places[1].text, HasSubstr(R"({"receipt":"dropped","seq":1,)"));
+}
+
+TEST(Broker, AnswersThatAChannelIsDroppedOnceThatIsDurable) {
+  Running running;
+  running.start();
+  Caller caller(running.endpoint());
+  caller.publish({signal_of("one", "")});
+  running.disk.hold_writes(true);
+  const uint64_t dropping = caller.begin_to_ask({{"command", "channel.drop"}, {"channel", kChannel}});
+  caller.ask({{"command", "status"}});
+  const auto is_answered = [&] {
+    return std::any_of(caller.answers.begin(), caller.answers.end(),
+                       [&](const Answer& answer) { return answer.ask() == dropping; });
+  };
+  EXPECT_FALSE(is_answered()) << "what came after it is answered";
+  running.disk.hold_writes(false);
+  EXPECT_TRUE(caller.until(is_answered));
+  EXPECT_EQ(boost::json::parse(caller.answers.back().json()),
+            (boost::json::value{{"channel", kChannel}, {"dropped", 1}, {"open", 0}}));
 }
 
 TEST(Broker, CutsATextThatWouldMakeAnAnswerLargerThanAFrame) {

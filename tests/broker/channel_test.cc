@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <ctime>
+
 namespace detent {
 namespace {
 
@@ -65,6 +67,32 @@ TEST_F(ChannelTest, DeliversNothingBeforeItIsDurable) {
   ASSERT_TRUE(open);
   EXPECT_EQ(open->at.segment, 4u);
   EXPECT_EQ(open->at.offset, 1064u);
+}
+
+TEST_F(ChannelTest, ForgetsWhenASettledOneWasDue) {
+  for (uint64_t seq : {1, 2}) {
+    add(seq);
+    take();
+    channel.put_back(seq, Millis{4000 + 1000 * static_cast<int64_t>(seq)}, now);
+  }
+  channel.settle(1);  // expired while it waited
+  EXPECT_EQ(channel.due(), Millis{6000});
+  channel.settle(2);
+  EXPECT_EQ(channel.due(), std::nullopt);
+}
+
+TEST_F(ChannelTest, SettlesOneThatWaitsWithoutLookingAtAllThatWait) {
+  const uint64_t many = 100'000;
+  for (uint64_t seq = 1; seq <= many; ++seq) {
+    add(seq);
+    take();
+    channel.put_back(seq, Millis{2000 + static_cast<int64_t>(seq % 1000)}, now);
+  }
+  const std::clock_t begin = std::clock();
+  for (uint64_t seq = many; seq > 0; --seq) channel.settle(seq);
+  // A small part of a second; looking at all of them for each takes minutes.
+  EXPECT_LT((std::clock() - begin) / CLOCKS_PER_SEC, 5);
+  EXPECT_EQ(channel.open(), 0u);
 }
 
 TEST_F(ChannelTest, TellsItsSettledRangesBetweenTheFloorAndTheEnd) {

@@ -123,6 +123,62 @@ TEST_F(CoreTest, ListensNoMoreToAPeerThatGoesOnWithNonsense) {
   EXPECT_EQ(other.published.back().upto(), 1u);
 }
 
+TEST_F(CoreTest, RefusesWhatTheRoleMayNotSendAndSaysWhy) {
+  const std::map<Link::Role, std::set<uint32_t>> may{
+      {Link::Role::Producer, {Frame::kPublish}},
+      {Link::Role::Consumer, {Frame::kCredit, Frame::kBegun, Frame::kSettle}},
+      {Link::Role::Admin, {Frame::kPublish, Frame::kAsk, Frame::kTail}}};
+  for (const auto& [role, fields] : may) {
+    for (const uint32_t field : {Frame::kPublish, Frame::kCredit, Frame::kBegun, Frame::kSettle, Frame::kAsk,
+                                 Frame::kTail, Frame::kPing, Frame::kPong}) {
+      auto& client = connect("x", role);
+      ASSERT_TRUE(client.link.is_open());
+      client.link.send(field, {});
+      turn();
+      const bool is_allowed = fields.contains(field) || field == Frame::kPing || field == Frame::kPong;
+      EXPECT_EQ(client.refused.find("may not send") == std::string::npos, is_allowed)
+          << static_cast<int>(role) << " sent " << field << ": " << client.refused;
+      core->gone("x", now);
+      clients.clear();
+    }
+  }
+  EXPECT_GE(core->counters().not_allowed, 11u);
+}
+
+TEST_F(CoreTest, RefusesCreditForAChannelThatIsNotTheSessions) {
+  auto& client = connect("c", Link::Role::Consumer, {"discord.alerts"});
+  publish(connect("p"), {signal("cron.output")});
+  credit(client, "discord.system", 1);
+  EXPECT_EQ(client.refused, "\"discord.system\" is not a channel of this session");
+  EXPECT_EQ(core->counters().not_allowed, 1u);
+  EXPECT_THAT(client.delivered, IsEmpty());
+}
+
+TEST_F(CoreTest, LosesNothingOfASessionThatDidWhatItMayNot) {
+  auto& alerts = consumer("c", "discord.alerts");
+  auto& producer = connect("p");
+  publish(producer, {signal()});
+  turn();
+  ASSERT_THAT(alerts.delivered, SizeIs(1));
+  publish(alerts, {signal()});
+  publish(producer, {signal()});
+  settle(producer, "discord.alerts", alerts.delivered[0].delivery(), DELIVERED);
+  EXPECT_EQ(core->counters().not_allowed, 2u);
+  EXPECT_EQ(open("discord.alerts"), 2u);
+  EXPECT_THAT(consumer("d", "discord.alerts").delivered, SizeIs(2));
+}
+
+TEST_F(CoreTest, RefusesAMessageOverTheLimitAndSaysSo) {
+  auto& producer = connect("p");
+  std::string large = seal(1, 1, Frame::kPublish, std::string(kMaxFrame, 'x'));
+  core->receive("p", large, now);
+  turn();
+  EXPECT_THAT(producer.refused, testing::MatchesRegex("a message of 83886.. bytes, over the limit of 8388608"));
+  EXPECT_EQ(core->counters().too_large, 1u);
+  EXPECT_EQ(core->counters().malformed, 0u);
+  EXPECT_THAT(core->sessions(), IsEmpty());
+}
+
 TEST_F(CoreTest, GivesEachSignalToOneOfTheConsumersThatCompete) {
   auto& a = consumer("a", "discord.alerts", 3);
   auto& b = consumer("b", "discord.alerts", 3);

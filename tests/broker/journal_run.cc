@@ -202,10 +202,8 @@ void JournalRun::step() {
     drop();
   } else if (choice < 84) {
     (void)journal_->prepare_spare();
-  } else if (choice < 86) {
-    (void)journal_->refill_reserve();
   } else if (choice < 88) {
-    (void)journal_->give_up_reserve();
+    (void)journal_->refill_reserve();
   } else if (choice < 92) {
     read();
   } else {

@@ -63,8 +63,6 @@ TEST(Batch, TakesRecordsInPiecesAndWhole) {
   char* room = batch.begin(100'000);
   std::copy_n("pieces", 6, room);
   const std::uint32_t pieces = batch.finish(6);
-  batch.begin(10);
-  batch.abandon();
   EXPECT_EQ(batch.count(), 2u);
   const Appended appended = journal->append(batch).value();
   auto reader = journal->reader();

@@ -15,6 +15,7 @@ class GatedFile : public File {
   Result<void> write(std::uint64_t offset, std::string_view bytes) override { return file_->write(offset, bytes); }
   Result<void> sync() override { return file_->sync(); }
   Result<void> write_durable(std::uint64_t offset, std::string_view bytes) override {
+    disk_.writes_held_.wait(true);
     return file_->write_durable(offset, bytes);
   }
   Result<std::uint64_t> size() override { return file_->size(); }
@@ -34,7 +35,7 @@ Result<std::unique_ptr<File>> GatedDisk::open(const std::string& path, OpenMode 
     return Error{path + ": no space left on device", ENOSPC};
   }
   auto file = MemoryDisk::open(path, mode);
-  if (!file || mode != OpenMode::kRead || path.find("/journal/") == std::string::npos) return file;
+  if (!file || path.find("/journal/") == std::string::npos) return file;
   return std::unique_ptr<File>(new GatedFile(*this, std::move(*file)));
 }
 
@@ -76,7 +77,7 @@ void Caller::take(const Link::Event& event) {
     caught_up = caught_up || frame.caught_up();
     tailed.insert(tailed.end(), frame.signals().begin(), frame.signals().end());
   } else if (event.field == Frame::kAnswer) {
-    answer_.emplace().ParseFromString(body);
+    answers.emplace_back().ParseFromString(body);
   }
 }
 
@@ -89,15 +90,20 @@ void Caller::publish(const std::vector<std::string>& signals) {
   EXPECT_TRUE(until([&] { return acknowledged_ == published_; }));
 }
 
-boost::json::value Caller::ask(const boost::json::object& question) {
+uint64_t Caller::begin_to_ask(const boost::json::object& question) {
   Ask ask;
   ask.set_ask(++asked_);
   ask.set_json(boost::json::serialize(question));
-  answer_.reset();
   send(Frame::kAsk, ask.SerializeAsString());
-  if (!until([&] { return answer_ && answer_->ask() == asked_; })) return "no answer";
-  if (!answer_->error().empty()) return boost::json::value(answer_->error());
-  return boost::json::parse(answer_->json());
+  return asked_;
+}
+
+boost::json::value Caller::ask(const boost::json::object& question) {
+  const uint64_t asked = begin_to_ask(question);
+  if (!until([&] { return !answers.empty() && answers.back().ask() == asked; })) return "no answer";
+  const Answer& answer = answers.back();
+  if (!answer.error().empty()) return boost::json::value(answer.error());
+  return boost::json::parse(answer.json());
 }
 
 void Caller::credit(const std::string& channel, uint32_t count) {
@@ -165,6 +171,7 @@ void Running::start() {
 void Running::stop() {
   if (!broker_) return;
   disk.open_gate();
+  disk.hold_writes(false);
   broker_->stop();
   thread_.join();
   broker_.reset();

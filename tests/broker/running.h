@@ -21,7 +21,8 @@
 
 namespace detent::test {
 
-/// Reads of segments wait while the gate is closed; id files are written only where there is room for them.
+/// Reads of segments wait while the gate is closed, writes while they are held up; id files are written only where
+/// there is room for them.
 class GatedDisk : public MemoryDisk {
  public:
   Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override;
@@ -29,6 +30,10 @@ class GatedDisk : public MemoryDisk {
   void open_gate() {
     closed_ = false;
     closed_.notify_all();
+  }
+  void hold_writes(bool held) {
+    writes_held_ = held;
+    writes_held_.notify_all();
   }
   /// How many reads wait, or have waited, at the gate.
   int held_up() const { return held_up_; }
@@ -38,7 +43,7 @@ class GatedDisk : public MemoryDisk {
 
  private:
   friend class GatedFile;
-  std::atomic<bool> closed_ = false;
+  std::atomic<bool> closed_ = false, writes_held_ = false;
   std::atomic<int> held_up_ = 0;
   std::atomic<std::size_t> bytes_read_ = 0;
 };
@@ -56,6 +61,8 @@ class Caller {
   void publish(const std::vector<std::string>& signals);
   /// The answer as JSON, or its error's text.
   boost::json::value ask(const boost::json::object& question);
+  /// Asks without waiting; the number that its answer will have.
+  uint64_t begin_to_ask(const boost::json::object& question);
   void credit(const std::string& channel, uint32_t count);
   void tail(int64_t since_ms);
   void give_up(const std::string& channel, uint64_t delivery);
@@ -63,6 +70,7 @@ class Caller {
   Connection& connection() { return connection_; }
   std::vector<Delivery> deliveries;
   std::vector<TailedSignal> tailed;
+  std::vector<Answer> answers;
   int lost = 0;  // sessions
   bool caught_up = false;
 
@@ -71,7 +79,6 @@ class Caller {
 
   Connection connection_;
   uint64_t published_ = 0, acknowledged_ = 0, asked_ = 0;
-  std::optional<Answer> answer_;
 };
 
 std::string signal_of(const std::string& title, const std::string& body, const std::string& type = "chat.message",

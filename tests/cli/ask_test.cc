@@ -130,6 +130,23 @@ TEST(Dead, ListsShowsAndBringsBack) {
   EXPECT_THAT(which.err, HasSubstr("say which"));
 }
 
+TEST(Dead, WaitsForManyAsLongAsTheBrokerIsThereAndAtWork) {
+  const auto answer = [](const std::string&) { return std::string(R"({"retried":3,"of":3})"); };
+  SmallBroker broker({.answer = answer, .pings_first = 26});  // longer than the 5 s that a single one has
+  const Invoked done = invoke({"dead", "retry", "--all", "--broker", broker.endpoint()});
+  EXPECT_EQ(done.exit, 0) << done.err;
+  EXPECT_EQ(done.out, "brought back 3\n");
+}
+
+TEST(Dead, SaysThatItMayBeDoneYetWhereADeadlinePasses) {
+  const auto answer = [](const std::string&) { return std::string(R"({"dropped":3,"of":3})"); };
+  SmallBroker broker({.answer = answer, .pings_first = 26});
+  const Invoked done = invoke({"dead", "drop", "--all", "--deadline", "1s", "--broker", broker.endpoint()});
+  EXPECT_EQ(done.exit, 1);
+  EXPECT_EQ(done.err, "detent dead drop: the broker at " + broker.endpoint() +
+                          " gave no answer within 1 s; it was told, and may do it yet: see `detent dead list`\n");
+}
+
 TEST(Ask, SaysWhatTheBrokerSaidNoTo) {
   SmallBroker broker({.answer = [](const std::string&) -> std::string { throw std::string("no channel \"x\""); }});
   const Invoked failed = invoke({"channel", "drop", "x", "--broker", broker.endpoint()});

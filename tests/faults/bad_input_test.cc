@@ -129,12 +129,28 @@ TEST_F(AtTheDoor, APeerThatGoesOnWithMalformedFramesIsNotServedAnyMore) {
   expect_the_rest_is_served();
 }
 
-TEST_F(AtTheDoor, AMessageOverTheFrameLimitCostsItsSenderTheConnection) {
+TEST_F(AtTheDoor, AMessageOverTheFrameLimitIsRefusedWithItsReason) {
+  Stranger stranger(house.endpoint());
+  ASSERT_NE(stranger.greet(), 0u);
+  Publish large;
+  large.set_first(1);
+  large.add_signals(std::string(kMaxFrame, 'x'));
+  stranger.say(Frame::kPublish, large.SerializeAsString());
+  ASSERT_TRUE(stranger.hear().has_value());
+  EXPECT_EQ(stranger.reason(), TOO_LARGE);
+  EXPECT_THAT(stranger.refusal(), HasSubstr("over the limit of 8388608"));
+  EXPECT_EQ(house.metric("detent_frames_bad_total{kind=\"too_large\"}"), 1);
+  ASSERT_NE(stranger.greet(), 0u) << "the connection stands";
+  EXPECT_EQ(publish(stranger, good("After a large one").SerializeAsString()).reason(), REASON_NONE);
+  expect_the_rest_is_served();
+}
+
+TEST_F(AtTheDoor, AMessageOfTwiceTheFrameLimitCostsItsSenderTheConnection) {
   Stranger stranger(house.endpoint());
   ASSERT_NE(stranger.greet(), 0u);
   Publish publish;
   publish.set_first(1);
-  publish.add_signals(std::string(kMaxFrame, 'x'));
+  publish.add_signals(std::string(2 * kMaxFrame, 'x'));
   stranger.say(Frame::kPublish, publish.SerializeAsString());
   EXPECT_FALSE(stranger.hear().has_value());
   EXPECT_TRUE(stranger.closed());
@@ -225,6 +241,17 @@ TEST_F(AtTheDoor, AnIdUsedAgainForOtherContentIsRefusedAndForTheSameIsARepeat) {
   EXPECT_EQ(House::count(house.discord("system"), "Other content"), 0u);
 }
 
+TEST_F(AtTheDoor, ManyThatComeAndGoCostAConsumerFewPings) {
+  Stranger consumer(house.endpoint());
+  ASSERT_NE(consumer.greet(Hello::CONSUMER), 0u);
+  const Millis begun = system_now().mono;
+  for (int i = 0; i < 50; ++i) Stranger(house.endpoint()).greet();
+  size_t pings = 0;
+  while (const auto heard = consumer.hear(Millis{500})) pings += heard->field == Frame::kPing;
+  EXPECT_GE(pings, 2u) << "a consumer may be among those that went";
+  EXPECT_LE(pings, static_cast<size_t>((system_now().mono - begun).count()) / 100 + 1);
+}
+
 TEST_F(AtTheDoor, ARoleMayNotDoWhatIsAnothers) {
   Stranger stranger(house.endpoint());
   ASSERT_NE(stranger.greet(), 0u);
@@ -233,7 +260,9 @@ TEST_F(AtTheDoor, ARoleMayNotDoWhatIsAnothers) {
   settle.add_delivered(1);
   stranger.say(Frame::kSettle, settle.SerializeAsString());
   ASSERT_TRUE(stranger.hear().has_value());
-  EXPECT_NE(stranger.reason(), 0) << "a producer settles nothing";
+  EXPECT_EQ(stranger.reason(), NOT_ALLOWED) << "a producer settles nothing";
+  EXPECT_THAT(stranger.refusal(), HasSubstr("PRODUCER may not send settle"));
+  EXPECT_EQ(house.metric("detent_frames_bad_total{kind=\"not_allowed\"}"), 1);
   expect_the_rest_is_served();
 }
 

@@ -23,6 +23,7 @@ class SmallBroker {
     std::string refuse_hello{};                               // the text of a refusal of every HELLO
     std::string refuse_signals{};                             // refuses every signal for good with this text
     std::function<std::string(const std::string&)> answer{};  // of an Ask; throw std::string for an error
+    size_t pings_first = 0;                                   // that come, one every 200 ms, before that answer
     std::vector<TailedSignal> tail{};                         // what a Tail is answered with
   };
 
@@ -55,6 +56,8 @@ class SmallBroker {
  private:
   struct Session {
     uint64_t id = 0, sent = 0, received = 0, expected = 1;
+    std::string answer{};  // waits for `pings` more
+    size_t pings = 0;
   };
 
   void run(const std::stop_token& stop) {
@@ -103,6 +106,7 @@ class SmallBroker {
       send(peer, session, Frame::kPublished, answer.SerializeAsString());
     } else if (frame.field == Frame::kPing) {
       send(peer, session, Frame::kPong, {});
+      if (session.pings && --session.pings == 0) send(peer, session, Frame::kAnswer, session.answer);
     } else if (frame.field == Frame::kAsk) {
       Ask ask;
       ask.ParseFromString(body);
@@ -113,7 +117,9 @@ class SmallBroker {
       } catch (const std::string& error) {
         answer.set_error(error);
       }
-      send(peer, session, Frame::kAnswer, answer.SerializeAsString());
+      session.answer = answer.SerializeAsString();
+      session.pings = behaviour_.pings_first;
+      if (!session.pings) send(peer, session, Frame::kAnswer, session.answer);
     } else if (frame.field == Frame::kTail) {
       Tailed tailed;
       for (const auto& signal : behaviour_.tail) *tailed.add_signals() = signal;
