@@ -254,16 +254,17 @@ void World::publish(Client& client) {
   signal.set_type(kTypes[below(kTypes.size())]);
   signal.set_needs_response(chance(0.2));
   if (chance(0.5)) signal.set_thread(fmt::format("thread-{}", below(3)));
-  signal.set_expires_ms(now_.wall.count() + 10LL * 365 * 86'400'000);  // the clock jumps, and all must arrive
+  const bool expires = chance(weather_.expires);
+  // The clock jumps, and all others must arrive.
+  signal.set_expires_ms(now_.wall.count() + (expires ? static_cast<int64_t>(below(20'000)) : 10LL * 365 * 86'400'000));
   Note note;
   note.set_title(fmt::format("signal {}", made_++));
   if (chance(0.1)) note.set_body(std::string(below(20'000), 'x'));
   signal.set_payload(note.SerializeAsString());
-  if (chance(weather_.expires)) signal.set_expires_ms(now_.wall.count() + static_cast<int64_t>(below(20'000)));
   Published published;
   published.bytes = signal.SerializeAsString();
   published.thread = signal.thread();
-  published.expires = signal.expires_ms() != 0;
+  published.expires = expires;
   const Head head = read_head(published.bytes);
   auto router = *Router::compile(config_);
   const Route& route = router.decide({head.type, 0, head.source, head.labels, head.needs_response});
@@ -440,7 +441,7 @@ void World::check_all_arrived() {
 }
 
 bool World::settled_all() const {
-  if (!core_) return false;
+  if (!core_ || sync_ || core_->wants_sync()) return false;
   for (const auto& client : clients_) {
     if (client->producer && !client->publisher->idle()) return false;
   }
