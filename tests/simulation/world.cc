@@ -2,7 +2,6 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include "broker/records.h"
 #include "proto/journal.pb.h"
 #include "proto/signal.pb.h"
 #include "proto/wire.pb.h"
@@ -23,6 +22,7 @@ struct World::Client {
 
   std::unique_ptr<PublisherCore> publisher;
   std::map<uint64_t, std::string> tickets;  // not acknowledged: ticket -> id
+  std::set<uint64_t> forged;                // ids used again for other content, not refused yet
 
   struct Held {
     std::string channel, id;
@@ -36,7 +36,7 @@ struct World::Client {
   std::string peer() const { return fmt::format("{}/{}", number, life); }
 };
 
-World::World(uint64_t seed, Weather weather) : random_(seed), weather_(weather) {
+World::World(uint64_t seed, Weather weather) : dice_(seed), weather_(weather) {
   config_ = *parse_config(R"(
 [telegram]
 chat = 1
@@ -46,9 +46,10 @@ system = "4"
 chat = "6"
 )",
                           "simulated.toml");
-  door_ = std::make_unique<Door>(Door::Mask{});
-  if (chance(weather_.small_backlog)) backlog_bytes_ = 4'000 + below(20'000);
-  start_broker();
+  const uint64_t backlog = chance(weather_.small_backlog) ? 4'000 + below(20'000) : uint64_t{1} << 30;
+  broker_ =
+      std::make_unique<SimulatedBroker>(config_, backlog, dice_, [this](const std::string& what) { broken(what); });
+  broker_->start(now_);
   for (int i = 0; i < kProducers + kConsumers; ++i) {
     auto client = std::make_unique<Client>();
     client->number = i;
@@ -75,125 +76,26 @@ void World::broken(const std::string& what) {
   if (failure_.empty()) failure_ = what;
 }
 
-// ---- the broker's process
-
-void World::start_broker() {
-  auto files = IdFiles::open(disk_, "state/ids");
-  if (!files) return broken("id files: " + files.error().what);
-  ids_ = std::make_unique<IdWindow>(std::move(*files));
-  Core::Options options;
-  options.channels = config_.channels();
-  options.most_losses = 1000;
-  options.backlog_bytes = backlog_bytes_;
-  core_ = std::make_unique<Core>(options, *Router::compile(config_), *door_, *ids_, random_());
-  JournalOptions journal;
-  journal.segment_bytes = 32 << 10;
-  journal.spares = 1;
-  journal.reserve_bytes = 0;
-  journal.low_water = 0;
-  JournalVisitor visitor;
-  visitor.snapshot = [&](std::string_view bytes) { core_->restore(bytes); };
-  visitor.record = [&](const Place& place, std::string_view bytes, bool after) { core_->replay(bytes, place, after); };
-  visitor.damage = [&](const Damage& damage) { broken("damage after a power cut: " + damage.why); };
-  auto opened = Journal::open(disk_, "state/journal", journal, visitor);
-  if (!opened) return broken("journal: " + opened.error().what);
-  journal_ = std::move(*opened);
-  auto dead = DeadLetters::open(disk_, "state/dead", *core_, visitor.damage);
-  if (!dead) return broken("dead letters: " + dead.error().what);
-  dead_ = std::move(*dead);
-  reader_ = journal_->reader();
-  for (const auto& key : buried_) {
-    if (!dead_->letters().contains(key)) return broken(fmt::format("dead letter {} is gone after a restart", key.seq));
+void World::broker_turn() {
+  if (!broker_->is_up()) {
+    if (now_.mono < broker_up_at_) return;
+    broker_->start(now_);
+    if (failure_.empty()) check_acknowledged(broker_->everything());
+    return;
   }
-  core_->recovered(now_);
-  if (core_->missing()) return broken(fmt::format("{} signals are missed after a restart", core_->missing()));
-  check_journal_holds_acknowledged();
+  broker_->turn(now_);
+  for (auto& [peer, frame] : broker_->outgoing) {
+    send(std::stoi(peer), false, peer.substr(peer.find('/') + 1) + "|" + frame);
+  }
+  broker_->outgoing.clear();
 }
 
-void World::stop_broker(bool power_cut) {
-  ++crashes_;
-  if (sync_ && chance(0.7)) {  // in the middle of a write
-    if (power_cut) disk_.cut_power_at(disk_.calls() + 1 + below(4));
-    if (!sync_->work.burials.empty()) (void)dead_->bury(sync_->work.burials, *reader_);
-    (void)journal_->append(sync_->work.batch);
-  } else if (power_cut) {
-    disk_.cut_power_at(disk_.calls() + 1);
-    (void)disk_.exists("state");
-    (void)disk_.list("state");
-  }
-  sync_.reset();
-  reader_.reset();
-  dead_.reset();
-  journal_.reset();
-  core_.reset();
-  ids_.reset();
-  if (power_cut) {
-    disk_.power_on(static_cast<Cut>(below(3)), random_());
-  } else {
-    disk_.kill();
-  }
-  snapshot_due_ = false;
-  broker_up_at_ = now_.mono + Millis{below(4000)};
-}
-
-void World::check_journal_holds_acknowledged() {
-  std::set<std::string> found;
-  auto tail = journal_->tail();
-  for (;;) {
-    const auto next = tail->next(journal_->end());
-    if (!next) return broken("the journal cannot be read: " + next.error().what);
-    if (!*next) break;
-    const auto signal = signal_of((*next)->bytes);
-    if (!signal.empty()) found.insert(std::string(read_head(signal).id));
-  }
+void World::check_acknowledged(const Books& books) {
   for (const auto& [id, signal] : published_) {
-    if (signal.acknowledged && !found.contains(id)) {
+    if (signal.acknowledged && !books.ids.contains(id)) {
       return broken("acknowledged and gone after a restart: " + Ulid::from_bytes(id)->text());
     }
   }
-}
-
-void World::broker_turn() {
-  if (!core_) {
-    if (now_.mono >= broker_up_at_) start_broker();
-    return;
-  }
-  if (sync_ && now_.mono >= sync_->done_at) {
-    if (!sync_->work.burials.empty()) {
-      const auto buried = dead_->bury(sync_->work.burials, *reader_);
-      if (!buried) return broken("bury: " + buried.error().what);
-      dead_->buried(*buried);
-    }
-    const auto appended = journal_->append(sync_->work.batch);
-    if (!appended) return broken("append: " + appended.error().what);
-    if (!sync_->snapshot.empty()) {
-      if (const auto put = journal_->put_snapshot(appended->end, sync_->snapshot); !put)
-        return broken("snapshot: " + put.error().what);
-    }
-    for (const auto& burial : sync_->work.burials) buried_.insert({burial.channel, burial.seq});
-    snapshot_due_ = snapshot_due_ || appended->rolled || chance(0.05);
-    sync_.reset();
-    core_->journalled(static_cast<uint32_t>(appended->segment), appended->base_offset, now_);
-  }
-  if (now_.mono >= core_->deadline()) core_->tick(now_);
-  core_->flush(now_);
-  if (core_->wants_sync()) {
-    sync_ = std::make_unique<Sync>(Sync{core_->take_work(), now_.mono + Millis{below(20)}, {}});
-    if (snapshot_due_) {
-      snapshot_due_ = false;
-      sync_->snapshot = core_->snapshot();
-    }
-  }
-  for (auto& message : core_->outgoing) {
-    std::vector<uint64_t> lost;
-    if (message.deliver) message.frame = deliver_frame(*message.deliver, *reader_, lost);
-    if (!lost.empty()) broken("a body cannot be read");
-    send(std::stoi(message.peer), false, message.peer.substr(message.peer.find('/') + 1) + "|" + message.frame);
-  }
-  core_->outgoing.clear();
-  core_->questions.clear();
-  core_->tail_changes.clear();
-  if (!core_->credit_is_sound()) broken("credit went below zero");
 }
 
 // ---- the network
@@ -215,12 +117,12 @@ void World::send(int client, bool to_broker, std::string bytes) {
 
 void World::deliver(const Packet& packet) {
   Client& client = *clients_[static_cast<size_t>(packet.client)];
-  if (packet.life != client.life) return;
-  if (packet.to_broker) {
+  if (packet.to_broker) {  // also what a client said that has died since
     std::string bytes = packet.bytes;
-    if (core_) core_->receive(client.peer(), bytes, now_);
+    if (broker_->is_up()) broker_->core().receive(fmt::format("{}/{}", packet.client, packet.life), bytes, now_);
     return;
   }
+  if (packet.life != client.life) return;
   const auto event = client.link->receive(packet.bytes, now_);
   if (event.kind != Link::Event::None) on_event(client, event);
 }
@@ -233,8 +135,8 @@ void World::crash_client(Client& client) {
   options.name = client.peer();
   options.role = client.producer ? Link::Role::Producer : Link::Role::Consumer;
   options.channels = client.channels;
-  options.instance = random_() | 1;
-  client.link = std::make_unique<Link>(options, random_());
+  options.instance = dice_.random() | 1;
+  client.link = std::make_unique<Link>(options, dice_.random());
   client.held.clear();
   client.credit.clear();
   if (client.producer) {
@@ -242,6 +144,7 @@ void World::crash_client(Client& client) {
     std::vector<std::string> again;
     for (const auto& [ticket, id] : client.tickets) again.push_back(id);
     client.tickets.clear();
+    client.forged.clear();
     client.publisher = std::make_unique<PublisherCore>();
     for (const auto& id : again) client.tickets[*client.publisher->add(published_[id].bytes)] = id;
   }
@@ -249,7 +152,7 @@ void World::crash_client(Client& client) {
 
 void World::publish(Client& client) {
   Signal signal;
-  UlidSource ids(random_());
+  UlidSource ids(dice_.random());
   signal.set_id(std::string(ids.next(now_.wall).view()));
   signal.set_type(kTypes[below(kTypes.size())]);
   signal.set_needs_response(chance(0.2));
@@ -273,6 +176,35 @@ void World::publish(Client& client) {
   published_[signal.id()] = std::move(published);
 }
 
+/// As an outbox does, or a person: what was acknowledged long ago, once more; or its id for something else.
+void World::publish_again(Client& client) {
+  auto any = published_.begin();
+  std::advance(any, static_cast<ptrdiff_t>(below(published_.size())));
+  const auto& [id, published] = *any;
+  if (!published.acknowledged) return;
+  ++counts_.again;
+  if (chance(0.7)) {
+    client.tickets[*client.publisher->add(published.bytes)] = id;
+    return;
+  }
+  Signal signal;
+  signal.ParseFromString(published.bytes);
+  signal.set_source("forged");
+  client.forged.insert(*client.publisher->add(signal.SerializeAsString()));
+}
+
+void World::on_published(Client& client, std::string_view body) {
+  const auto progress = client.publisher->published(body, now_);
+  for (const auto& refusal : progress.refusals) {
+    if (refusal.reason != ID_REUSED || !client.forged.erase(refusal.ticket)) broken("refused: " + refusal.text);
+  }
+  if (!client.forged.empty() && *client.forged.begin() <= progress.upto) broken("an id was used for two contents");
+  while (!client.tickets.empty() && client.tickets.begin()->first <= progress.upto) {
+    published_[client.tickets.begin()->second].acknowledged = true;
+    client.tickets.erase(client.tickets.begin());
+  }
+}
+
 void World::on_event(Client& client, const Link::Event& event) {
   if (event.kind == Link::Event::Opened) {
     if (client.producer) return client.publisher->opened();
@@ -294,12 +226,7 @@ void World::on_event(Client& client, const Link::Event& event) {
   }
   if (event.kind != Link::Event::Frame) return;
   if (event.field == Frame::kPublished) {
-    const auto progress = client.publisher->published(event.body, now_);
-    if (!progress.refusals.empty()) broken("refused: " + progress.refusals.front().text);
-    while (!client.tickets.empty() && client.tickets.begin()->first <= progress.upto) {
-      published_[client.tickets.begin()->second].acknowledged = true;
-      client.tickets.erase(client.tickets.begin());
-    }
+    on_published(client, event.body);
   } else if (event.field == Frame::kDeliver) {
     on_deliver(client, event.body);
   } else if (event.field == Frame::kBegunDurable) {
@@ -315,7 +242,7 @@ void World::on_deliver(Client& client, std::string_view body) {
   Deliver deliver;
   if (!deliver.ParseFromArray(body.data(), static_cast<int>(body.size()))) return broken("a Deliver cannot be read");
   for (const auto& delivery : deliver.deliveries()) {
-    ++deliveries_;
+    ++counts_.deliveries;
     const Head head = read_head(delivery.signal());
     const std::string id(head.id);
     if (head.source == "detent") {
@@ -347,7 +274,7 @@ void World::consumer_acts(Client& client) {
   if (!held.durable) return;
   Settle settle;
   settle.set_channel(held.channel);
-  const double fate = std::uniform_real_distribution<>(0, 1)(random_);
+  const double fate = std::uniform_real_distribution<>(0, 1)(dice_.random);
   if (fate < 0.15) {
     auto* one = settle.add_settled();
     one->set_delivery(held.seq);
@@ -400,13 +327,18 @@ void World::step(bool calm) {
   now_.wall += Millis{30};
   if (!calm) {
     if (chance(weather_.clock_jump)) now_.wall += Millis{static_cast<int64_t>(below(7'200'000)) - 3'600'000};
-    if (core_ && chance(weather_.broker_crash)) stop_broker(chance(weather_.power_cut));
+    if (broker_->is_up() && chance(weather_.broker_crash)) {
+      broker_->crash(chance(weather_.power_cut));
+      broker_up_at_ = now_.mono + Millis{below(4000)};
+    }
+    if (broker_->is_up() && chance(weather_.orders)) broker_->order(chance(0.7));
     for (auto& client : clients_) {
       if (chance(weather_.client_crash)) crash_client(*client);
       if (chance(weather_.partition)) client->cut_off_until = now_.mono + Millis{below(15'000)};
     }
     auto& producer = *clients_[below(kProducers)];
     if (made_ < weather_.signals && chance(0.15)) publish(producer);
+    if (!published_.empty() && chance(weather_.again)) publish_again(producer);
   }
   while (!network_.empty() && network_.begin()->first.first <= now_.mono) {
     const Packet packet = std::move(network_.begin()->second);
@@ -418,37 +350,46 @@ void World::step(bool calm) {
 }
 
 void World::check_all_arrived() {
-  std::set<std::pair<std::string, std::string>> dead;
-  for (const auto& [key, place] : dead_->letters()) {
-    const auto letter = dead_->read(key);
-    if (!letter) return broken("a dead letter cannot be read: " + letter.error().what);
-    const Head head = read_head(letter->signal);
-    dead.insert({key.channel, std::string(head.id)});
-    if (letter->cause == "backlog") ++backlog_;
-    const auto signal = published_.find(std::string(head.id));
-    if (signal == published_.end() ? head.source != "detent" : signal->second.bytes != letter->signal)
-      return broken("a dead letter was invented");
-  }
+  const Books& books = broker_->books();
   for (const auto& [id, signal] : published_) {
-    if (signal.own) continue;
-    if (!signal.acknowledged) return broken("never acknowledged");
-    for (const auto& channel : signal.channels) {
-      if (!taken_.contains({channel, id}) && !dead.contains({channel, id}) && !signal.expires)
-        return broken("acknowledged, and neither delivered nor a dead letter: " + Ulid::from_bytes(id)->text() +
-                      " to " + channel);
+    if (!signal.own && !signal.acknowledged) return broken("never acknowledged");
+  }
+  check_acknowledged(books);
+  for (const auto& [seq, entry] : books.signals) {
+    const auto signal = published_.find(entry.id);
+    if (signal == published_.end() ? entry.source != "detent" : signal->second.bytes != entry.bytes)
+      return broken("the journal has a signal that nobody published");
+    for (const auto& channel : entry.channels) {
+      const auto settled = books.settled.find({channel, seq});
+      if (settled == books.settled.end()) return broken(fmt::format("{} of {} is not settled", seq, channel));
+      switch (settled->second.state) {
+        case SettledRecord::DELIVERED:
+          if (!taken_.contains({channel, entry.id})) return broken("said to be delivered, and nobody took it");
+          break;
+        case SettledRecord::EXPIRED:
+          ++counts_.expired;
+          if (!signal->second.expires) return broken("expired without an end");
+          break;
+        case SettledRecord::DEAD:
+          ++counts_.dead;
+          if (broker_->was_closed({channel, seq})) break;
+          if (broker_->letters().read({channel, seq})->cause == "backlog") ++counts_.backlog;
+          break;
+        default:
+          return broken("settled in a way that nobody asked for");
+      }
     }
+  }
+  for (const auto& [key, place] : broker_->letters().letters()) {
+    if (!books.settled.contains(key)) return broken("a dead letter of a delivery that is not settled");
   }
 }
 
 bool World::settled_all() const {
-  if (!core_ || sync_ || core_->wants_sync()) return false;
   for (const auto& client : clients_) {
     if (client->producer && !client->publisher->idle()) return false;
   }
-  for (const auto& [name, channel] : core_->channels()) {
-    if (channel.open()) return false;
-  }
-  return true;
+  return broker_->is_done();
 }
 
 std::string World::run() {
@@ -458,6 +399,7 @@ std::string World::run() {
   for (int i = 0; i < 20'000 && failure_.empty() && !settled_all(); ++i) step(true);
   if (!failure_.empty()) return failure_;
   if (!settled_all()) return "not everything settled";
+  broker_->check_letters(broker_->books());
   check_all_arrived();
   return failure_;
 }
