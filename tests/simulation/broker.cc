@@ -18,7 +18,8 @@ SimulatedBroker::SimulatedBroker(const Config& config, uint64_t backlog_bytes, D
       backlog_bytes_(backlog_bytes),
       dice_(dice),
       broken_(std::move(broken)),
-      segment_bytes_(4096 + dice.below(16'384)) {}
+      segment_bytes_(uint64_t{2048} << dice.below(4)),
+      write_fails_(dice.chance(0.3) ? 0.4 : 0.05) {}
 
 SimulatedBroker::~SimulatedBroker() = default;
 
@@ -183,11 +184,11 @@ void SimulatedBroker::work_done(Now now) {
 
 /// What the chores' thread does. A snapshot that could not be written is left out; a file of ids is tried again later.
 Result<void> SimulatedBroker::do_chore(Chore& chore) {
-  if (!chore.snapshot.empty() && !dice_.chance(0.05)) {
+  if (!chore.snapshot.empty() && !dice_.chance(write_fails_)) {
     if (auto put = journal_->put_snapshot(chore.at, chore.snapshot); !put) return put;
   }
   if (!chore.sealed) return {};
-  if (dice_.chance(0.05)) {
+  if (dice_.chance(write_fails_)) {
     ids_->unwritten(std::exchange(chore.sealed, 0));
     return {};
   }

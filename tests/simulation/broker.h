@@ -90,6 +90,7 @@ class SimulatedBroker {
   Door door_{Door::Mask{}};
   MemoryDisk disk_;
   uint64_t segment_bytes_;
+  double write_fails_;  // of a snapshot, or of a file of ids
   Ledger ledger_;
   std::set<DeadLetters::Key> closed_;
   Counts counts_;
