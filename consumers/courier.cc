@@ -71,6 +71,7 @@ struct Courier::Held {
 struct Courier::Flight {
   uint64_t number = 0;
   Step step;
+  bool old_token = false;  // it changed since
   std::unique_ptr<Held> orphan;
 };
 
@@ -164,9 +165,12 @@ void Courier::answered(uint64_t number, const http::Answer& answer, Now now) {
     // It was begun for this request, and this request was surely not taken.
     held.job->part(flight->step.part).begun_ms = 0;
   }
+  const bool ill = verdict.kind == Verdict::Ill && !flight->old_token;
   if (flight->orphan) {
     remember(held);
-    if (verdict.kind == Verdict::Ill) open_circuit(verdict.why);
+    if (ill) open_circuit(verdict.why);
+  } else if (verdict.kind == Verdict::Ill && !ill) {
+    waiting_.push_front(take_active());  // once more, with the token that counts
   } else {
     held.step.reset();
     act(held, verdict, flight->step, now);
@@ -351,6 +355,10 @@ void Courier::open_circuit(const std::string& why) {
 
 void Courier::token_changed(Now now) {
   channel_.token_changed();
+  if (flight_) flight_->old_token = true;
+  // Requests that wait to go were made with the one before.
+  if (active_) active_->step.reset();
+  for (auto& held : waiting_) held->step.reset();
   if (!circuit_open_) return;
   circuit_open_ = false;
   said.push_back(fmt::format("{}: the token changed, delivering again", options_.channel));

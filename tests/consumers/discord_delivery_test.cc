@@ -275,6 +275,34 @@ TEST_F(DiscordDelivery, AWrongTokenOpensTheCircuitUntilTheTokenChanges) {
   EXPECT_EQ(desk.settled.back().outcome(), DELIVERED);
 }
 
+TEST_F(DiscordDelivery, ARefusalOfTheTokenBeforeDoesNotOpenTheCircuit) {
+  desk.deliver(note("a", ""));
+  desk.courier.token_changed(desk.now);  // while the first request is under way
+  ASSERT_TRUE(desk.answer(reply(401, R"({"message":"401: Unauthorized","code":0})")));
+  EXPECT_TRUE(desk.circuits.empty());
+  desk.run(platform);
+  ASSERT_EQ(desk.settled.size(), 1u);
+  EXPECT_EQ(desk.settled[0].outcome(), DELIVERED);
+}
+
+TEST_F(DiscordDelivery, ARequestThatWaitsGoesWithTheTokenThatChangedMeanwhile) {
+  desk.acknowledging = false;
+  desk.deliver(note("a", ""));
+  desk.run(platform);
+  ASSERT_EQ(desk.begun.size(), 1u);
+  secret = Secret::literal("another");
+  (void)secret.refresh();
+  desk.courier.token_changed(desk.now);
+  desk.acknowledge();
+  desk.collect();
+  desk.acknowledging = true;
+  desk.run(platform);
+  ASSERT_EQ(desk.settled.size(), 1u);
+  for (const auto& [name, value] : desk.requests.back().headers) {
+    if (name == "Authorization") EXPECT_EQ(value, "Bot another");
+  }
+}
+
 TEST_F(DiscordDelivery, ATokenOfWhichNoRequestCanBeFormedOpensTheCircuit) {
   desk.deliver(note("t", "b"));
   desk.answer(http::SendFailure{.error = {"a header with a line break"}, .malformed = true});
