@@ -99,7 +99,7 @@ void Courier::lost() {
   waiting_.clear();
   frames.clear();
   if (!active_) return;
-  if (active_->touched()) remember(*active_);
+  remember(*active_);
   if (flight_ && !flight_->orphan) flight_->orphan = std::move(active_);
   active_.reset();
 }
@@ -144,7 +144,7 @@ void Courier::received(uint32_t field, std::string_view body, Now now) {
       if (active_ && same(active_)) {
         owed_ += 1;
         owed_bytes_ += active_->bytes;
-        if (active_->touched()) remember(*active_);
+        remember(*active_);
         if (flight_) flight_->orphan = std::move(active_);
         active_.reset();
       }
@@ -320,7 +320,7 @@ void Courier::settle(std::unique_ptr<Held> held, int outcome, const std::string&
   }
   frames.push_back({detent::Frame::kSettle, settle.SerializeAsString()});
   if (outcome == NOT_NOW) {
-    if (held->touched()) remember(*held);
+    remember(*held);
   } else {
     memory_.erase(held->id);
   }
@@ -403,7 +403,12 @@ Millis Courier::deadline() const {
 
 void Courier::remember(const Held& held) {
   if (held.id.empty() || !held.job) return;
-  if (memory_.insert_or_assign(held.id, held.job->parts).second) memory_order_.push_back(held.id);
+  std::vector<PartState> done;
+  for (const PartState& part : held.job->parts) {
+    if (part.done) done.push_back(part);
+  }
+  if (done.empty()) return;
+  if (memory_.insert_or_assign(held.id, std::move(done)).second) memory_order_.push_back(held.id);
   while (memory_order_.size() > kMostMemories) {
     memory_.erase(memory_order_.front());
     memory_order_.pop_front();
