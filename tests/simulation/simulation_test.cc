@@ -20,6 +20,7 @@ TEST(Simulation, KeepsItsPromisesUnderEverySeed) {
   }
   World::Counts sum;
   SimulatedBroker::Counts broker;
+  uint64_t faults = 0, looks = 0;
   for (uint64_t seed = first; seed < first + count; ++seed) {
     World world(seed);
     const std::string broken = world.run();
@@ -30,6 +31,13 @@ TEST(Simulation, KeepsItsPromisesUnderEverySeed) {
     sum.backlog += one.backlog;
     sum.expired += one.expired;
     sum.again += one.again;
+    sum.shown += one.shown;
+    sum.repeats += one.repeats;
+    sum.unknown += one.unknown;
+    if (world.platforms()) {
+      faults += world.platforms()->faults();
+      looks += world.platforms()->looks();
+    }
     const auto& its = world.broker_counts();
     broker.crashes += its.crashes;
     broker.sealed += its.sealed;
@@ -39,7 +47,9 @@ TEST(Simulation, KeepsItsPromisesUnderEverySeed) {
   std::cout << count << " seeds: " << broker.crashes << " broker crashes, " << broker.sealed << " segments sealed, "
             << broker.dropped << " dropped, and " << broker.dead_dropped << " of dead letters; " << sum.again
             << " signals published again, " << sum.deliveries << " deliveries, " << sum.dead << " dead letters, "
-            << sum.backlog << " of them of a backlog, " << sum.expired << " expired\n";
+            << sum.backlog << " of them of a backlog, " << sum.expired << " expired; couriers met " << faults
+            << " faults, " << sum.shown << " messages became visible, " << sum.repeats << " of them marked repeats, "
+            << looks << " looks into a history, " << sum.unknown << " unknown\n";
   if (count > 10) {
     EXPECT_GT(broker.crashes, count / 2);
     EXPECT_GT(broker.sealed, count);
@@ -50,6 +60,10 @@ TEST(Simulation, KeepsItsPromisesUnderEverySeed) {
     EXPECT_GT(sum.dead, count);
     EXPECT_GT(sum.backlog, 0u);
     EXPECT_GT(sum.expired, 0u);
+    EXPECT_GT(sum.shown, count * 10);
+    EXPECT_GT(sum.repeats, 0u);
+    EXPECT_GT(sum.unknown, 0u);
+    EXPECT_GT(looks, 0u);
   }
 }
 

@@ -11,6 +11,7 @@
 #include "bus/link.h"
 #include "producers/publisher_core.h"
 #include "tests/simulation/broker.h"
+#include "tests/simulation/platforms.h"
 
 namespace detent::test {
 
@@ -24,6 +25,8 @@ struct Weather {
   double small_backlog = 0.3;  // that the whole day has a limit which is reached
   double again = 0.05;         // that a signal is published that was acknowledged long ago
   double orders = 0.002;       // of the operator, about the dead letters
+  double revoke = 0.001;       // that the platforms' secrets are others from here on
+  uint64_t longest_step = 60;  // ms
   int signals = 60;
   int steps = 1500;
 };
@@ -37,9 +40,12 @@ class World {
 
   struct Counts {
     uint64_t deliveries = 0, dead = 0, backlog = 0, expired = 0, again = 0;
+    uint64_t shown = 0, repeats = 0, unknown = 0;  // of couriers
   };
   const Counts& counts() const { return counts_; }
   const SimulatedBroker::Counts& broker_counts() const { return broker_->counts(); }
+  /// None where the consumers are plain ones.
+  const Platforms* platforms() const { return platforms_.get(); }
 
  private:
   struct Client;
@@ -67,17 +73,21 @@ class World {
   void on_published(Client& client, std::string_view body);
   void check_acknowledged(const Books& books);
   void check_all_arrived();
+  void check_shown();
   bool settled_all() const;
   void step(bool calm);
 
   Dice dice_;
   Weather weather_;
   Now now_{Millis{1'000'000}, Millis{1'795'000'000'000}};
+  Millis skew_{0};  // of the wall clock
   std::string failure_;
 
   Config config_;
   std::unique_ptr<SimulatedBroker> broker_;
   Millis broker_up_at_{0};
+  std::unique_ptr<Platforms> platforms_;
+  Millis renewed_at_{0};  // when the new secrets are at hand
 
   std::vector<std::unique_ptr<Client>> clients_;
   std::multimap<std::pair<Millis, uint64_t>, Packet> network_;
@@ -88,13 +98,15 @@ class World {
     std::string bytes;
     std::string thread;
     std::set<std::string> channels;
+    int number = 0, words = 0;
+    bool needs_response = false;
     bool acknowledged = false;
     bool expires = false;
     bool own = false;  // one of Detent's own alarms
   };
   std::map<std::string, Published> published_;                          // by id
   std::map<std::pair<std::string, std::string>, uint64_t> last_first_;  // (channel, thread) -> seq first taken last
-  std::set<std::pair<std::string, std::string>> taken_;                 // (channel, id) that the platform has
+  std::set<std::pair<std::string, std::string>> taken_;  // (channel, id) that a plain consumer's platform has
   int made_ = 0;
   Counts counts_;
 };
