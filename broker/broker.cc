@@ -10,7 +10,6 @@
 #include "base/redact.h"
 #include "base/units.h"
 #include "broker/answers.h"
-#include "broker/journal_format.h"
 #include "broker/records.h"
 #include "http/server.h"
 
@@ -92,13 +91,7 @@ void Broker::recover() {
   visitor.damage = [this](const Damage& damage) { damage_[damage.file] = damage.why; };
   const std::string directory = state_path(config_, "journal");
   // The ids of sealed segments are in files of their own, so their records need not be remembered again.
-  if (auto names = disk_.list(directory)) {
-    std::vector<uint64_t> segments;
-    for (const auto& name : *names) {
-      if (const auto segment = format::segment_of(name)) segments.push_back(*segment);
-    }
-    ids_->look(segments);
-  }
+  ids_->look(segments_in(disk_, directory));
   journal_ = value_or_throw(Journal::open(disk_, directory, journal_options, visitor));
   dead_ = value_or_throw(DeadLetters::open(disk_, state_path(config_, "dead"), *core_, visitor.damage));
   dead_orders_ = std::make_unique<DeadOrders>(*core_, *dead_);
@@ -237,7 +230,7 @@ void Broker::start_work() {
   auto bite = dead_orders_->bite(stopping_, now_);
   if (!bite && !core_->wants_sync()) {
     // Nothing waits and nothing is under way, so all that the core has settled is durable.
-    if (drop_due_) journal_thread_.post([this, drops = to_drop()] { drop(drops); });
+    if (drop_due_) journal_thread_.post([this, drops = due_drops()] { drop(drops); });
     return;
   }
   struct Job {
@@ -265,7 +258,7 @@ void Broker::start_work() {
     nothing.end = synced_;
     return work_done(nothing);
   }
-  job->drops = to_drop();
+  job->drops = due_drops();
   journal_thread_.post([this, job] {
     const auto fail = [](const Error& error) {
       // Nothing of this work may be acknowledged, and what the page cache shows proves nothing: the next start

@@ -19,6 +19,7 @@
 #include "broker/core.h"
 #include "broker/dead_letters.h"
 #include "broker/dead_orders.h"
+#include "broker/drops.h"
 #include "broker/ledger_writer.h"
 #include "broker/task_thread.h"
 #include "bus/router_socket.h"
@@ -59,12 +60,8 @@ class Broker {
   void work_done(const Appended& appended);
   /// The chores' thread.
   void write_ids(uint64_t segment, const std::vector<KnownId>& ids);
-  /// Segments, by journal, that nobody needs once what the core holds by now is durable.
-  struct Drops {
-    std::vector<uint64_t> segments, dead;
-  };
-  /// Those found where it is time to look, else none.
-  Drops to_drop();
+  /// Segments that may go, where it is time to look.
+  Drops due_drops();
   void drop(const Drops& drops);
   void prepare_spares(bool in_haste);
   void look_after_disk();

@@ -3,7 +3,6 @@
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "broker/answers.h"
@@ -12,20 +11,9 @@
 
 namespace detent {
 
-Broker::Drops Broker::to_drop() {
-  Drops drops;
-  const auto snapshot = journal_->snapshot_at();
-  if (!std::exchange(drop_due_, false) || !snapshot) return drops;
-  const uint64_t before = std::min(ledger_->complete_segment(), snapshot->segment);
-  const auto used = core_->segments_in_use();
-  for (const auto& segment : journal_->segments()) {
-    if (!segment.open && segment.id < before && !used.contains(static_cast<uint32_t>(segment.id)) &&
-        ids_->covered(segment.id)) {
-      drops.segments.push_back(segment.id);
-    }
-  }
-  drops.dead = dead_->droppable();
-  return drops;
+Drops Broker::due_drops() {
+  if (!std::exchange(drop_due_, false)) return {};
+  return to_drop(*journal_, *dead_, *core_, *ids_, ledger_->complete_segment());
 }
 
 void Broker::drop(const Drops& drops) {

@@ -60,6 +60,16 @@ format::SegmentEnd end_of(const Catalog::Segment& segment) {
 }
 }  // namespace
 
+std::vector<std::uint64_t> segments_in(Disk& disk, const std::string& directory) {
+  std::vector<std::uint64_t> segments;
+  if (const auto names = disk.list(directory)) {
+    for (const std::string& name : *names) {
+      if (const auto segment = format::segment_of(name)) segments.push_back(*segment);
+    }
+  }
+  return segments;
+}
+
 Journal::Journal(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Journal::~Journal() = default;
 

@@ -102,6 +102,9 @@ struct Space {
   unsigned spares = 0;
 };
 
+/// The numbers of the segments whose files are in the directory, in order; none where there is no directory yet.
+std::vector<std::uint64_t> segments_in(Disk& disk, const std::string& directory);
+
 struct Catalog;
 class JournalReader;
 class JournalTail;

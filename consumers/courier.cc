@@ -71,6 +71,7 @@ struct Courier::Held {
 struct Courier::Flight {
   uint64_t number = 0;
   Step step;
+  bool old_token = false;  // it changed since
   std::unique_ptr<Held> orphan;
 };
 
@@ -98,7 +99,7 @@ void Courier::lost() {
   waiting_.clear();
   frames.clear();
   if (!active_) return;
-  if (active_->touched()) remember(*active_);
+  remember(*active_);
   if (flight_ && !flight_->orphan) flight_->orphan = std::move(active_);
   active_.reset();
 }
@@ -143,7 +144,7 @@ void Courier::received(uint32_t field, std::string_view body, Now now) {
       if (active_ && same(active_)) {
         owed_ += 1;
         owed_bytes_ += active_->bytes;
-        if (active_->touched()) remember(*active_);
+        remember(*active_);
         if (flight_) flight_->orphan = std::move(active_);
         active_.reset();
       }
@@ -164,9 +165,12 @@ void Courier::answered(uint64_t number, const http::Answer& answer, Now now) {
     // It was begun for this request, and this request was surely not taken.
     held.job->part(flight->step.part).begun_ms = 0;
   }
+  const bool ill = verdict.kind == Verdict::Ill && !flight->old_token;
   if (flight->orphan) {
     remember(held);
-    if (verdict.kind == Verdict::Ill) open_circuit(verdict.why);
+    if (ill) open_circuit(verdict.why);
+  } else if (verdict.kind == Verdict::Ill && !ill) {
+    waiting_.push_front(take_active());  // once more, with the token that counts
   } else {
     held.step.reset();
     act(held, verdict, flight->step, now);
@@ -316,7 +320,7 @@ void Courier::settle(std::unique_ptr<Held> held, int outcome, const std::string&
   }
   frames.push_back({detent::Frame::kSettle, settle.SerializeAsString()});
   if (outcome == NOT_NOW) {
-    if (held->touched()) remember(*held);
+    remember(*held);
   } else {
     memory_.erase(held->id);
   }
@@ -351,6 +355,10 @@ void Courier::open_circuit(const std::string& why) {
 
 void Courier::token_changed(Now now) {
   channel_.token_changed();
+  if (flight_) flight_->old_token = true;
+  // Requests that wait to go were made with the one before.
+  if (active_) active_->step.reset();
+  for (auto& held : waiting_) held->step.reset();
   if (!circuit_open_) return;
   circuit_open_ = false;
   said.push_back(fmt::format("{}: the token changed, delivering again", options_.channel));
@@ -395,7 +403,12 @@ Millis Courier::deadline() const {
 
 void Courier::remember(const Held& held) {
   if (held.id.empty() || !held.job) return;
-  if (memory_.insert_or_assign(held.id, held.job->parts).second) memory_order_.push_back(held.id);
+  std::vector<PartState> done;
+  for (const PartState& part : held.job->parts) {
+    if (part.done) done.push_back(part);
+  }
+  if (done.empty()) return;
+  if (memory_.insert_or_assign(held.id, std::move(done)).second) memory_order_.push_back(held.id);
   while (memory_order_.size() > kMostMemories) {
     memory_.erase(memory_order_.front());
     memory_order_.pop_front();

@@ -93,7 +93,8 @@ class Courier {
   std::deque<std::unique_ptr<Held>> waiting_;  // in the order they came
   std::unique_ptr<Held> active_;
   std::unique_ptr<Flight> flight_;
-  /// What this process itself knows of signals it had before a session ended, by id.
+  /// Parts that are done, and of which the broker perhaps does not know, by the signal's id. Only these: whatever else
+  /// was known of a delivery, another process may have had it since.
   std::map<std::string, std::vector<PartState>, std::less<>> memory_;
   std::deque<std::string> memory_order_;
 };

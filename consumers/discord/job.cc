@@ -53,7 +53,6 @@ Job::Job(Channel& channel, consumers::Story story, std::vector<PartState> known)
     style_.embeds = !part_without_embeds(part.part);
     style_.files = !part_without_files(part.part);
     if (!part.place.empty()) thread_ = part.place;
-    if (style_.webhook && part.perhaps()) style_.repeat = true;
   }
   draw();
 }
@@ -101,7 +100,11 @@ Step Job::next(Now now) {
       if (!looked_for_.contains(message.part)) return look(state);
       return send(message, true);
     }
-    if (story_.needs_response) return send(message, false);
+    if (story_.needs_response) {
+      Style repeat = style_;
+      repeat.repeat = true;
+      return send(render(story_, repeat)[at_], false);
+    }
     leave(message.part);
   }
   return {.kind = Step::Done};

@@ -180,11 +180,12 @@ std::vector<Message> render(const Story& story, const Style& style) {
     json::object body;
     if (card) {
       if (first) body["content"] = headline(story, title_room, style.repeat);
+      if (!first && style.repeat) body["content"] = "(repeat)";
       body["embeds"] = json::array{embed(story, text, message.mark, first)};
     } else if (line && story.body.empty()) {
       body["content"] = compact_line(story, kContent - 100, style.repeat);
     } else {
-      std::string head = !first ? ""
+      std::string head = !first ? (style.repeat ? "(repeat)" : "")
                          : line ? compact_line(story, kLineBesideBody, style.repeat)
                                 : headline(story, title_room, style.repeat);
       const std::string foot = "-# " + escaped(footer(story, message.mark));

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include "consumers/discord/channel.h"
@@ -274,6 +275,34 @@ TEST_F(DiscordDelivery, AWrongTokenOpensTheCircuitUntilTheTokenChanges) {
   EXPECT_EQ(desk.settled.back().outcome(), DELIVERED);
 }
 
+TEST_F(DiscordDelivery, ARefusalOfTheTokenBeforeDoesNotOpenTheCircuit) {
+  desk.deliver(note("a", ""));
+  desk.courier.token_changed(desk.now);  // while the first request is under way
+  ASSERT_TRUE(desk.answer(reply(401, R"({"message":"401: Unauthorized","code":0})")));
+  EXPECT_TRUE(desk.circuits.empty());
+  desk.run(platform);
+  ASSERT_EQ(desk.settled.size(), 1u);
+  EXPECT_EQ(desk.settled[0].outcome(), DELIVERED);
+}
+
+TEST_F(DiscordDelivery, ARequestThatWaitsGoesWithTheTokenThatChangedMeanwhile) {
+  desk.acknowledging = false;
+  desk.deliver(note("a", ""));
+  desk.run(platform);
+  ASSERT_EQ(desk.begun.size(), 1u);
+  secret = Secret::literal("another");
+  (void)secret.refresh();
+  desk.courier.token_changed(desk.now);
+  desk.acknowledge();
+  desk.collect();
+  desk.acknowledging = true;
+  desk.run(platform);
+  ASSERT_EQ(desk.settled.size(), 1u);
+  for (const auto& [name, value] : desk.requests.back().headers) {
+    if (name == "Authorization") EXPECT_EQ(value, "Bot another");
+  }
+}
+
 TEST_F(DiscordDelivery, ATokenOfWhichNoRequestCanBeFormedOpensTheCircuit) {
   desk.deliver(note("t", "b"));
   desk.answer(http::SendFailure{.error = {"a header with a line break"}, .malformed = true});
@@ -466,6 +495,34 @@ TEST_F(WebhookDelivery, WhatPerhapsArrivedIsNotSentAgainAndSaidToBeUnknown) {
   ASSERT_EQ(post.settled.size(), 1U);
   EXPECT_EQ(post.settled[0].outcome(), UNKNOWN);
   EXPECT_NE(post.settled[0].cause().find("timed out"), std::string::npos);
+}
+
+TEST_F(WebhookDelivery, MarksAsARepeatThePartThatPerhapsArrivedAndNoOther) {
+  Signal question = note("long", "");
+  Note payload;
+  payload.set_title("long");
+  for (int i = 0; i < 1200; ++i) *payload.mutable_body() += "word" + std::to_string(i) + " ";
+  question.set_payload(payload.SerializeAsString());
+  question.set_needs_response(true);
+  std::vector<bool> marked;
+  bool silent = false;
+  const auto platform = [&](const http::Request& request) {
+    if (request.method == "GET") return reply(200, R"({"channel_id":"6"})");
+    marked.push_back(request.body.find("(repeat)") != std::string::npos);
+    silent = marked.size() == 2;
+    return silent ? failure(http::Sent::Maybe) : reply(200, R"({"id":"1","channel_id":"6"})");
+  };
+  post.deliver(question);
+  post.run(platform);
+  ASSERT_EQ(post.settled.size(), 1u);
+  ASSERT_EQ(post.settled[0].outcome(), NOT_NOW);
+  post.deliver(question, {post.settled[0].parts().begin(), post.settled[0].parts().end()}, 2);
+  post.run(platform);
+  ASSERT_EQ(post.settled.size(), 2u);
+  EXPECT_EQ(post.settled[1].outcome(), DELIVERED);
+  ASSERT_GE(marked.size(), 4u);
+  EXPECT_EQ(std::count(marked.begin(), marked.end(), true), 1);
+  EXPECT_TRUE(marked[2]) << "the second part, for the second time";
 }
 
 TEST_F(WebhookDelivery, AWebhookThatIsGoneOpensTheCircuit) {

@@ -87,6 +87,19 @@ TEST_F(TelegramDelivery, WhatSurelyDidNotLeaveIsNotMarkedAsARepeat) {
   EXPECT_EQ(body(desk.request->request).at("text").as_string().find("(repeat)"), json::string::npos);
 }
 
+TEST_F(TelegramDelivery, ThatItDidNotArriveIsForgottenWithTheSessionForAnotherMayHaveSentItSince) {
+  const Signal signal = note("t", "b");
+  desk.deliver(signal);
+  desk.courier.lost();
+  desk.answer(failure(http::Sent::No, "connection refused"));
+  desk.courier.opened(desk.now);
+  desk.collect();
+  Part part = desk.begun.back().part();
+  desk.deliver(signal, {part}, 3);
+  EXPECT_EQ(desk.requests.size(), 1U);
+  EXPECT_EQ(desk.settled.back().outcome(), UNKNOWN);
+}
+
 TEST_F(TelegramDelivery, ARateLimitPausesTheChatForAsLongAsWasAsked) {
   desk.deliver(question());
   desk.answer(reply(

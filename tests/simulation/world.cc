@@ -1,42 +1,14 @@
 #include "tests/simulation/world.h"
 
-#include <spdlog/fmt/fmt.h>
-
-#include "broker/records.h"
-#include "proto/journal.pb.h"
-#include "proto/signal.pb.h"
-#include "proto/wire.pb.h"
+#include "tests/simulation/client.h"
 
 namespace detent::test {
 
 namespace {
-const std::vector<std::string> kTypes{"heartbeat.ok", "incident.detected", "cron.output", "note.odd", "chat.message"};
 constexpr int kProducers = 2, kConsumers = 3;
 }  // namespace
 
-struct World::Client {
-  int number = 0;
-  bool producer = false;
-  uint64_t life = 1;  // of its connection; a restart or a reconnect is a new one
-  std::unique_ptr<Link> link;
-  Millis cut_off_until{0};
-
-  std::unique_ptr<PublisherCore> publisher;
-  std::map<uint64_t, std::string> tickets;  // not acknowledged: ticket -> id
-
-  struct Held {
-    std::string channel, id;
-    uint64_t seq = 0;
-    bool begun = false, durable = false;
-  };
-  std::vector<std::string> channels;
-  std::vector<Held> held;
-  std::map<std::string, int64_t> credit;  // given and not used up, by channel
-
-  std::string peer() const { return fmt::format("{}/{}", number, life); }
-};
-
-World::World(uint64_t seed, Weather weather) : random_(seed), weather_(weather) {
+World::World(uint64_t seed, Weather weather) : dice_(seed), weather_(weather) {
   config_ = *parse_config(R"(
 [telegram]
 chat = 1
@@ -46,9 +18,12 @@ system = "4"
 chat = "6"
 )",
                           "simulated.toml");
-  door_ = std::make_unique<Door>(Door::Mask{});
-  if (chance(weather_.small_backlog)) backlog_bytes_ = 4'000 + below(20'000);
-  start_broker();
+  const uint64_t backlog = chance(weather_.small_backlog) ? 4'000 + below(20'000) : uint64_t{1} << 30;
+  broker_ =
+      std::make_unique<SimulatedBroker>(config_, backlog, dice_, [this](const std::string& what) { broken(what); });
+  broker_->start(now_);
+  if (chance(0.3)) weather_.longest_step = 400;
+  if (seed % 2) platforms_ = std::make_unique<Platforms>(dice_);
   for (int i = 0; i < kProducers + kConsumers; ++i) {
     auto client = std::make_unique<Client>();
     client->number = i;
@@ -59,10 +34,11 @@ chat = "6"
       limits.window = 1 + below(4);
       client->publisher = std::make_unique<PublisherCore>(limits);
     } else {
-      // Two compete for the same channels, the third has telegram beside one of them.
-      client->channels = i == kProducers + 2
-                             ? std::vector<std::string>{"telegram", "discord.system"}
-                             : std::vector<std::string>{"discord.system", "discord.alerts", "discord.chat"};
+      // Two compete for each channel.
+      static const std::vector<std::string> kServed[kConsumers] = {{"discord.system", "discord.alerts", "discord.chat"},
+                                                                   {"discord.alerts", "discord.chat", "telegram"},
+                                                                   {"telegram", "discord.system"}};
+      client->channels = kServed[i - kProducers];
     }
     clients_.push_back(std::move(client));
     crash_client(*clients_.back());
@@ -75,125 +51,18 @@ void World::broken(const std::string& what) {
   if (failure_.empty()) failure_ = what;
 }
 
-// ---- the broker's process
-
-void World::start_broker() {
-  auto files = IdFiles::open(disk_, "state/ids");
-  if (!files) return broken("id files: " + files.error().what);
-  ids_ = std::make_unique<IdWindow>(std::move(*files));
-  Core::Options options;
-  options.channels = config_.channels();
-  options.most_losses = 1000;
-  options.backlog_bytes = backlog_bytes_;
-  core_ = std::make_unique<Core>(options, *Router::compile(config_), *door_, *ids_, random_());
-  JournalOptions journal;
-  journal.segment_bytes = 32 << 10;
-  journal.spares = 1;
-  journal.reserve_bytes = 0;
-  journal.low_water = 0;
-  JournalVisitor visitor;
-  visitor.snapshot = [&](std::string_view bytes) { core_->restore(bytes); };
-  visitor.record = [&](const Place& place, std::string_view bytes, bool after) { core_->replay(bytes, place, after); };
-  visitor.damage = [&](const Damage& damage) { broken("damage after a power cut: " + damage.why); };
-  auto opened = Journal::open(disk_, "state/journal", journal, visitor);
-  if (!opened) return broken("journal: " + opened.error().what);
-  journal_ = std::move(*opened);
-  auto dead = DeadLetters::open(disk_, "state/dead", *core_, visitor.damage);
-  if (!dead) return broken("dead letters: " + dead.error().what);
-  dead_ = std::move(*dead);
-  reader_ = journal_->reader();
-  for (const auto& key : buried_) {
-    if (!dead_->letters().contains(key)) return broken(fmt::format("dead letter {} is gone after a restart", key.seq));
-  }
-  core_->recovered(now_);
-  if (core_->missing()) return broken(fmt::format("{} signals are missed after a restart", core_->missing()));
-  check_journal_holds_acknowledged();
-}
-
-void World::stop_broker(bool power_cut) {
-  ++crashes_;
-  if (sync_ && chance(0.7)) {  // in the middle of a write
-    if (power_cut) disk_.cut_power_at(disk_.calls() + 1 + below(4));
-    if (!sync_->work.burials.empty()) (void)dead_->bury(sync_->work.burials, *reader_);
-    (void)journal_->append(sync_->work.batch);
-  } else if (power_cut) {
-    disk_.cut_power_at(disk_.calls() + 1);
-    (void)disk_.exists("state");
-    (void)disk_.list("state");
-  }
-  sync_.reset();
-  reader_.reset();
-  dead_.reset();
-  journal_.reset();
-  core_.reset();
-  ids_.reset();
-  if (power_cut) {
-    disk_.power_on(static_cast<Cut>(below(3)), random_());
-  } else {
-    disk_.kill();
-  }
-  snapshot_due_ = false;
-  broker_up_at_ = now_.mono + Millis{below(4000)};
-}
-
-void World::check_journal_holds_acknowledged() {
-  std::set<std::string> found;
-  auto tail = journal_->tail();
-  for (;;) {
-    const auto next = tail->next(journal_->end());
-    if (!next) return broken("the journal cannot be read: " + next.error().what);
-    if (!*next) break;
-    const auto signal = signal_of((*next)->bytes);
-    if (!signal.empty()) found.insert(std::string(read_head(signal).id));
-  }
-  for (const auto& [id, signal] : published_) {
-    if (signal.acknowledged && !found.contains(id)) {
-      return broken("acknowledged and gone after a restart: " + Ulid::from_bytes(id)->text());
-    }
-  }
-}
-
 void World::broker_turn() {
-  if (!core_) {
-    if (now_.mono >= broker_up_at_) start_broker();
+  if (!broker_->is_up()) {
+    if (now_.mono < broker_up_at_) return;
+    broker_->start(now_);
+    if (failure_.empty()) check_acknowledged(broker_->everything());
     return;
   }
-  if (sync_ && now_.mono >= sync_->done_at) {
-    if (!sync_->work.burials.empty()) {
-      const auto buried = dead_->bury(sync_->work.burials, *reader_);
-      if (!buried) return broken("bury: " + buried.error().what);
-      dead_->buried(*buried);
-    }
-    const auto appended = journal_->append(sync_->work.batch);
-    if (!appended) return broken("append: " + appended.error().what);
-    if (!sync_->snapshot.empty()) {
-      if (const auto put = journal_->put_snapshot(appended->end, sync_->snapshot); !put)
-        return broken("snapshot: " + put.error().what);
-    }
-    for (const auto& burial : sync_->work.burials) buried_.insert({burial.channel, burial.seq});
-    snapshot_due_ = snapshot_due_ || appended->rolled || chance(0.05);
-    sync_.reset();
-    core_->journalled(static_cast<uint32_t>(appended->segment), appended->base_offset, now_);
+  broker_->turn(now_);
+  for (auto& [peer, frame] : broker_->outgoing) {
+    send(std::stoi(peer), false, peer.substr(peer.find('/') + 1) + "|" + frame);
   }
-  if (now_.mono >= core_->deadline()) core_->tick(now_);
-  core_->flush(now_);
-  if (core_->wants_sync()) {
-    sync_ = std::make_unique<Sync>(Sync{core_->take_work(), now_.mono + Millis{below(20)}, {}});
-    if (snapshot_due_) {
-      snapshot_due_ = false;
-      sync_->snapshot = core_->snapshot();
-    }
-  }
-  for (auto& message : core_->outgoing) {
-    std::vector<uint64_t> lost;
-    if (message.deliver) message.frame = deliver_frame(*message.deliver, *reader_, lost);
-    if (!lost.empty()) broken("a body cannot be read");
-    send(std::stoi(message.peer), false, message.peer.substr(message.peer.find('/') + 1) + "|" + message.frame);
-  }
-  core_->outgoing.clear();
-  core_->questions.clear();
-  core_->tail_changes.clear();
-  if (!core_->credit_is_sound()) broken("credit went below zero");
+  broker_->outgoing.clear();
 }
 
 // ---- the network
@@ -215,197 +84,48 @@ void World::send(int client, bool to_broker, std::string bytes) {
 
 void World::deliver(const Packet& packet) {
   Client& client = *clients_[static_cast<size_t>(packet.client)];
-  if (packet.life != client.life) return;
-  if (packet.to_broker) {
+  if (packet.to_broker) {  // also what a client said that has died since
     std::string bytes = packet.bytes;
-    if (core_) core_->receive(client.peer(), bytes, now_);
+    if (broker_->is_up()) broker_->core().receive(fmt::format("{}/{}", packet.client, packet.life), bytes, now_);
     return;
   }
+  if (packet.life != client.life) return;
   const auto event = client.link->receive(packet.bytes, now_);
   if (event.kind != Link::Event::None) on_event(client, event);
-}
-
-// ---- clients
-
-void World::crash_client(Client& client) {
-  ++client.life;
-  Link::Options options;
-  options.name = client.peer();
-  options.role = client.producer ? Link::Role::Producer : Link::Role::Consumer;
-  options.channels = client.channels;
-  options.instance = random_() | 1;
-  client.link = std::make_unique<Link>(options, random_());
-  client.held.clear();
-  client.credit.clear();
-  if (client.producer) {
-    // It kept what was not acknowledged (as an outbox would) and publishes it again, with the same ids.
-    std::vector<std::string> again;
-    for (const auto& [ticket, id] : client.tickets) again.push_back(id);
-    client.tickets.clear();
-    client.publisher = std::make_unique<PublisherCore>();
-    for (const auto& id : again) client.tickets[*client.publisher->add(published_[id].bytes)] = id;
-  }
-}
-
-void World::publish(Client& client) {
-  Signal signal;
-  UlidSource ids(random_());
-  signal.set_id(std::string(ids.next(now_.wall).view()));
-  signal.set_type(kTypes[below(kTypes.size())]);
-  signal.set_needs_response(chance(0.2));
-  if (chance(0.5)) signal.set_thread(fmt::format("thread-{}", below(3)));
-  signal.set_expires_ms(now_.wall.count() + 10LL * 365 * 86'400'000);  // the clock jumps, and all must arrive
-  Note note;
-  note.set_title(fmt::format("signal {}", made_++));
-  if (chance(0.1)) note.set_body(std::string(below(20'000), 'x'));
-  signal.set_payload(note.SerializeAsString());
-  if (chance(weather_.expires)) signal.set_expires_ms(now_.wall.count() + static_cast<int64_t>(below(20'000)));
-  Published published;
-  published.bytes = signal.SerializeAsString();
-  published.thread = signal.thread();
-  published.expires = signal.expires_ms() != 0;
-  const Head head = read_head(published.bytes);
-  auto router = *Router::compile(config_);
-  const Route& route = router.decide({head.type, 0, head.source, head.labels, head.needs_response});
-  published.channels = {route.channels.begin(), route.channels.end()};
-  client.tickets[*client.publisher->add(published.bytes)] = signal.id();
-  published_[signal.id()] = std::move(published);
-}
-
-void World::on_event(Client& client, const Link::Event& event) {
-  if (event.kind == Link::Event::Opened) {
-    if (client.producer) return client.publisher->opened();
-    client.held.clear();
-    client.credit.clear();
-    for (const auto& channel : client.channels) {
-      Credit credit;
-      credit.set_channel(channel);
-      credit.set_count(1 + static_cast<uint32_t>(below(6)));
-      credit.set_bytes(1 + below(100'000));
-      client.credit[channel] = credit.count();
-      client.link->send(Frame::kCredit, credit.SerializeAsString());
-    }
-    return;
-  }
-  if (event.kind == Link::Event::Lost) {
-    if (client.producer) client.publisher->lost();
-    return;  // a consumer goes on with what it has in hand: what it says of it later is stale
-  }
-  if (event.kind != Link::Event::Frame) return;
-  if (event.field == Frame::kPublished) {
-    const auto progress = client.publisher->published(event.body, now_);
-    if (!progress.refusals.empty()) broken("refused: " + progress.refusals.front().text);
-    while (!client.tickets.empty() && client.tickets.begin()->first <= progress.upto) {
-      published_[client.tickets.begin()->second].acknowledged = true;
-      client.tickets.erase(client.tickets.begin());
-    }
-  } else if (event.field == Frame::kDeliver) {
-    on_deliver(client, event.body);
-  } else if (event.field == Frame::kBegunDurable) {
-    BegunDurable durable;
-    durable.ParseFromArray(event.body.data(), static_cast<int>(event.body.size()));
-    for (auto& held : client.held) {
-      if (held.channel == durable.channel() && held.seq == durable.delivery()) held.durable = true;
-    }
-  }
-}
-
-void World::on_deliver(Client& client, std::string_view body) {
-  Deliver deliver;
-  if (!deliver.ParseFromArray(body.data(), static_cast<int>(body.size()))) return broken("a Deliver cannot be read");
-  for (const auto& delivery : deliver.deliveries()) {
-    ++deliveries_;
-    const Head head = read_head(delivery.signal());
-    const std::string id(head.id);
-    if (head.source == "detent") {
-      auto& alarm = published_[id];
-      alarm.own = true;
-      alarm.bytes = delivery.signal();
-      alarm.channels.insert(deliver.channel());
-    }
-    const auto known = published_.find(id);
-    if (known == published_.end() || known->second.bytes != delivery.signal()) return broken("a signal was invented");
-    if (!known->second.channels.contains(deliver.channel())) return broken("a signal in the wrong channel");
-    if (--client.credit[deliver.channel()] < 0) return broken("more was delivered than credit was given");
-    client.held.push_back({deliver.channel(), id, delivery.delivery(), false, false});
-  }
-}
-
-void World::consumer_acts(Client& client) {
-  if (client.held.empty() || !client.link->is_open()) return;
-  const size_t index = below(client.held.size());
-  auto& held = client.held[index];
-  if (!held.begun) {
-    held.begun = true;
-    Begun begun;
-    begun.set_channel(held.channel);
-    begun.set_delivery(held.seq);
-    begun.mutable_part()->set_part(1);
-    return client.link->send(Frame::kBegun, begun.SerializeAsString());
-  }
-  if (!held.durable) return;
-  Settle settle;
-  settle.set_channel(held.channel);
-  const double fate = std::uniform_real_distribution<>(0, 1)(random_);
-  if (fate < 0.15) {
-    auto* one = settle.add_settled();
-    one->set_delivery(held.seq);
-    one->set_outcome(NOT_NOW);
-    one->set_delay_ms(static_cast<uint32_t>(below(2000)));
-  } else if (fate < 0.15 + weather_.give_up) {
-    auto* one = settle.add_settled();
-    one->set_delivery(held.seq);
-    one->set_outcome(GIVEN_UP);
-    one->set_cause("given up");
-  } else {
-    const auto& signal = published_[held.id];
-    if (taken_.insert({held.channel, held.id}).second && !signal.thread.empty()) {
-      // The platform sees it for the first time: never before an earlier one of its thread.
-      auto& last = last_first_[{held.channel, signal.thread}];
-      if (held.seq < last)
-        return broken(fmt::format("{} took {} of {} after {}", held.channel, held.seq, signal.thread, last));
-      last = held.seq;
-    }
-    settle.add_delivered(held.seq);
-  }
-  client.link->send(Frame::kSettle, settle.SerializeAsString());
-  Credit credit;
-  credit.set_channel(held.channel);
-  credit.set_count(1);
-  credit.set_bytes(20'000);
-  client.credit[held.channel] += 1;
-  client.link->send(Frame::kCredit, credit.SerializeAsString());
-  client.held.erase(client.held.begin() + static_cast<ptrdiff_t>(index));
-}
-
-void World::client_turn(Client& client) {
-  if (const auto event = client.link->tick(now_); event.kind != Link::Event::None) on_event(client, event);
-  if (client.producer && client.link->is_open()) {
-    while (auto frame = client.publisher->next_frame(now_)) {
-      auto& out = client.link->begin(Frame::kPublish, frame->size());
-      out.append(frame->head);
-      out.append(frame->signals);
-    }
-  }
-  if (!client.producer) consumer_acts(client);
-  for (auto& message : client.link->outgoing) send(client.number, true, std::move(message));
-  client.link->outgoing.clear();
 }
 
 // ---- a day
 
 void World::step(bool calm) {
-  now_.mono += Millis{1 + below(60)};
-  now_.wall += Millis{30};
+  const bool quiet = calm && network_.empty();
+  const Millis passed{1 + below(quiet ? 600 : weather_.longest_step)};
+  now_.mono += passed;
+  now_.wall += passed;
   if (!calm) {
-    if (chance(weather_.clock_jump)) now_.wall += Millis{static_cast<int64_t>(below(7'200'000)) - 3'600'000};
-    if (core_ && chance(weather_.broker_crash)) stop_broker(chance(weather_.power_cut));
+    if (chance(weather_.clock_jump)) {
+      // Platforms tell time too: what compares theirs with ours holds for clocks that are about right.
+      const int64_t most = platforms_ ? 25'000 : 3'600'000;
+      const Millis skew{static_cast<int64_t>(below(2 * static_cast<uint64_t>(most))) - most};
+      now_.wall += skew - skew_;
+      skew_ = skew;
+    }
+    if (broker_->is_up() && chance(weather_.broker_crash)) {
+      broker_->crash(chance(weather_.power_cut));
+      broker_up_at_ = now_.mono + Millis{below(4000)};
+    }
+    if (broker_->is_up() && chance(weather_.orders)) broker_->order(chance(0.7));
+    if (platforms_ && chance(weather_.revoke)) {
+      platforms_->revoke();
+      renewed_at_ = now_.mono + Millis{below(20'000)};
+    }
     for (auto& client : clients_) {
       if (chance(weather_.client_crash)) crash_client(*client);
+      if (client->couriers && chance(weather_.client_crash)) client->couriers->stop();
       if (chance(weather_.partition)) client->cut_off_until = now_.mono + Millis{below(15'000)};
     }
     auto& producer = *clients_[below(kProducers)];
     if (made_ < weather_.signals && chance(0.15)) publish(producer);
+    if (!published_.empty() && chance(weather_.again)) publish_again(producer);
   }
   while (!network_.empty() && network_.begin()->first.first <= now_.mono) {
     const Packet packet = std::move(network_.begin()->second);
@@ -413,51 +133,34 @@ void World::step(bool calm) {
     deliver(packet);
   }
   broker_turn();
+  if (platforms_) {
+    if (calm || now_.mono >= renewed_at_) platforms_->renew();
+    for (const auto& answered : platforms_->turn({now_.mono, now_.wall - skew_})) {
+      Client& client = *clients_[static_cast<size_t>(answered.asker.client)];
+      if (client.life == answered.asker.life) client.couriers->answered(answered, now_);
+    }
+  }
   for (auto& client : clients_) client_turn(*client);
 }
 
-void World::check_all_arrived() {
-  std::set<std::pair<std::string, std::string>> dead;
-  for (const auto& [key, place] : dead_->letters()) {
-    const auto letter = dead_->read(key);
-    if (!letter) return broken("a dead letter cannot be read: " + letter.error().what);
-    const Head head = read_head(letter->signal);
-    dead.insert({key.channel, std::string(head.id)});
-    if (letter->cause == "backlog") ++backlog_;
-    const auto signal = published_.find(std::string(head.id));
-    if (signal == published_.end() ? head.source != "detent" : signal->second.bytes != letter->signal)
-      return broken("a dead letter was invented");
-  }
-  for (const auto& [id, signal] : published_) {
-    if (signal.own) continue;
-    if (!signal.acknowledged) return broken("never acknowledged");
-    for (const auto& channel : signal.channels) {
-      if (!taken_.contains({channel, id}) && !dead.contains({channel, id}) && !signal.expires)
-        return broken("acknowledged, and neither delivered nor a dead letter: " + Ulid::from_bytes(id)->text() +
-                      " to " + channel);
-    }
-  }
-}
-
 bool World::settled_all() const {
-  if (!core_) return false;
   for (const auto& client : clients_) {
     if (client->producer && !client->publisher->idle()) return false;
   }
-  for (const auto& [name, channel] : core_->channels()) {
-    if (channel.open()) return false;
-  }
-  return true;
+  return broker_->is_done();
 }
 
 std::string World::run() {
   for (int i = 0; i < weather_.steps && failure_.empty(); ++i) step(false);
   weather_.lose = weather_.repeat = weather_.late = 0;
+  if (platforms_) platforms_->calm();
   for (auto& client : clients_) client->cut_off_until = Millis{0};
   for (int i = 0; i < 20'000 && failure_.empty() && !settled_all(); ++i) step(true);
   if (!failure_.empty()) return failure_;
   if (!settled_all()) return "not everything settled";
+  broker_->check_letters(broker_->books());
   check_all_arrived();
+  if (platforms_ && failure_.empty()) check_shown();
   return failure_;
 }
 

@@ -2,19 +2,16 @@
 // loses, repeats, reorders, delays and partitions, with a disk that forgets what was not synced and clocks that jump.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <memory>
-#include <random>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "broker/core.h"
-#include "broker/dead_letters.h"
 #include "bus/link.h"
 #include "producers/publisher_core.h"
-#include "tests/support/memory_disk.h"
+#include "tests/simulation/broker.h"
+#include "tests/simulation/platforms.h"
 
 namespace detent::test {
 
@@ -26,6 +23,10 @@ struct Weather {
   double clock_jump = 0.002;
   double give_up = 0.04, expires = 0.1;
   double small_backlog = 0.3;  // that the whole day has a limit which is reached
+  double again = 0.05;         // that a signal is published that was acknowledged long ago
+  double orders = 0.002;       // of the operator, about the dead letters
+  double revoke = 0.001;       // that the platforms' secrets are others from here on
+  uint64_t longest_step = 60;  // ms
   int signals = 60;
   int steps = 1500;
 };
@@ -37,12 +38,14 @@ class World {
   /// Runs the bad day and then a calm evening in which all must settle. The first broken invariant, or nothing.
   std::string run();
 
-  uint64_t crashes() const { return crashes_; }
-  uint64_t deliveries() const { return deliveries_; }
-  /// Dead letters, and signals settled as expired by a broker that lived until now.
-  uint64_t dead() const { return dead_->letters().size(); }
-  uint64_t backlog() const { return backlog_; }
-  uint64_t expired() const { return core_->counters().expired; }
+  struct Counts {
+    uint64_t deliveries = 0, dead = 0, backlog = 0, expired = 0, again = 0;
+    uint64_t shown = 0, repeats = 0, unknown = 0;  // of couriers
+  };
+  const Counts& counts() const { return counts_; }
+  const SimulatedBroker::Counts& broker_counts() const { return broker_->counts(); }
+  /// None where the consumers are plain ones.
+  const Platforms* platforms() const { return platforms_.get(); }
 
  private:
   struct Client;
@@ -53,12 +56,10 @@ class World {
     std::string bytes;
   };
 
-  bool chance(double probability) { return std::uniform_real_distribution<>(0, 1)(random_) < probability; }
-  uint64_t below(uint64_t limit) { return std::uniform_int_distribution<uint64_t>(0, limit - 1)(random_); }
+  bool chance(double probability) { return dice_.chance(probability); }
+  uint64_t below(uint64_t limit) { return dice_.below(limit); }
   void broken(const std::string& what);
 
-  void start_broker();
-  void stop_broker(bool power_cut);
   void broker_turn();
   void send(int client, bool to_broker, std::string bytes);
   void deliver(const Packet& packet);
@@ -68,32 +69,25 @@ class World {
   void crash_client(Client& client);
   void consumer_acts(Client& client);
   void publish(Client& client);
-  void check_journal_holds_acknowledged();
+  void publish_again(Client& client);
+  void on_published(Client& client, std::string_view body);
+  void check_acknowledged(const Books& books);
   void check_all_arrived();
+  void check_shown();
   bool settled_all() const;
   void step(bool calm);
 
-  std::mt19937_64 random_;
+  Dice dice_;
   Weather weather_;
   Now now_{Millis{1'000'000}, Millis{1'795'000'000'000}};
+  Millis skew_{0};  // of the wall clock
   std::string failure_;
 
-  MemoryDisk disk_;
   Config config_;
-  std::unique_ptr<Door> door_;
-  std::unique_ptr<IdWindow> ids_;
-  std::unique_ptr<Core> core_;
-  std::unique_ptr<Journal> journal_;
-  std::unique_ptr<DeadLetters> dead_;
-  std::unique_ptr<JournalReader> reader_;
-  struct Sync {
-    Core::Work work;
-    Millis done_at{0};
-    std::string snapshot;
-  };
-  std::unique_ptr<Sync> sync_;
-  bool snapshot_due_ = false;
+  std::unique_ptr<SimulatedBroker> broker_;
   Millis broker_up_at_{0};
+  std::unique_ptr<Platforms> platforms_;
+  Millis renewed_at_{0};  // when the new secrets are at hand
 
   std::vector<std::unique_ptr<Client>> clients_;
   std::multimap<std::pair<Millis, uint64_t>, Packet> network_;
@@ -104,17 +98,17 @@ class World {
     std::string bytes;
     std::string thread;
     std::set<std::string> channels;
+    int number = 0, words = 0;
+    bool needs_response = false;
     bool acknowledged = false;
     bool expires = false;
     bool own = false;  // one of Detent's own alarms
   };
   std::map<std::string, Published> published_;                          // by id
   std::map<std::pair<std::string, std::string>, uint64_t> last_first_;  // (channel, thread) -> seq first taken last
-  std::set<std::pair<std::string, std::string>> taken_;                 // (channel, id) that the platform has
-  std::set<DeadLetters::Key> buried_;                                   // dead letters that were durable
-  uint64_t backlog_bytes_ = uint64_t{1} << 30, backlog_ = 0;
+  std::set<std::pair<std::string, std::string>> taken_;  // (channel, id) that a plain consumer's platform has
   int made_ = 0;
-  uint64_t crashes_ = 0, deliveries_ = 0;
+  Counts counts_;
 };
 
 }  // namespace detent::test

@@ -1,0 +1,54 @@
+#include "tests/simulation/books.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include "proto/door.h"
+#include "proto/journal.pb.h"
+
+namespace detent::test {
+
+std::string Books::add(std::string_view bytes) {
+  Record record;
+  if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return "a record cannot be read";
+  if (record.has_admitted()) {
+    const auto& admitted = record.admitted();
+    const Head head = read_head(admitted.signal());
+    const uint64_t seq = admitted.seq();
+    if (const auto known = signals.find(seq); known != signals.end()) {
+      return known->second.bytes == admitted.signal() ? "" : fmt::format("number {} was given twice", seq);
+    }
+    if (seq != signals.size() + 1) return fmt::format("number {} came after {}", seq, signals.size());
+    signals[seq] = {std::string(head.id),
+                    std::string(head.source),
+                    admitted.signal(),
+                    {admitted.channels().begin(), admitted.channels().end()},
+                    admitted.revived()};
+    if (admitted.revived()) return "";
+    const auto [first, fresh] = ids.emplace(head.id, seq);
+    return fresh ? "" : fmt::format("an id was taken twice, as {} and {}", first->second, seq);
+  }
+  if (record.has_settled()) {
+    const auto& one = record.settled();
+    const auto [first, fresh] =
+        settled.try_emplace({one.channel(), one.seq()}, Settling{one.state(), std::string(bytes)});
+    if (!fresh && first->second.record != bytes)
+      return fmt::format("{} of {} was settled twice", one.seq(), one.channel());
+  }
+  return "";
+}
+
+std::string Ledger::read(const Mark& synced, size_t most) {
+  while (most--) {
+    const auto next = tail_->next(synced);
+    if (!next) return "the ledger cannot read the journal: " + next.error().what;
+    if (!*next) {
+      all_before_ = synced;
+      return "";
+    }
+    read_to_ = {(*next)->place.segment, (*next)->place.offset + 1, 0};
+    if (auto broken = books_.add((*next)->bytes); !broken.empty()) return broken;
+  }
+  return "";
+}
+
+}  // namespace detent::test

@@ -1,0 +1,62 @@
+// What the journal's records tell, one after another: the outside record against which a simulated broker is held.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "broker/dead_letters.h"
+#include "broker/journal.h"
+
+namespace detent::test {
+
+struct Books {
+  struct Entry {
+    std::string id, source, bytes;  // of the signal
+    std::vector<std::string> channels;
+    bool revived = false;
+  };
+  struct Settling {
+    int state = 0;  // of SettledRecord
+    std::string record;
+  };
+  std::map<uint64_t, Entry> signals;  // by number, without a gap
+  std::map<std::string, uint64_t> ids;
+  std::map<DeadLetters::Key, Settling> settled;
+
+  /// What the record breaks; empty: nothing. A record may come again as it was: a restart copies the journal's tail.
+  std::string add(std::string_view record);
+};
+
+/// Follows the journal as LedgerWriter does, from the first record that it has not committed, and outlives the broker's
+/// process. What it has read was synced, and is true for ever.
+class Ledger {
+ public:
+  void open(const Journal& journal) {
+    tail_ = journal.tail(complete_);
+    read_to_ = complete_;
+  }
+  void close() { tail_.reset(); }
+  /// Reads up to `most` records before `synced`. What is broken; empty: nothing.
+  std::string read(const Mark& synced, size_t most);
+  /// What was read is in git.
+  void commit() { complete_ = read_to_; }
+
+  /// All records of segments before this one are in the ledger.
+  uint64_t complete_segment() const { return complete_.segment; }
+  bool has_all_before(const Mark& synced) const { return all_before_ == synced && complete_ == read_to_; }
+  const Books& books() const { return books_; }
+
+ private:
+  std::unique_ptr<JournalTail> tail_;
+  Place complete_, read_to_;
+  Mark all_before_;
+  Books books_;
+};
+
+}  // namespace detent::test
