@@ -99,6 +99,8 @@ bool AuditLog::Parts::wants(std::uint64_t place) {
     owed.clear();
   }
   if (place <= state.place) return owed.erase(place) > 0;
+  bool mend_the_files(Now now);
+  bool mend(Now now);
   return !records.contains(place);
 }
 
@@ -232,12 +234,35 @@ Result<bool> AuditLog::Parts::commit(const std::vector<std::uint64_t>& places, N
       if (break_stale_lock(now)) continue;
       error = {fmt::format("{} in {} is locked by another process", options.branch, options.repository.string())};
       break;
+/// Mends HEAD and config, which git needs to work here at all. True: something was amiss.
+bool AuditLog::Parts::mend_the_files(Now now) {
+  auto mended = mend_files(options.repository, options.branch, now.wall);
+  if (!mended) {
+    spdlog::warn("ledger: {}", mended.error().what);
+    return false;
+  }
+  for (std::string& text : *mended) alarms.say(Kind::damaged, std::move(text));
+  return !mended->empty();
+}
+
+/// Mends what was damaged while we ran, as the next start would; but never sets the repository aside: what only seems
+/// to be missing (a file of git's that is being replaced, say) is not to cost a running ledger its history. True:
+/// something was mended.
+bool AuditLog::Parts::mend(Now now) {
+  const bool files = mend_the_files(now);
+  // What git has packed meanwhile is not to pass for damage.
+  if (const auto reopened = repository.reopen(); !reopened) return false;
+  const auto refs = branch->mend(alarms.sink());
+  return files || (refs && *refs);
+}
+
     }
     if (*advanced == Branch::Advance::lost) continue;
     policy.committed(places, now.mono);
     for (const std::uint64_t place : places) records.erase(place);
     ++commits;
     retry_at = Millis::min();
+      if (error.code == EBADMSG && mend(now)) continue;
     lock_inode = 0;
     packer.committed();
     if (pusher) pusher->wanted();
@@ -284,6 +309,7 @@ void AuditLog::Parts::poll_children(Now now) {
     auto packed = outcome->packed ? repository.reopen() : Result<>{Error{"git repack failed: " + outcome->reason}};
     if (packed) {
       alarms.end(Kind::packing_failed, "the ledger is packed again");
+          mend_the_files(now);
     } else {
       alarms.raise(Kind::packing_failed, packed.error().what);
     }
@@ -297,6 +323,7 @@ AuditLog::~AuditLog() = default;
 Result<std::unique_ptr<AuditLog::Parts>> AuditLog::Parts::open(const Options& options, std::optional<FileLock>& lock) {
   auto repository = Repository::open_or_create(options.repository, options.branch);
   if (!repository) return repository.error();
+      mend_the_files(now);
   if (!lock) {
     if (const auto ours = owned_by_us(options.repository); !ours) return ours.error();
     auto taken = FileLock::take(options.repository / kLockFile);
