@@ -26,6 +26,7 @@ class LedgerWriter {
     bool over = false;
     bool lasts = true;  // until it is over; else it happened at one moment
     std::string text;
+    std::string remedy;
   };
 
   /// Opens the ledger. `standing`: alarms that were raised and are not over; those of others are passed over. `alarm`
@@ -62,7 +63,7 @@ class LedgerWriter {
   Mark synced_;
   std::string status_;
   bool moved_ = false;
-  bool waits_ = false;  // the thread, for a move
+  bool waits_ = false;            // the thread, for a move
   std::vector<std::string> ids_;  // of the latest signals, by seq modulo its size
   uint64_t last_seen_seq_ = 0;
   std::atomic<uint64_t> complete_segment_ = 0, last_seq_ = 0, commits_ = 0;

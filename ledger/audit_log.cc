@@ -11,6 +11,7 @@
 
 #include "ledger/alarms.h"
 #include "ledger/branch.h"
+#include "ledger/git_command.h"
 #include "ledger/line.h"
 #include "ledger/lock.h"
 #include "ledger/mend.h"
@@ -50,6 +51,17 @@ std::string folder_of(Millis time) {
   return "signals/" + hour + "/";
 }
 
+/// What the operator is to do about a remote branch that is not a part of this ledger: nothing there is written over
+/// without a person's word, and nothing need be lost.
+std::string how_to_replace(const AuditLog::Options& options, Millis wall) {
+  const std::string git = "git -C " + options.repository.string(), remote = without_credentials(options.remote),
+                    kept = options.branch + "-" + utc(wall).substr(0, 10);
+  return fmt::format(
+      "To keep what is there as {0} and go on, as the broker's user: `{1} fetch {2} {3} && {1} push --atomic {2} "
+      "FETCH_HEAD:refs/heads/{0} +refs/heads/{3}`",
+      kept, git, remote, options.branch);
+}
+
 }  // namespace
 
 struct AuditLog::Parts {
@@ -87,6 +99,8 @@ struct AuditLog::Parts {
   Result<std::string> free_path(const std::optional<Oid>& tree, const std::string& stem);
   Result<bool> status_differs(const std::optional<Oid>& tree);
   bool break_stale_lock(Now now);
+  bool mend_the_files(Now now);
+  bool mend(Now now);
   std::filesystem::path path_of_lock() const { return options.repository / ("refs/heads/" + options.branch + ".lock"); }
   void poll_children(Now now);
 };
@@ -99,8 +113,6 @@ bool AuditLog::Parts::wants(std::uint64_t place) {
     owed.clear();
   }
   if (place <= state.place) return owed.erase(place) > 0;
-  bool mend_the_files(Now now);
-  bool mend(Now now);
   return !records.contains(place);
 }
 
@@ -222,18 +234,6 @@ bool AuditLog::Parts::break_stale_lock(Now now) {
   return false;
 }
 
-Result<bool> AuditLog::Parts::commit(const std::vector<std::uint64_t>& places, Now now) {
-  Error error{fmt::format("another process keeps moving {} in {}", options.branch, options.repository.string())};
-  for (int tries = 0; tries < kTries; ++tries) {
-    const auto advanced = try_commit(places, now);
-    if (!advanced) {
-      error = advanced.error();
-      break;
-    }
-    if (*advanced == Branch::Advance::locked) {
-      if (break_stale_lock(now)) continue;
-      error = {fmt::format("{} in {} is locked by another process", options.branch, options.repository.string())};
-      break;
 /// Mends HEAD and config, which git needs to work here at all. True: something was amiss.
 bool AuditLog::Parts::mend_the_files(Now now) {
   auto mended = mend_files(options.repository, options.branch, now.wall);
@@ -256,13 +256,25 @@ bool AuditLog::Parts::mend(Now now) {
   return files || (refs && *refs);
 }
 
+Result<bool> AuditLog::Parts::commit(const std::vector<std::uint64_t>& places, Now now) {
+  Error error{fmt::format("another process keeps moving {} in {}", options.branch, options.repository.string())};
+  for (int tries = 0; tries < kTries; ++tries) {
+    const auto advanced = try_commit(places, now);
+    if (!advanced) {
+      error = advanced.error();
+      if (error.code == EBADMSG && mend(now)) continue;
+      break;
+    }
+    if (*advanced == Branch::Advance::locked) {
+      if (break_stale_lock(now)) continue;
+      error = {fmt::format("{} in {} is locked by another process", options.branch, options.repository.string())};
+      break;
     }
     if (*advanced == Branch::Advance::lost) continue;
     policy.committed(places, now.mono);
     for (const std::uint64_t place : places) records.erase(place);
     ++commits;
     retry_at = Millis::min();
-      if (error.code == EBADMSG && mend(now)) continue;
     lock_inode = 0;
     packer.committed();
     if (pusher) pusher->wanted();
@@ -288,8 +300,8 @@ void AuditLog::Parts::poll_children(Now now) {
           break;
         case PushOutcome::lost:
           if (pusher->failures() >= kPushFailuresBorne || result->reason.find("lock") == std::string::npos) {
-            alarms.raise(Kind::push_diverged,
-                         "the remote's branch is not where this ledger left it: " + result->reason);
+            alarms.raise(Kind::push_diverged, "the remote's branch is not where this ledger left it: " + result->reason,
+                         how_to_replace(options, now.wall));
           }
           break;
         case PushOutcome::refused:
@@ -297,6 +309,7 @@ void AuditLog::Parts::poll_children(Now now) {
           break;
         case PushOutcome::unreachable:
           spdlog::info("ledger: push: {}", result->reason);
+          mend_the_files(now);
           if (pusher->failures() >= kPushFailuresBorne) {
             alarms.raise(Kind::push_failing,
                          fmt::format("{} pushes in a row failed: {}", pusher->failures(), result->reason));
@@ -309,8 +322,8 @@ void AuditLog::Parts::poll_children(Now now) {
     auto packed = outcome->packed ? repository.reopen() : Result<>{Error{"git repack failed: " + outcome->reason}};
     if (packed) {
       alarms.end(Kind::packing_failed, "the ledger is packed again");
-          mend_the_files(now);
     } else {
+      mend_the_files(now);
       alarms.raise(Kind::packing_failed, packed.error().what);
     }
   }
@@ -323,7 +336,6 @@ AuditLog::~AuditLog() = default;
 Result<std::unique_ptr<AuditLog::Parts>> AuditLog::Parts::open(const Options& options, std::optional<FileLock>& lock) {
   auto repository = Repository::open_or_create(options.repository, options.branch);
   if (!repository) return repository.error();
-      mend_the_files(now);
   if (!lock) {
     if (const auto ours = owned_by_us(options.repository); !ours) return ours.error();
     auto taken = FileLock::take(options.repository / kLockFile);
