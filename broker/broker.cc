@@ -113,9 +113,9 @@ void Broker::recover() {
       if (alarm.over) {
         core_->over(alarm.name, now_);
       } else if (alarm.lasts) {
-        core_->raise(alarm.name, "ledger: " + alarm.text, {}, false, now_);
+        core_->raise(alarm.name, "ledger: " + alarm.text, alarm.remedy, false, now_);
       } else {
-        core_->tell(alarm.name, "ledger: " + alarm.text, {}, now_);
+        core_->tell(alarm.name, "ledger: " + alarm.text, alarm.remedy, now_);
       }
     });
   }));

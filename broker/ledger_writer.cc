@@ -228,7 +228,8 @@ void LedgerWriter::run(const std::stop_token& stop) {
     last_seq_ = progress.last_seq;
     commits_ = log_->figures().commits;
     for (const auto& alarm : log_->take_alarms()) {
-      alarm_({std::string(kAlarm) + std::string(name_of(alarm.kind)), alarm.over, lasts(alarm.kind), alarm.text});
+      alarm_({std::string(kAlarm) + std::string(name_of(alarm.kind)), alarm.over, lasts(alarm.kind), alarm.text,
+              alarm.remedy});
     }
   };
   while (!stop.stop_requested()) {

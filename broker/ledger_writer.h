@@ -26,6 +26,7 @@ class LedgerWriter {
     bool over = false;
     bool lasts = true;  // until it is over; else it happened at one moment
     std::string text;
+    std::string remedy;
   };
 
   /// Opens the ledger. `standing`: alarms that were raised and are not over; those of others are passed over. `alarm`

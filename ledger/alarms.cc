@@ -16,9 +16,9 @@ constexpr Kind kKinds[] = {Kind::foreign_commit, Kind::chain_damaged, Kind::went
                            Kind::packing_failed, Kind::damaged};
 }
 
-void Alarms::say(Kind kind, std::string text) {
-  spdlog::warn("ledger: {}: {}", name_of(kind), text);
-  said_.push_back({kind, false, std::move(text)});
+void Alarms::say(Kind kind, std::string text, std::string remedy) {
+  spdlog::warn("ledger: {}: {}{}{}", name_of(kind), text, remedy.empty() ? "" : ". ", remedy);
+  said_.push_back({kind, false, std::move(text), std::move(remedy)});
 }
 
 Alarms::Sink Alarms::sink() {
@@ -33,12 +33,12 @@ void Alarms::stands(std::string_view name) {
   }
 }
 
-void Alarms::raise(Kind kind, const std::string& text) {
-  if (raised_.insert(kind).second) say(kind, text);
+void Alarms::raise(Kind kind, const std::string& text, const std::string& remedy) {
+  if (raised_.insert(kind).second) say(kind, text, remedy);
 }
 
 void Alarms::end(Kind kind, const std::string& text) {
-  if (raised_.erase(kind)) said_.push_back({kind, true, text});
+  if (raised_.erase(kind)) said_.push_back({kind, true, text, {}});
 }
 
 std::vector<LedgerAlarm> Alarms::take() { return std::exchange(said_, {}); }

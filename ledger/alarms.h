@@ -16,9 +16,9 @@ class Alarms {
   using Sink = std::function<void(LedgerAlarm::Kind, std::string)>;
 
   /// Something that happened at one moment, and does not end.
-  void say(LedgerAlarm::Kind kind, std::string text);
+  void say(LedgerAlarm::Kind kind, std::string text, std::string remedy = {});
   /// Something that lasts: said where it was not already raised.
-  void raise(LedgerAlarm::Kind kind, const std::string& text);
+  void raise(LedgerAlarm::Kind kind, const std::string& text, const std::string& remedy = {});
   /// Says or raises, as the kind is.
   Sink sink();
   /// It was raised by an earlier run: it is not said again, and it can end.

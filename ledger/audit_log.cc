@@ -11,6 +11,7 @@
 
 #include "ledger/alarms.h"
 #include "ledger/branch.h"
+#include "ledger/git_command.h"
 #include "ledger/line.h"
 #include "ledger/lock.h"
 #include "ledger/mend.h"
@@ -50,6 +51,17 @@ std::string folder_of(Millis time) {
   return "signals/" + hour + "/";
 }
 
+/// What the operator is to do about a remote branch that is not a part of this ledger: nothing there is written over
+/// without a person's word, and nothing need be lost.
+std::string how_to_replace(const AuditLog::Options& options, Millis wall) {
+  const std::string git = "git -C " + options.repository.string(), remote = without_credentials(options.remote),
+                    kept = options.branch + "-" + utc(wall).substr(0, 10);
+  return fmt::format(
+      "To keep what is there as {0} and go on, as the broker's user: `{1} fetch {2} {3} && {1} push --atomic {2} "
+      "FETCH_HEAD:refs/heads/{0} +refs/heads/{3}`",
+      kept, git, remote, options.branch);
+}
+
 }  // namespace
 
 struct AuditLog::Parts {
@@ -87,6 +99,8 @@ struct AuditLog::Parts {
   Result<std::string> free_path(const std::optional<Oid>& tree, const std::string& stem);
   Result<bool> status_differs(const std::optional<Oid>& tree);
   bool break_stale_lock(Now now);
+  bool mend_the_files(Now now);
+  bool mend(Now now);
   std::filesystem::path path_of_lock() const { return options.repository / ("refs/heads/" + options.branch + ".lock"); }
   void poll_children(Now now);
 };
@@ -220,12 +234,35 @@ bool AuditLog::Parts::break_stale_lock(Now now) {
   return false;
 }
 
+/// Mends HEAD and config, which git needs to work here at all. True: something was amiss.
+bool AuditLog::Parts::mend_the_files(Now now) {
+  auto mended = mend_files(options.repository, options.branch, now.wall);
+  if (!mended) {
+    spdlog::warn("ledger: {}", mended.error().what);
+    return false;
+  }
+  for (std::string& text : *mended) alarms.say(Kind::damaged, std::move(text));
+  return !mended->empty();
+}
+
+/// Mends what was damaged while we ran, as the next start would; but never sets the repository aside: what only seems
+/// to be missing (a file of git's that is being replaced, say) is not to cost a running ledger its history. True:
+/// something was mended.
+bool AuditLog::Parts::mend(Now now) {
+  const bool files = mend_the_files(now);
+  // What git has packed meanwhile is not to pass for damage.
+  if (const auto reopened = repository.reopen(); !reopened) return false;
+  const auto refs = branch->mend(alarms.sink());
+  return files || (refs && *refs);
+}
+
 Result<bool> AuditLog::Parts::commit(const std::vector<std::uint64_t>& places, Now now) {
   Error error{fmt::format("another process keeps moving {} in {}", options.branch, options.repository.string())};
   for (int tries = 0; tries < kTries; ++tries) {
     const auto advanced = try_commit(places, now);
     if (!advanced) {
       error = advanced.error();
+      if (error.code == EBADMSG && mend(now)) continue;
       break;
     }
     if (*advanced == Branch::Advance::locked) {
@@ -263,8 +300,8 @@ void AuditLog::Parts::poll_children(Now now) {
           break;
         case PushOutcome::lost:
           if (pusher->failures() >= kPushFailuresBorne || result->reason.find("lock") == std::string::npos) {
-            alarms.raise(Kind::push_diverged,
-                         "the remote's branch is not where this ledger left it: " + result->reason);
+            alarms.raise(Kind::push_diverged, "the remote's branch is not where this ledger left it: " + result->reason,
+                         how_to_replace(options, now.wall));
           }
           break;
         case PushOutcome::refused:
@@ -272,6 +309,7 @@ void AuditLog::Parts::poll_children(Now now) {
           break;
         case PushOutcome::unreachable:
           spdlog::info("ledger: push: {}", result->reason);
+          mend_the_files(now);
           if (pusher->failures() >= kPushFailuresBorne) {
             alarms.raise(Kind::push_failing,
                          fmt::format("{} pushes in a row failed: {}", pusher->failures(), result->reason));
@@ -285,6 +323,7 @@ void AuditLog::Parts::poll_children(Now now) {
     if (packed) {
       alarms.end(Kind::packing_failed, "the ledger is packed again");
     } else {
+      mend_the_files(now);
       alarms.raise(Kind::packing_failed, packed.error().what);
     }
   }

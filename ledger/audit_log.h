@@ -39,6 +39,7 @@ struct LedgerAlarm {
   Kind kind;
   bool over = false;
   std::string text;
+  std::string remedy;  // what to do about it, as Markdown, where that takes a person
 };
 
 class AuditLog {

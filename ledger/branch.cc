@@ -4,7 +4,6 @@
 #include <spdlog/spdlog.h>
 
 #include <cerrno>
-#include <map>
 
 #include "ledger/line.h"
 
@@ -14,6 +13,18 @@ namespace {
 using Kind = LedgerAlarm::Kind;
 constexpr const char* kSignals = "signals";
 constexpr const char* kGone = "gone";
+
+/// The commit that a ref names; none where the ref is not there. `damage`: of the ref, or of the commit.
+Result<std::optional<Commit>> look_up(const Repository& repository, const std::string& ref,
+                                      std::optional<Error>& damage) {
+  const auto id = repository.ref(ref);
+  if (id && !*id) return std::optional<Commit>{};
+  auto commit = id ? repository.commit(**id) : id.error();
+  if (commit) return std::optional{std::move(*commit)};
+  if (commit.error().code != EBADMSG) return commit.error();
+  damage = commit.error();
+  return std::optional<Commit>{};
+}
 
 }  // namespace
 
@@ -56,27 +67,19 @@ Result<> Branch::adopt(const Commit& commit, const CommitNote& note) {
 
 Result<Branch> Branch::find(Repository& repository, const std::string& name, const Alarm& alarm) {
   Branch branch{repository, name};
-  std::map<std::string, Error> unread;  // refs of which nothing can be read, or not the commit they name
-  const auto look_up = [&](const std::string& ref) -> Result<std::optional<Commit>> {
-    const auto id = repository.ref(ref);
-    if (id && !*id) return std::optional<Commit>{};
-    auto commit = id ? repository.commit(**id) : id.error();
-    if (commit) return std::optional{std::move(*commit)};
-    if (commit.error().code != EBADMSG) return commit.error();
-    unread.emplace(ref, commit.error());
-    return std::optional<Commit>{};
-  };
-  const auto tip = look_up(branch.ref_);
+  std::optional<Error> tip_damage, witness_damage;
+  const auto tip = look_up(repository, branch.ref_, tip_damage);
   if (!tip) return tip.error();
-  const auto witness = look_up(branch.witness_);
+  const auto witness = look_up(repository, branch.witness_, witness_damage);
   if (!witness) return witness.error();
-  if (!*tip && !*witness && !unread.empty()) return unread.begin()->second;
   // Either of the two leads to the end of the chain.
-  for (const auto& [ref, error] : unread) {
-    if (const auto removed = repository.remove_ref(ref); !removed) return removed.error();
-    alarm(Kind::damaged,
-          fmt::format("{}; the ledger goes on by {}", error.what, ref == branch.ref_ ? branch.witness_ : branch.ref_));
-  }
+  if (tip_damage && !*witness) return *tip_damage;
+  if (witness_damage && !*tip) return *witness_damage;
+  const auto go_on_by = [&](const std::string& other, const std::string& ref, const std::optional<Error>& why) {
+    return why ? branch.drop(ref, *why, "by " + other, alarm) : Result<>{};
+  };
+  if (const auto done = go_on_by(branch.witness_, branch.ref_, tip_damage); !done) return done.error();
+  if (const auto done = go_on_by(branch.ref_, branch.witness_, witness_damage); !done) return done.error();
 
   std::optional<Error> damage;  // of the newest commit of ours
   const auto try_adopting = [&](const Commit& commit) {
@@ -116,9 +119,32 @@ Result<Branch> Branch::find(Repository& repository, const std::string& name, con
   if (branch.ours_) {
     if (const auto set = repository.set_ref(branch.witness_, *branch.ours_); !set) return set.error();
   }
-  // The alarm for it was raised already.
-  if (unread.contains(branch.ref_)) branch.told_ = kGone;
   return branch;
+}
+
+/// Removes a ref that is damaged, and says by what the ledger goes on without it.
+Result<> Branch::drop(const std::string& ref, const Error& why, const std::string& goes_on, const Alarm& alarm) {
+  if (const auto removed = repository_->remove_ref(ref); !removed) return removed.error();
+  alarm(Kind::damaged, fmt::format("{}; the ledger goes on {}", why.what, goes_on));
+  if (ref == ref_) told_ = kGone;
+  return {};
+}
+
+Result<bool> Branch::mend(const Alarm& alarm) {
+  std::string goes_on = "with its first commit";
+  if (ours_) {
+    if (const auto there = repository_->commit(*ours_); !there) return there.error();
+    goes_on = "from its last commit " + ours_->hex().substr(0, 12);
+  }
+  bool mended = false;
+  for (const std::string& ref : {ref_, witness_}) {
+    std::optional<Error> damage;
+    if (const auto looked = look_up(*repository_, ref, damage); !looked) return looked.error();
+    if (!damage) continue;
+    if (const auto done = drop(ref, *damage, goes_on, alarm); !done) return done.error();
+    mended = true;
+  }
+  return mended;
 }
 
 Result<bool> Branch::holds_our_signals(const Oid& tree) const {
@@ -132,6 +158,7 @@ Result<bool> Branch::holds_our_signals(const Oid& tree) const {
 Result<> Branch::reconcile(const Alarm& alarm) {
   auto looked = repository_->ref(ref_);
   if (!looked) return looked.error();
+  if (const auto witness = repository_->ref(witness_); !witness) return witness.error();
   seen_ = *looked;
   parent_ = ours_;
   tree_ = ours_tree_;

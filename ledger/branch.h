@@ -31,8 +31,12 @@ class Branch {
   const std::optional<Oid>& ours() const { return ours_; }
 
   /// Compares the ref with what we wrote last. Afterwards `parent()` and `tree()` are what a commit is built on. An
-  /// error means that the branch does not hold our chain any more, and that nothing may be written to it.
+  /// error means that the branch does not hold our chain any more, and that nothing may be written to it; EBADMSG that
+  /// it or the witness cannot be read.
   Result<> reconcile(const Alarm& alarm);
+  /// Takes away what of the two refs cannot be read, or names a commit that cannot: the chain goes on from the last
+  /// commit, which is known here. True: there was such a ref.
+  Result<bool> mend(const Alarm& alarm);
   const std::optional<Oid>& parent() const { return parent_; }
   const std::optional<Oid>& tree() const { return tree_; }
 
@@ -43,6 +47,7 @@ class Branch {
  private:
   Branch(Repository& repository, std::string name);
   Result<> adopt(const Commit& commit, const CommitNote& note);
+  Result<> drop(const std::string& ref, const Error& why, const std::string& goes_on, const Alarm& alarm);
   Result<bool> holds_our_signals(const Oid& tree) const;
   std::string command(const std::string& rest) const;
 

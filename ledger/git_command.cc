@@ -92,7 +92,9 @@ std::string without_credentials(std::string_view text) {
     text.remove_prefix(scheme + 3);
     const auto end = text.find_first_of("/ '\"\t\n");
     const auto at = text.substr(0, end).rfind('@');
-    if (at != std::string_view::npos) text.remove_prefix(at + 1);
+    // "git@" of ssh is a part of the address; a name alone in another one may be a token.
+    const bool user = out.ends_with("ssh://") && text.substr(0, at).find(':') == std::string_view::npos;
+    if (at != std::string_view::npos && !user) text.remove_prefix(at + 1);
   }
 }
 

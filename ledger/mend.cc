@@ -42,6 +42,8 @@ Result<fs::path> move_aside(const fs::path& path, Millis wall) {
 
 bool names_something(const fs::path& head) {
   std::ifstream in(head, std::ios::binary);
+  std::error_code failed;
+  if (!in && (fs::exists(head, failed) || failed)) return true;  // that it cannot be opened does not say what is in it
   std::string line;
   std::getline(in, line);
   return (line.starts_with("ref: refs/") && line.find('\0') == std::string::npos) || Oid::from_hex(line);

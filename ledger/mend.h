@@ -1,4 +1,5 @@
-// What is done about a damaged ledger repository before it is opened. Only who holds its lock may do it.
+// What is done about a damaged ledger repository, before it is opened or while it is. Only who holds its lock may do
+// it.
 #pragma once
 
 #include <filesystem>

@@ -4,6 +4,10 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <utility>
+#include <vector>
+
 #include "ledger/git_command.h"
 #include "ledger/text.h"
 
@@ -49,20 +53,49 @@ bool Packer::lock() {
   return lock_ >= 0 && flock(lock_, LOCK_EX | LOCK_NB) == 0;
 }
 
-/// Removes what killed writers and packers left behind.
+/// Removes what killed writers and packers left behind; only who holds the lock may.
+///
+/// A packer that was killed between writing a pack and giving it its name leaves ".tmp-<pid>-pack-<hash>.pack" with its
+/// index. git reads that as any other pack, and the next repack drops the loose objects that are in it: it may be the
+/// only place that holds them, and is given its name instead.
 void Packer::sweep() {
   const auto now = fs::file_time_type::clock::now();
-  const auto remove_old = [&](const fs::directory_entry& file) {
-    const std::string name = file.path().filename();
-    if (!name.starts_with("tmp_") && !name.starts_with(".tmp-")) return;
+  const auto abandoned = [&](const fs::path& path) {
     std::error_code failed;
-    const auto written = file.last_write_time(failed);
-    if (!failed && now - written > kAbandoned) fs::remove(file.path(), failed);
+    const auto written = fs::last_write_time(path, failed);
+    return !failed && now - written > kAbandoned;
   };
-  for_entries(options_.repository / "objects", [&](const fs::directory_entry& folder) {
-    if (is_loose_folder(folder.path().filename()) || folder.path().filename() == "pack")
-      for_entries(folder.path(), remove_old);
+  const fs::path objects = options_.repository / "objects";
+  std::vector<fs::path> unnamed;
+  const auto look_at = [&](const fs::directory_entry& file) {
+    const std::string name = file.path().filename();
+    const bool unnamed_pack = name.starts_with(".tmp-");
+    if ((!unnamed_pack && !name.starts_with("tmp_")) || !abandoned(file.path())) return;
+    std::error_code failed;
+    if (unnamed_pack && fs::exists(fs::path{file.path()}.replace_extension(".idx"), failed)) {
+      unnamed.push_back(file.path());
+    } else if (fs::is_regular_file(file.path(), failed)) {
+      fs::remove(file.path(), failed);
+    }
+  };
+  for_entries(objects, [&](const fs::directory_entry& entry) {
+    const std::string name = entry.path().filename();
+    if (is_loose_folder(name) || name == "pack") {
+      for_entries(entry.path(), look_at);
+    } else {
+      look_at(entry);
+    }
   });
+  // The index last: by it a pack is seen.
+  std::sort(unnamed.begin(), unnamed.end(), [](const fs::path& a, const fs::path& b) {
+    return std::pair{a.extension() == ".idx", a} < std::pair{b.extension() == ".idx", b};
+  });
+  for (const fs::path& path : unnamed) {
+    const std::string name = path.filename();
+    const auto pack = name.find("pack-");
+    std::error_code failed;
+    if (pack != std::string::npos) fs::rename(path, path.parent_path() / name.substr(pack), failed);
+  }
 }
 
 std::optional<Packer::Outcome> Packer::turn(Millis mono) {

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "ledger/loose.h"
+#include "ledger/text.h"
 
 namespace detent {
 
@@ -361,6 +362,12 @@ Result<Oid> Repository::write_tree(const std::optional<Oid>& base, const std::ve
 
 Result<> Repository::check(const Author& author) {
   start_libgit2();
+  // libgit2 takes a line break within, and writes a commit that git cannot read.
+  for (const std::string& text : {author.name, author.email}) {
+    if (std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < ' ' || c == 127; })) {
+      return Error{fmt::format("\"{}\" cannot be a commit's author: it holds a control character", one_line(text, 80))};
+    }
+  }
   git_signature* who = nullptr;
   if (git_signature_new(&who, author.name.c_str(), author.email.c_str(), 0, 0)) {
     return git_error(fmt::format("\"{} <{}>\" cannot be a commit's author", author.name, author.email));

@@ -38,7 +38,7 @@ while IFS= read -r hit; do fault "a line over 140 columns: ${hit%%:*}:$(cut -d: 
   git ls-files '*.h' '*.cc' '*.proto' | xargs grep -nE '^.{141,}' || true)
 
 while IFS= read -r hit; do fault "a word that does not belong here: $hit"; done < <(
-  git ls-files '*.h' '*.cc' '*.proto' | grep -v '^tests/\|^bench/' | xargs grep -nE '\b(TODO|FIXME|XXX|HACK)\b|sleep_for|usleep\(' || true)
+  git ls-files '*.h' '*.cc' '*.proto' | grep -v '^tests/support/eventually.cc\|^bench/' | xargs grep -nE '\b(TODO|FIXME|XXX|HACK)\b|sleep_for|usleep\(' || true)
 
 while IFS= read -r hit; do fault "a class with no name of its own: $hit"; done < <(
   git ls-files '*.h' | xargs grep -nE '^(class|struct) [A-Za-z]*(Manager|Helper|Util|Utils|Impl|Handler|Processor)\b' || true)

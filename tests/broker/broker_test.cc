@@ -302,9 +302,13 @@ TEST(Broker, ReadsNoFurtherForATailThanItsReaderDoes) {
   Running running;
   running.config.broker.segment = 8 << 20;
   running.start();
-  Caller caller(running.endpoint());
-  for (int i = 0; i < 40; ++i) caller.publish({signal_of("large", std::string(1 << 20, 'x'))});
+  {
+    Caller producer(running.endpoint());
+    for (int i = 0; i < 40; ++i) producer.publish({signal_of("large", std::string(1 << 20, 'x'))});
+  }
+  // Whoever is silent while the ledger takes all this loses its session.
   ASSERT_TRUE(running.wait_for(is_in_the_ledger));
+  Caller caller(running.endpoint());
   const std::size_t before = running.disk.bytes_read();
   caller.tail(1);
   // Each answer is a turn of the loop, in which it could read on.

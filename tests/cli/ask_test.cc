@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 
 #include <boost/json.hpp>
+#include <mutex>
 
 #include "base/ulid.h"
 #include "cli/text.h"
@@ -20,13 +21,19 @@ constexpr const char* kId = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
 
 /// A broker that gives this answer and keeps what it was asked.
 struct Asked {
-  std::string question;
+  std::mutex mutex;
+  std::string last;
   SmallBroker broker;
   explicit Asked(std::string answer)
       : broker({.answer = [this, answer](const std::string& json) {
-          question = json;
+          const std::lock_guard lock(mutex);
+          last = json;
           return answer;
         }}) {}
+  json::value question() {
+    const std::lock_guard lock(mutex);
+    return json::parse(last);
+  }
   Invoked invoke_with(std::vector<std::string> arguments) {
     arguments.insert(arguments.end(), {"--broker", broker.endpoint()});
     return invoke(arguments);
@@ -53,7 +60,7 @@ TEST(Status, ShowsChannelsAlarmsAndTheLedger) {
   EXPECT_THAT(shown.out, HasSubstr("retrying since 2026-11-22T14:02:07Z: discord 503"));
   EXPECT_THAT(shown.out, HasSubstr("ledger   90 of 92 signals in /l.git"));
   EXPECT_THAT(shown.out, HasSubstr("1 MiB in 2 segments, 1 GiB free"));
-  EXPECT_EQ(json::parse(asked.question), (json::value{{"command", "status"}}));
+  EXPECT_EQ(asked.question(), (json::value{{"command", "status"}}));
   EXPECT_TRUE(json::parse(asked.invoke_with({"status", "--json"}).out).is_object());
 }
 
@@ -81,7 +88,7 @@ TEST(Trace, TellsTheStoryAndEndsInOneSentence) {
   EXPECT_THAT(told.out, testing::EndsWith(
                             "\njournalled at 14:02:07 -> discord.alerts, retrying since 14:02:08: 503; -> telegram, "
                             "delivered at 14:02:09 (https://t.me/c/1/2)\n"));
-  EXPECT_EQ(json::parse(asked.question), (json::value{{"command", "trace"}, {"id", kId}}));
+  EXPECT_EQ(asked.question(), (json::value{{"command", "trace"}, {"id", kId}}));
   EXPECT_THAT(asked.invoke_with({"trace", kId, "--json"}).out, HasSubstr("\"sentence\":\"journalled at"));
 }
 
@@ -120,11 +127,11 @@ TEST(Dead, ListsShowsAndBringsBack) {
   EXPECT_EQ(none.invoke_with({"dead", "list", "--channel", "telegram"}).out, "no dead letters of telegram\n");
   Asked retry(R"({"retried":3,"of":3})");
   EXPECT_EQ(retry.invoke_with({"dead", "retry", "--channel", "telegram"}).out, "brought back 3\n");
-  EXPECT_EQ(json::parse(retry.question), (json::value{{"command", "dead.retry"}, {"channel", "telegram"}}));
+  EXPECT_EQ(retry.question(), (json::value{{"command", "dead.retry"}, {"channel", "telegram"}}));
   retry.invoke_with({"dead", "retry", "7"});
-  EXPECT_EQ(json::parse(retry.question), (json::value{{"command", "dead.retry"}, {"seq", 7}}));
+  EXPECT_EQ(retry.question(), (json::value{{"command", "dead.retry"}, {"seq", 7}}));
   retry.invoke_with({"dead", "drop", "--all"});
-  EXPECT_EQ(json::parse(retry.question), (json::value{{"command", "dead.drop"}, {"all", true}}));
+  EXPECT_EQ(retry.question(), (json::value{{"command", "dead.drop"}, {"all", true}}));
   const Invoked which = retry.invoke_with({"dead", "retry"});
   EXPECT_EQ(which.exit, 2);
   EXPECT_THAT(which.err, HasSubstr("say which"));

@@ -1,24 +1,23 @@
 #include "tests/house/child.h"
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <sstream>
-#include <thread>
 
 #include "base/result.h"
 
 namespace detent::house {
 
 namespace {
-
-constexpr Millis kBetweenLooks{5};
 
 [[noreturn]] void become(const std::vector<char*>& arguments, const std::vector<char*>& environment, int log,
                          const char* folder) {
@@ -97,16 +96,8 @@ Ended run(const std::vector<std::string>& arguments, const std::filesystem::path
   }
   ended.output = read_whole(file);
   std::filesystem::remove(file);
+  if (const auto report = sanitizer_report(ended.output); !report.empty()) ADD_FAILURE() << report;
   return ended;
-}
-
-bool eventually(const std::function<bool()>& condition, Millis patience) {
-  const Millis until = system_now().mono + patience;
-  while (!condition()) {
-    if (system_now().mono >= until) return false;
-    std::this_thread::sleep_for(kBetweenLooks);
-  }
-  return true;
 }
 
 std::string read_whole(const std::filesystem::path& file) {
@@ -114,6 +105,18 @@ std::string read_whole(const std::filesystem::path& file) {
   std::ostringstream out;
   out << in.rdbuf();
   return std::move(out).str();
+}
+
+std::string_view sanitizer_report(std::string_view said) {
+  constexpr size_t kMost = 8'000;
+  size_t at = said.npos;
+  for (const char* mark :
+       {"ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSanitizer", ": runtime error: "}) {
+    at = std::min(at, said.find(mark));
+  }
+  if (at == said.npos) return {};
+  const size_t line = said.rfind('\n', at);
+  return said.substr(line == said.npos ? 0 : line + 1, kMost);
 }
 
 }  // namespace detent::house

@@ -7,10 +7,12 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/clock.h"
+#include "tests/support/eventually.h"
 
 namespace detent::house {
 
@@ -49,12 +51,14 @@ struct Ended {
   int code = 0;
   std::string output;  // stdout and stderr as they came
 };
+/// What a sanitizer found in it fails the test.
 Ended run(const std::vector<std::string>& arguments, const std::filesystem::path& folder = {},
           Millis patience = Millis{60'000});
 
-/// Looks again and again until `condition` holds; false after `patience`.
-bool eventually(const std::function<bool()>& condition, Millis patience = Millis{30'000});
-
 std::string read_whole(const std::filesystem::path& file);
+
+/// The first report of a sanitizer in what a process wrote, or nothing: many a process is killed, or its exit code is
+/// looked at by nobody.
+std::string_view sanitizer_report(std::string_view said);
 
 }  // namespace detent::house

@@ -97,18 +97,16 @@ TEST(KeepAliveClient, EndsAtTheDeadlineAndCallsItPerhapsSent) {
 }
 
 TEST(KeepAliveClient, HasOneDeadlineForAServerThatTricklesItsAnswer) {
-  std::atomic<bool> stop{false};
+  std::promise<void> enough;
+  const auto stop = enough.get_future();
   RawServer server(1, [&](int fd) {
     read_until(fd, "\r\n\r\n");
     put(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
-    while (!stop) {
-      put(fd, "x");
-      std::this_thread::sleep_for(Millis(20));
-    }
+    while (stop.wait_for(Millis(20)) == std::future_status::timeout) put(fd, "x");
   });
   KeepAliveClient client;
   const auto answer = client.send({.url = server.url() + "/", .deadline = Millis(200)});
-  stop = true;
+  enough.set_value();
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().error.code, ETIMEDOUT);
 }

@@ -55,7 +55,7 @@ class AuditLogTest : public testing::Test {
     ASSERT_TRUE(report) << report.error().what;
     EXPECT_THAT(report->problems, IsEmpty());
     EXPECT_EQ(report->signals, signals);
-    const auto fsck = test::try_git(repository(), {"fsck", "--full", "--strict"});
+    const auto fsck = test::fsck(repository());
     EXPECT_EQ(fsck.code, 0) << fsck.out << fsck.err;
     EXPECT_EQ(fsck.err, "");
   }
@@ -357,7 +357,7 @@ TEST_F(AuditLogTest, ARefThatMovesDuringACommitIsNeverOverwritten) {
   ASSERT_TRUE(writer.log->flush(test::at(writer.time)));
   const auto subjects = diary();
   EXPECT_EQ(std::count(subjects.begin(), subjects.end(), "hand"), 25);
-  writer.close();  // and with it a repack that may be under way, under which fsck misses objects that were just moved
+  writer.close();  // and with it a repack that may be under way
   expect_whole(writer.seq);
 }
 
@@ -456,6 +456,17 @@ TEST_F(AuditLogTest, RefusesAnAuthorThatGitDoesNotTake) {
   const auto log = AuditLog::open(options, test::at(kNoon));
   ASSERT_FALSE(log);
   EXPECT_THAT(log.error().what, HasSubstr("\" <ann@example.org>\" cannot be a commit's author"));
+}
+
+TEST_F(AuditLogTest, RefusesAnAuthorWhoseCommitsGitCouldNotRead) {
+  for (const auto& author : {Repository::Author{"Ann\nBen", "ann@example.org"}, Repository::Author{"Ann", "a\n@b"},
+                             Repository::Author{std::string("Ann\0Ben", 7), "ann@example.org"}}) {
+    auto options = this->options();
+    options.author = author;
+    const auto log = AuditLog::open(options, test::at(kNoon));
+    ASSERT_FALSE(log);
+    EXPECT_THAT(log.error().what, HasSubstr("holds a control character"));
+  }
 }
 
 TEST_F(AuditLogTest, GathersTheTypesItIsTold) {

@@ -5,7 +5,8 @@
 #include <unistd.h>
 
 #include <fstream>
-#include <thread>
+
+#include "tests/support/eventually.h"
 
 namespace detent::test {
 
@@ -38,6 +39,21 @@ std::string git(const fs::path& repository, std::vector<std::string> arguments) 
   std::string out = exit.out;
   if (out.ends_with('\n')) out.pop_back();
   return out;
+}
+
+Child::Exit fsck(const fs::path& repository) {
+  Child::Options options;
+  options.command = {"flock",
+                     (repository / "detent-packing.lock").string(),
+                     "git",
+                     "-C",
+                     repository.string(),
+                     "fsck",
+                     "--full",
+                     "--strict",
+                     "--no-progress"};
+  options.environment = {{"LC_ALL", "C"}};
+  return Child::start(std::move(options), system_now().mono).value().wait();
 }
 
 Child::Exit shell(const std::string& script) {
@@ -108,12 +124,9 @@ void Writer::turns() {
 }
 
 bool gone(pid_t pid) {
-  for (int i = 0; i < 200; ++i) {
-    // What has ended and was not reaped has no command line.
-    if (shell("tr -d '\\0' < /proc/" + std::to_string(pid) + "/cmdline 2>/dev/null").out.empty()) return true;
-    std::this_thread::sleep_for(Millis{10});
-  }
-  return false;
+  // What has ended and was not reaped has no command line.
+  return eventually(
+      [&] { return shell("tr -d '\\0' < /proc/" + std::to_string(pid) + "/cmdline 2>/dev/null").out.empty(); });
 }
 
 std::vector<std::string> lines_of(const std::string& text) {

@@ -29,6 +29,8 @@ class Folder {
 std::string git(const std::filesystem::path& repository, std::vector<std::string> arguments);
 /// Its exit, whatever it is.
 Child::Exit try_git(const std::filesystem::path& repository, std::vector<std::string> arguments);
+/// Checks all objects and refs. Never while a repack is under way: under it fsck misses objects that were just moved.
+Child::Exit fsck(const std::filesystem::path& repository);
 /// Runs a shell script.
 Child::Exit shell(const std::string& script);
 void write_file(const std::filesystem::path& path, const std::string& text, bool executable = false);

@@ -48,7 +48,7 @@ class DamageTest : public testing::Test {
     ASSERT_TRUE(report) << report.error().what;
     EXPECT_THAT(report->problems, IsEmpty());
     EXPECT_EQ(report->signals, signals);
-    const auto fsck = test::try_git(repository(), {"fsck", "--full", "--strict"});
+    const auto fsck = test::fsck(repository());
     EXPECT_EQ(fsck.code, 0) << fsck.out << fsck.err;
   }
   /// It opens, tells of the damage once, and goes on above the last commit.
@@ -85,6 +85,28 @@ class DamageTest : public testing::Test {
     EXPECT_THAT(set_aside(), SizeIs(1));
   }
 
+  /// The same as `expect_to_go_on`, of a log that was open when the damage came.
+  void expect_to_go_on_while_open(const std::string& script, const std::vector<std::string>& about) {
+    writer_.restart();
+    damage(script);
+    writer_.signal();
+    EXPECT_EQ(writer_.log->progress().last_seq, 4u);
+    const auto alarms = writer_.log->take_alarms();
+    ASSERT_THAT(alarms, SizeIs(about.size()));
+    for (size_t i = 0; i < about.size(); ++i) {
+      EXPECT_EQ(alarms[i].kind, Kind::damaged);
+      EXPECT_THAT(alarms[i].text,
+                  AllOf(HasSubstr(about[i]), HasSubstr("goes on from its last commit " + tip_.substr(0, 12))));
+    }
+    writer_.signal();
+    EXPECT_THAT(writer_.log->take_alarms(), IsEmpty());
+    for (const char* ref : {"refs/heads/detent/ledger", "refs/detent/detent/ledger"}) {
+      EXPECT_EQ(git(repository(), {"rev-parse", ref}), writer_.log->progress().tip);
+    }
+    EXPECT_THAT(set_aside(), IsEmpty());
+    expect_whole(5);
+  }
+
   test::Folder folder_;
   Writer writer_{options()};
   std::string tip_;
@@ -109,6 +131,48 @@ TEST_F(DamageTest, AnEmptyWitnessIsMadeAnewFromTheBranch) {
   damage(": > refs/detent/detent/ledger");
   expect_to_go_on("refs/detent/detent/ledger");
   EXPECT_EQ(git(repository(), {"rev-parse", "refs/detent/detent/ledger"}), writer_.log->progress().tip);
+}
+
+TEST_F(DamageTest, ARefThatIsEmptiedWhileTheLogIsOpenIsMendedByIt) {
+  expect_to_go_on_while_open(": > refs/heads/detent/ledger", {"refs/heads/detent/ledger"});
+}
+
+TEST_F(DamageTest, ARefOfGarbageIsMendedWhileTheLogIsOpen) {
+  expect_to_go_on_while_open("head -c 41 /dev/zero > refs/heads/detent/ledger", {"refs/heads/detent/ledger"});
+}
+
+TEST_F(DamageTest, ARefToACommitThatIsNotThereIsMendedWhileTheLogIsOpen) {
+  expect_to_go_on_while_open("echo 1234567890123456789012345678901234567890 > refs/heads/detent/ledger",
+                             {"123456789012345678901234567890"});
+}
+
+TEST_F(DamageTest, AWitnessThatIsEmptiedIsMendedWhileTheLogIsOpen) {
+  expect_to_go_on_while_open(": > refs/detent/detent/ledger", {"refs/detent/detent/ledger"});
+}
+
+TEST_F(DamageTest, BothRefsAreMendedWhileTheLogIsOpenForItKnowsItsLastCommit) {
+  expect_to_go_on_while_open(": > refs/heads/detent/ledger; : > refs/detent/detent/ledger",
+                             {"refs/heads/detent/ledger", "refs/detent/detent/ledger"});
+}
+
+TEST_F(DamageTest, ALogThatIsOpenDoesNotSetItsRepositoryAside) {
+  writer_.restart();
+  damage(": > refs/heads/detent/ledger; mv objects objects.away; mkdir objects");
+  writer_.signal();
+  EXPECT_EQ(writer_.log->progress().last_seq, 3u);
+  auto alarms = writer_.log->take_alarms();
+  ASSERT_THAT(alarms, SizeIs(1));
+  EXPECT_EQ(alarms[0].kind, Kind::write_failed);
+  damage("rm -rf objects; mv objects.away objects");
+  writer_.time += Millis{1'500};
+  writer_.turns();
+  EXPECT_EQ(writer_.log->progress().last_seq, 4u);
+  alarms = writer_.log->take_alarms();
+  ASSERT_THAT(alarms, SizeIs(2));
+  EXPECT_EQ(alarms[0].kind, Kind::damaged);
+  EXPECT_TRUE(alarms[1].over);
+  EXPECT_THAT(set_aside(), IsEmpty());
+  expect_whole(4);
 }
 
 TEST_F(DamageTest, WithBothRefsBrokenTheRepositoryIsSetAside) {
