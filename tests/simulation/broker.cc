@@ -104,7 +104,7 @@ void SimulatedBroker::turn(Now now) {
     drop_due_ = true;
     if (!good(journal_->prepare_spare(), "spare")) return;
     if (!good(ids_->prune(static_cast<uint64_t>((now.wall - kWindow).count())), "prune")) return;
-    if (auto again = ids_->again()) chores_.push_back({now.mono, {}, {}, again->first, std::move(again->second)});
+    if (const auto [segment, ids] = ids_->again(); ids) chores_.push_back({now.mono, {}, {}, segment, *ids});
   }
   if (now.mono >= core_->deadline()) core_->tick(now);
   core_->flush(now);
