@@ -192,20 +192,20 @@ TEST(IdWindow, CoversASegmentOnlyWhereItsOwnFileAndThoseBeforeAreWritten) {
     window.sealed(segment).value();
   };
   window.insert(id_at(5'000, 1), 1).value();
-  auto first = window.seal(1);
+  window.seal(1);
   window.insert(id_at(6'000, 2), 2).value();
-  auto second = window.seal(2);
+  const std::vector<KnownId>& second = window.seal(2);
   window.unwritten(1);
-  write(2, std::move(second));
+  write(2, second);
   EXPECT_FALSE(window.covered(1));
   EXPECT_FALSE(window.covered(2));
   EXPECT_EQ(window.insert(id_at(5'000, 1), 1).value(), 1u);
 
-  auto again = window.again();
-  ASSERT_TRUE(again);
-  EXPECT_EQ(again->first, 1u);
-  EXPECT_FALSE(window.again());
-  write(1, std::move(again->second));
+  const auto [segment, ids] = window.again();
+  ASSERT_TRUE(ids);
+  EXPECT_EQ(segment, 1u);
+  EXPECT_FALSE(window.again().second);
+  write(1, *ids);
   EXPECT_TRUE(window.covered(1));
   EXPECT_TRUE(window.covered(2));
   EXPECT_FALSE(window.covered(3));
