@@ -471,4 +471,5 @@ def main():
         print("\nwritten to bench/RESULTS.md")
 
 
-main()
+if __name__ == "__main__":
+    main()

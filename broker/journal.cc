@@ -105,7 +105,10 @@ Result<Appended> Journal::append(Batch& batch) {
   if (s.stopped) return *s.stopped;
   Appended answer;
   const std::uint64_t whole = batch.padded(format::kSector).size();
-  if (s.open.records > 0 && s.open.end + whole > s.options.segment_bytes) {
+  const bool full = s.open.end + whole > s.options.segment_bytes;
+  // One that began while none was ready grows with each write, whose sync then takes the disk one write more.
+  const bool grows = s.open.file_bytes < s.options.segment_bytes && s.store.has_spare();
+  if (s.open.records > 0 && (full || grows)) {
     answer.sealed = s.open.header.id;
     answer.rolled = true;
     if (auto begun = begin_segment_or_stop(batch, answer); !begun) return begun.error();

@@ -48,6 +48,11 @@ Result<void> SegmentStore::take_stock(const std::vector<std::string>& names) {
 
 std::string SegmentStore::fresh_name() { return fmt::format("{}{}", kSpare, next_name_++); }
 
+bool SegmentStore::has_spare() const {
+  const std::lock_guard lock(mutex_);
+  return !spares_.empty();
+}
+
 Result<SegmentStore::Blank> SegmentStore::take() {
   std::string name;
   {

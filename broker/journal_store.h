@@ -28,6 +28,7 @@ class SegmentStore {
     std::string path;
     std::uint64_t bytes = 0;  // there already
   };
+  bool has_spare() const;
   /// A ready file, or an empty one where none is in stock.
   Result<Blank> take();
   /// Makes a dropped segment's file a ready one, if one is wanted and it fits: renames it, and returns the name it has

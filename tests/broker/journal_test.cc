@@ -121,6 +121,20 @@ TEST(Journal, ARecordLargerThanASegmentIsTaken) {
   EXPECT_EQ(records_of(disk), (std::vector{record(0), record(1, 100'000), record(2)}));
 }
 
+TEST(Journal, ASegmentThatGrowsIsLeftForAReadyOne) {
+  MemoryDisk disk;
+  auto journal = Journal::open(disk, kDirectory, small(), {}).value();
+  const auto grows = append(*journal, 0, 1)[0].segment;
+  EXPECT_EQ(append(*journal, 1, 1)[0].segment, grows) << "while none is ready";
+  ASSERT_TRUE(journal->prepare_spare().value());
+  const auto ready = append(*journal, 2, 1)[0].segment;
+  EXPECT_NE(ready, grows);
+  ASSERT_TRUE(journal->prepare_spare().value());
+  EXPECT_EQ(append(*journal, 3, 1)[0].segment, ready) << "this one does not grow";
+  journal.reset();
+  EXPECT_EQ(records_of(disk), (std::vector{record(0), record(1), record(2), record(3)}));
+}
+
 TEST(Journal, ADroppedSegmentIsGoneAndItsFileServesAgain) {
   MemoryDisk disk;
   JournalOptions options = small();

@@ -13,7 +13,10 @@ class GatedFile : public File {
     return got;
   }
   Result<void> write(std::uint64_t offset, std::string_view bytes) override { return file_->write(offset, bytes); }
-  Result<void> sync() override { return file_->sync(); }
+  Result<void> sync() override {
+    disk_.writes_held_.wait(true);
+    return file_->sync();
+  }
   Result<void> write_durable(std::uint64_t offset, std::string_view bytes) override {
     disk_.writes_held_.wait(true);
     return file_->write_durable(offset, bytes);
