@@ -113,9 +113,10 @@ class Broker {
   bool looking_after_disk_ = false;
   Millis next_look_{0};
   uint64_t syncs_ = 0;
-  uint64_t syncs_seen_ = 0;  // at the last look after the disk
-  bool trimmed_ = false;     // memory was given back since the last sync
-  std::string held_;         // why publishers are refused; empty: they are not
+  uint64_t syncs_seen_ = 0;    // at the last look after the disk
+  bool syncs_little_ = false;  // the sync under way
+  bool trimmed_ = false;       // memory was given back since the last sync
+  std::string held_;           // why publishers are refused; empty: they are not
 
   std::mutex posted_mutex_;
   std::vector<std::function<void()>> posted_;

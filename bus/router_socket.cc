@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 #include <utility>
 #include <zmq.hpp>
 
@@ -14,7 +16,8 @@ namespace detent {
 
 namespace {
 constexpr const char* kEnded = "inproc://ended";
-}
+using Clock = std::chrono::steady_clock;
+}  // namespace
 
 struct RouterSocket::Sockets {
   zmq::context_t context{1};
@@ -54,12 +57,18 @@ RouterSocket::~RouterSocket() = default;
 
 std::string RouterSocket::endpoint() const { return sockets_->router.get(zmq::sockopt::last_endpoint); }
 
-void RouterSocket::wait(Millis timeout, bool messages) {
+void RouterSocket::wait(Millis timeout, bool messages, std::chrono::microseconds awake) {
   zmq::pollitem_t items[] = {{nullptr, sockets_->wake_fd, ZMQ_POLLIN, 0},
                              {sockets_->ended.handle(), 0, ZMQ_POLLIN, 0},
                              {sockets_->router.handle(), 0, ZMQ_POLLIN, 0}};
+  const auto look = [&](Millis patience) { return zmq::poll(items, messages ? 3 : 2, patience); };
   try {
-    zmq::poll(items, messages ? 3 : 2, std::max(timeout, Millis{0}));
+    int found = 0;
+    for (const auto until = Clock::now() + awake; found == 0 && Clock::now() < until;) {
+      found = look(Millis{0});
+      if (found == 0) std::this_thread::yield();
+    }
+    if (found == 0) look(std::max(timeout, Millis{0}));
   } catch (const zmq::error_t& error) {
     if (error.num() != EINTR) throw;
   }

@@ -1,6 +1,7 @@
 // The broker's end of all links: one ZeroMQ ROUTER, owned by one thread.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <span>
@@ -22,8 +23,9 @@ class RouterSocket {
   std::string endpoint() const;
 
   /// Waits until a message is there (where `messages` asks for that), `wake` was called, a connection ended, or
-  /// `timeout` passed.
-  void wait(Millis timeout, bool messages = true);
+  /// `timeout` passed. `awake`: for so long, beyond the time-out or not, it does not sleep but looks again and again,
+  /// after every other thread that wants the processor: what is due in a moment is then seen at once.
+  void wait(Millis timeout, bool messages = true, std::chrono::microseconds awake = {});
   /// Whether a connection ended since the last call. ZeroMQ does not say whose: that is `Gone` when something is sent
   /// to it, if not at once, then a moment later.
   bool lost_someone();

@@ -183,7 +183,8 @@ TEST(Kills, OfBrokerAndConsumersUnderLoadLoseNothingAndShowNothingTwice) {
   const json::array alerts = house.discord("alerts"), system = house.discord("system"), chat = house.discord("chat"),
                     phone = house.telegram();
   // The ledger may have been left locked by a broker that was killed in the middle of a commit.
-  ASSERT_TRUE(eventually([&] { return house.status().at("ledger").at("behind").to_number<uint64_t>() == 0; }, Millis{90'000}));
+  ASSERT_TRUE(
+      eventually([&] { return house.status().at("ledger").at("behind").to_number<uint64_t>() == 0; }, Millis{90'000}));
   house.stop_all();
   const auto receipts = house.receipts();
 
