@@ -5,6 +5,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "broker/dead_letters.h"
 #include "ledger/audit_log.h"
 #include "proto/door.h"
@@ -21,10 +23,6 @@ constexpr size_t kRemembered = 65'536;  // ids of the latest signals, for their 
 
 constexpr std::string_view kAlarm = "ledger/";
 constexpr Millis kGather{20};  // how long what was journalled may wait for more before it is looked at
-
-// Journalled within a look's time, this is more than the ledger can take up in it (17 MiB/s: bench/RESULTS.md).
-constexpr Millis kLook{100};
-constexpr uint64_t kFlood = 2 << 20;
 
 uint64_t place_number(const Place& place) { return place.segment << 32 | place.offset; }
 
@@ -76,8 +74,8 @@ LedgerWriter::LedgerWriter(std::unique_ptr<AuditLog> log, std::unique_ptr<Journa
     : log_(std::move(log)),
       tail_(std::move(tail)),
       alarm_(std::move(alarm)),
-      far_behind_(static_cast<int64_t>(max_lag / 8)),
       ids_(kRemembered),
+      pace_(max_lag),
       complete_segment_(log_->progress().complete_to >> 32),
       last_seq_(log_->progress().last_seq),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
@@ -85,8 +83,8 @@ LedgerWriter::LedgerWriter(std::unique_ptr<AuditLog> log, std::unique_ptr<Journa
 LedgerWriter::~LedgerWriter() = default;
 
 void LedgerWriter::advance(const Mark& synced, uint64_t bytes) {
-  journalled_ += bytes;
   const std::lock_guard lock(mutex_);
+  journalled_ += bytes;
   synced_ = synced;
   if (!std::exchange(moved_, true) && waits_) changed_.notify_one();
 }
@@ -182,10 +180,12 @@ void LedgerWriter::add(const Place& place, std::string_view bytes) {
 
 bool LedgerWriter::feed() {
   Mark synced;
+  uint64_t journalled = 0;
   std::string status;
   {
     const std::lock_guard lock(mutex_);
     synced = synced_;
+    journalled = journalled_;
     moved_ = false;
     status = std::exchange(status_, {});
   }
@@ -197,21 +197,19 @@ bool LedgerWriter::feed() {
       if (next.error().code == EBADMSG) continue;  // it goes on behind the damage
       return false;
     }
-    if (!*next) return false;
+    if (!*next) {
+      taken_up_ = journalled;
+      return false;
+    }
     taken_up_ += (*next)->bytes.size();
     add((*next)->place, (*next)->bytes);
   }
   return true;
 }
 
-bool LedgerWriter::gives_way(Millis mono) {
-  const uint64_t journalled = journalled_;
-  if (mono - last_look_ >= kLook) {
-    flood_ = journalled - looked_at_ >= kFlood * static_cast<uint64_t>((mono - last_look_) / kLook);
-    looked_at_ = journalled;
-    last_look_ = mono;
-  }
-  return flood_ && static_cast<int64_t>(journalled - taken_up_) < far_behind_;
+bool LedgerWriter::gives_way() {
+  const std::lock_guard lock(mutex_);
+  return pace_.gives_way(system_now().mono, journalled_, journalled_ - std::min(taken_up_, journalled_));
 }
 
 void LedgerWriter::run(const std::stop_token& stop) {
@@ -233,9 +231,9 @@ void LedgerWriter::run(const std::stop_token& stop) {
     }
   };
   while (!stop.stop_requested()) {
-    if (gives_way(system_now().mono)) {
+    if (gives_way()) {
       std::unique_lock lock(mutex_);
-      changed_.wait_for(lock, stop, kLook, [] { return false; });
+      changed_.wait_for(lock, stop, LedgerPace::kLook, [] { return false; });
       continue;
     }
     const bool more = feed();

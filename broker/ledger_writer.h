@@ -14,6 +14,7 @@
 
 #include "base/config.h"
 #include "broker/journal.h"
+#include "broker/ledger_pace.h"
 
 namespace detent {
 
@@ -54,27 +55,22 @@ class LedgerWriter {
   /// Hands the log what was journalled; true where there may be more.
   bool feed();
   void add(const Place& place, std::string_view record);
-  /// Whether it should wait: publishers write faster than it could follow, and would miss what it takes of the
-  /// processor. Not when it is far behind.
-  bool gives_way(Millis mono);
+  bool gives_way();
 
   std::unique_ptr<AuditLog> log_;
   std::unique_ptr<JournalTail> tail_;
   std::function<void(const Alarm&)> alarm_;
-  const int64_t far_behind_;  // bytes
   std::mutex mutex_;
   std::condition_variable_any changed_;
   Mark synced_;
+  uint64_t journalled_ = 0;  // bytes, since it began
   std::string status_;
   bool moved_ = false;
   bool waits_ = false;            // the thread, for a move
   std::vector<std::string> ids_;  // of the latest signals, by seq modulo its size
   uint64_t last_seen_seq_ = 0;
-  std::atomic<uint64_t> journalled_ = 0;  // bytes, since it began …
-  uint64_t taken_up_ = 0;                 // … and those that it has read
-  uint64_t looked_at_ = 0;                // `journalled_` at the last look …
-  Millis last_look_{0};                   // … (monotonic), which found …
-  bool flood_ = false;                    // … that publishers are faster
+  LedgerPace pace_;
+  uint64_t taken_up_ = 0;  // bytes of `journalled_`, about: records without their frames, until it has caught up
   std::atomic<uint64_t> complete_segment_ = 0, last_seq_ = 0, commits_ = 0;
   std::jthread thread_;  // last: joined before what it uses goes
 };
