@@ -228,9 +228,7 @@ void Answers::trace(const Question& question, const std::string& id_text) {
     auto story = std::make_shared<Story>(tell(*tail, synced, id));
     broker.post([&broker, question, id, story] {
       if (!story->found) {
-        return broker.core_->answer(
-            question, {},
-            "signal " + id.text() + " is not in the journal (any more): try `detent audit show " + id.text() + "`");
+        return broker.core_->answer(question, {}, "signal " + id.text() + " is not in the journal (any more)");
       }
       for (auto& channel : story->channels) {
         const auto home = broker.core_->channels().find(channel.name);

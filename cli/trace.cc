@@ -7,12 +7,32 @@
 #include "base/ulid.h"
 #include "cli/broker_client.h"
 #include "cli/command.h"
-#include "cli/text.h"
+#include "cli/ledger_story.h"
 #include "cli/trace_words.h"
 
 namespace detent {
 
 namespace json = boost::json;
+
+namespace {
+
+/// As the broker tells it; where it does not answer, or its journal has let the signal go, as the ledger does.
+json::object story_of(const std::string& id, Invocation& invocation) {
+  try {
+    BrokerClient client(invocation.endpoint(), invocation.deadline);
+    return client.ask({{"command", "trace"}, {"id", id}}).as_object();
+  } catch (const Failure& error) {
+    const auto ledger = AuditReader::open(invocation.config().ledger.repository);
+    const auto lines = ledger ? ledger->show(std::string_view(id)) : ledger.error();
+    if (!lines || lines->empty() || lines->front().receipt)
+      throw Failure(std::string(error.what()) + ", and the ledger does not have it");
+    json::object story = ledger_story(*lines);
+    story["note"] = std::string("as the ledger has it: ") + error.what();
+    return story;
+  }
+}
+
+}  // namespace
 
 void add_trace(CLI::App& app, Invocation& invocation) {
   auto id = std::make_shared<std::string>();
@@ -22,14 +42,10 @@ void add_trace(CLI::App& app, Invocation& invocation) {
   command->footer("Example:\n  detent trace $(detent publish cron.output \"backup ok\" --json | jq -r .id)");
   command->callback([&invocation, id] {
     if (!Ulid::parse(*id)) throw Usage("\"" + *id + "\" is not a signal's id (26 characters)");
-    BrokerClient client(invocation.endpoint(), invocation.deadline);
-    json::value story = client.ask({{"command", "trace"}, {"id", *id}});
-    if (invocation.json) {
-      if (auto* object = story.if_object()) object->insert_or_assign("sentence", trace_sentence(story));
-      invocation.out << story << "\n";
-      return;
-    }
-    print_trace(invocation.out, story);
+    json::object story = story_of(*id, invocation);
+    if (!invocation.json) return print_trace(invocation.out, story);
+    story["sentence"] = trace_sentence(story);
+    invocation.out << story << "\n";
   });
 }
 

@@ -75,6 +75,7 @@ void print_trace(std::ostream& out, const json::value& story) {
   if (text_of(signal, "needs_response") == "true") head.push_back({"needs", "a response from the operator"});
   if (text_of(story, "repeat_unproven") == "true")
     head.push_back({"note", "older than all that the broker remembers: perhaps a repeat"});
+  if (const std::string note = plain(text_of(story, "note")); !note.empty()) head.push_back({"note", note});
   print_table(out, head);
 
   out << "\n";
