@@ -62,9 +62,9 @@ void print(std::ostream& out, const json::value& status) {
   const json::value& journal = part_of(status, "journal");
   const json::value& ledger = part_of(status, "ledger");
   const json::value& counters = part_of(status, "counters");
-  out << fmt::format("\njournal  {} in {} segments, {} free on the disk{}\n",
+  out << fmt::format("\njournal  {} in {} segment{}, {} free on the disk{}\n",
                      readable_size(number_of(journal, "bytes")), number_of(journal, "segments"),
-                     readable_size(number_of(journal, "disk_free")),
+                     number_of(journal, "segments") == 1 ? "" : "s", readable_size(number_of(journal, "disk_free")),
                      text_of(journal, "disk_low") == "true" ? " (LOW)" : "");
   out << fmt::format("ledger   {} of {} signals in {}\n", number_of(ledger, "last_seq"),
                      number_of(ledger, "last_seq") + number_of(ledger, "behind"), text_of(ledger, "repository"));

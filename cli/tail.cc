@@ -1,8 +1,11 @@
+#include <poll.h>
 #include <spdlog/fmt/fmt.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <boost/json.hpp>
+#include <iostream>
 #include <memory>
 
 #include "base/ulid.h"
@@ -45,6 +48,13 @@ void print(Invocation& invocation, const TailedSignal& signal) {
                  << std::endl;
 }
 
+/// Whether somebody reads on: not so behind `detent tail | head -1`, once head has what it wanted.
+bool is_read(const Invocation& invocation) {
+  pollfd output{STDOUT_FILENO, 0, 0};
+  const bool gone = &invocation.out == &std::cout && poll(&output, 1, 0) == 1 && (output.revents & POLLERR);
+  return invocation.out.good() && !gone;
+}
+
 void tail(Invocation& invocation, Options& options) {
   if (!options.since.empty()) {
     const auto ago = parse_duration(options.since);
@@ -61,7 +71,7 @@ void tail(Invocation& invocation, Options& options) {
       throw Usage("--channel: the broker has no channel \"" + channel + "\"");
   }
   client.tail(options.tailing, [&](const Tailed* tailed) {
-    if (!tailed) return invocation.out.good();
+    if (!tailed) return is_read(invocation);
     if (tailed->missed())
       invocation.err << "detent tail: " << tailed->missed() << " places of the journal could not be read\n";
     for (const TailedSignal& signal : tailed->signals()) {

@@ -180,7 +180,8 @@ TEST(Tail, RefusesAChannelThatTheBrokerDoesNotHave) {
   EXPECT_THAT(refused.err, HasSubstr("the broker has no channel \"nope\""));
 }
 
-TEST(Tail, ShowsSignalsAndEndsAfterCount) {
+/// Two incidents.
+SmallBroker::Behaviour two_to_tail() {
   Signal signal;
   const Ulid id = *Ulid::parse(kId);
   signal.set_id(std::string(id.view()));
@@ -197,7 +198,11 @@ TEST(Tail, ShowsSignalsAndEndsAfterCount) {
     tailed.add_channels("discord.alerts");
     tailed.set_signal(signal.SerializeAsString());
   }
-  SmallBroker broker(std::move(behaviour));
+  return behaviour;
+}
+
+TEST(Tail, ShowsSignalsAndEndsAfterCount) {
+  SmallBroker broker(two_to_tail());
   const Invoked shown = invoke({"tail", "--since", "1h", "--count", "1", "--broker", broker.endpoint()});
   EXPECT_EQ(shown.exit, 0) << shown.err;
   EXPECT_EQ(shown.out, std::string("2026-11-22T14:22:07Z  error     incident.detected  disk 95%  -> discord.alerts  ") +
@@ -205,6 +210,12 @@ TEST(Tail, ShowsSignalsAndEndsAfterCount) {
   const Invoked raw = invoke({"tail", "--count", "2", "--json", "--broker", broker.endpoint()});
   const auto line = json::parse(raw.out.substr(0, raw.out.find('\n')));
   EXPECT_EQ(text_of(line.at("signal"), "title"), "disk 95%");
+}
+
+TEST(Tail, EndsWhenNobodyReadsOn) {
+  SmallBroker broker(two_to_tail());
+  const std::string tail = "timeout 60 " + detent_program() + " tail --since 1h --broker " + broker.endpoint();
+  EXPECT_EQ(std::system(("bash -c 'set -o pipefail; " + tail + " | head -n 2 >/dev/null'").c_str()), 0);
 }
 
 TEST(Routes, ExplainsByTheConfig) {

@@ -26,7 +26,9 @@ struct LetGo {
     proto.set_id(std::string(id.view()));
     proto.set_type("incident.detected");
     proto.set_source("web-1");
-    proto.set_payload("\n\x08" "disk 95%");
+    proto.set_payload(
+        "\n\x08"
+        "disk 95%");
     const std::string raw = proto.SerializeAsString(), text = id.text();
     LedgerSignal signal;
     signal.seq = 7;
@@ -53,8 +55,8 @@ struct LetGo {
     log->flush(now).value();
   }
   Invoked trace(const std::string& which, std::vector<std::string> more = {}) {
-    more.insert(more.begin(), {"--config", folder.write("detent.toml", "[ledger]\nrepository = \"ledger.git\"\n"), "trace",
-                               which, "--broker", broker.endpoint()});
+    more.insert(more.begin(), {"--config", folder.write("detent.toml", "[ledger]\nrepository = \"ledger.git\"\n"),
+                               "trace", which, "--broker", broker.endpoint()});
     return invoke(more);
   }
 };
