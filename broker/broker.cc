@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <random>
+#include <utility>
 
 #include "base/redact.h"
 #include "base/units.h"
@@ -25,7 +26,7 @@ constexpr Millis kGoodAgain{60'000};             // writes that go well for so l
 constexpr Millis kBetweenLooks{100};             // for lost consumers: many short connections come and go
 constexpr int kLooks = 2;                        // after each: its pipe may outlive the connection by a moment
 constexpr size_t kFillWhileSyncing = 1 << 20;    // appended behind a sync under way, from which on no more is read
-// So few bytes are synced in a moment, for which the loop does not fall asleep: to do so and be woken takes a virtual
+// So few bytes are synced in a moment, over which the loop does not fall asleep: to do so and be woken takes a virtual
 // core a third of what the publisher waits (bench: "one publish at a time").
 constexpr size_t kLittle = 4096;
 constexpr std::chrono::microseconds kAwake{300};
@@ -165,9 +166,10 @@ void Broker::run() {
   while (!drained) {
     const bool full = core_->unsynced_bytes() >= kFillWhileSyncing && core_->is_syncing();
     const Millis next = std::min(core_->deadline(), looks_ ? std::min(next_look_, next_look_for_lost_) : next_look_);
-    const Millis wait = next - system_now().mono;
-    const bool soon = core_->is_syncing() && syncs_little_;
-    socket_.wait(stopping_ ? std::min(wait, Millis{50}) : wait, !full, soon ? kAwake : std::chrono::microseconds{0});
+    Millis wait = next - system_now().mono;
+    if (stopping_) wait = std::min(wait, Millis{50});
+    if (std::exchange(syncs_little_, false) && socket_.wakes_within(kAwake)) wait = Millis{0};
+    socket_.wait(wait, !full);
     now_ = system_now();
     run_posted();
     if (!full) {

@@ -114,7 +114,7 @@ class Broker {
   Millis next_look_{0};
   uint64_t syncs_ = 0;
   uint64_t syncs_seen_ = 0;    // at the last look after the disk
-  bool syncs_little_ = false;  // the sync under way
+  bool syncs_little_ = false;  // a sync that began since the loop last waited
   bool trimmed_ = false;       // memory was given back since the last sync
   std::string held_;           // why publishers are refused; empty: they are not
 

@@ -16,7 +16,6 @@ namespace detent {
 
 namespace {
 constexpr const char* kEnded = "inproc://ended";
-using Clock = std::chrono::steady_clock;
 }  // namespace
 
 struct RouterSocket::Sockets {
@@ -25,6 +24,10 @@ struct RouterSocket::Sockets {
   zmq::socket_t ended{context, zmq::socket_type::pair};  // what ZeroMQ tells of connections that ended
   bool lost_someone = false;
   int wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  bool take_wake() {
+    uint64_t count = 0;
+    return read(wake_fd, &count, sizeof count) == sizeof count;
+  }
   ~Sockets() {
     zmq_socket_monitor(router.handle(), nullptr, 0);  // else ZeroMQ's thread may wait for a reader that is gone
     close(wake_fd);
@@ -57,27 +60,27 @@ RouterSocket::~RouterSocket() = default;
 
 std::string RouterSocket::endpoint() const { return sockets_->router.get(zmq::sockopt::last_endpoint); }
 
-void RouterSocket::wait(Millis timeout, bool messages, std::chrono::microseconds awake) {
+void RouterSocket::wait(Millis timeout, bool messages) {
   zmq::pollitem_t items[] = {{nullptr, sockets_->wake_fd, ZMQ_POLLIN, 0},
                              {sockets_->ended.handle(), 0, ZMQ_POLLIN, 0},
                              {sockets_->router.handle(), 0, ZMQ_POLLIN, 0}};
-  const auto look = [&](Millis patience) { return zmq::poll(items, messages ? 3 : 2, patience); };
   try {
-    int found = 0;
-    for (const auto until = Clock::now() + awake; found == 0 && Clock::now() < until;) {
-      found = look(Millis{0});
-      if (found == 0) std::this_thread::yield();
-    }
-    if (found == 0) look(std::max(timeout, Millis{0}));
+    zmq::poll(items, messages ? 3 : 2, std::max(timeout, Millis{0}));
   } catch (const zmq::error_t& error) {
     if (error.num() != EINTR) throw;
   }
-  if (items[0].revents) {
-    uint64_t count = 0;
-    [[maybe_unused]] const auto taken = read(sockets_->wake_fd, &count, sizeof count);
-  }
+  if (items[0].revents) sockets_->take_wake();
   zmq::message_t event;  // in two parts, of which neither says more than that it came
   while (items[1].revents && sockets_->ended.recv(event, zmq::recv_flags::dontwait)) sockets_->lost_someone = true;
+}
+
+bool RouterSocket::wakes_within(std::chrono::microseconds patience) {
+  const auto until = std::chrono::steady_clock::now() + patience;
+  while (!sockets_->take_wake()) {
+    if (std::chrono::steady_clock::now() >= until) return false;
+    std::this_thread::yield();
+  }
+  return true;
 }
 
 bool RouterSocket::lost_someone() { return std::exchange(sockets_->lost_someone, false); }

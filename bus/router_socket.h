@@ -23,9 +23,11 @@ class RouterSocket {
   std::string endpoint() const;
 
   /// Waits until a message is there (where `messages` asks for that), `wake` was called, a connection ended, or
-  /// `timeout` passed. `awake`: for so long, beyond the time-out or not, it does not sleep but looks again and again,
-  /// after every other thread that wants the processor: what is due in a moment is then seen at once.
-  void wait(Millis timeout, bool messages = true, std::chrono::microseconds awake = {});
+  /// `timeout` passed.
+  void wait(Millis timeout, bool messages = true);
+  /// Waits for `wake` alone and does not fall asleep over it: it looks again after every other thread that wants the
+  /// processor. Whether it came; for what is due in a moment.
+  bool wakes_within(std::chrono::microseconds patience);
   /// Whether a connection ended since the last call. ZeroMQ does not say whose: that is `Gone` when something is sent
   /// to it, if not at once, then a moment later.
   bool lost_someone();

@@ -53,7 +53,7 @@ TEST(Broker, AnswersAQuestionWithAnOddNumber) {
   Running running;
   running.start();
   Caller caller(running.endpoint());
-  for (const boost::json::value seq :
+  for (const auto& seq :
        {boost::json::value(-1), boost::json::value(1.5), boost::json::value(1e30), boost::json::value("1")}) {
     EXPECT_EQ(caller.ask({{"command", "dead.show"}, {"seq", seq}}), "\"seq\" must be a letter's number");
   }
