@@ -54,7 +54,7 @@ class Caller {
   explicit Caller(const std::string& endpoint, Link::Role role = Link::Role::Admin,
                   std::vector<std::string> channels = {});
 
-  /// Turns until `done` answers true; false where it does not within ten seconds.
+  /// Turns until `done` answers true; false where it does not within a minute.
   bool until(const std::function<bool()>& done);
   void send(uint32_t field, const std::string& body) { connection_.link().send(field, body); }
   /// Waits until the signals are durable.
