@@ -10,7 +10,7 @@
 
 #include "base/redact.h"
 #include "base/units.h"
-#include "broker/answers.h"
+#include "broker/admin.h"
 #include "broker/records.h"
 #include "http/server.h"
 
@@ -31,7 +31,7 @@ constexpr size_t kFillWhileSyncing = 1 << 20;    // appended behind a sync under
 constexpr size_t kLittle = 4096;
 constexpr std::chrono::microseconds kAwake{300};
 
-Door::Mask mask_of(const Config& config) {
+SignalValidator::Mask mask_of(const Config& config) {
   auto patterns = Patterns::compile(config.redact);
   if (!patterns) throw Failure(patterns.error().what);
   return [patterns = std::move(*patterns)](std::span<char> text) { return redact(text, patterns); };
@@ -55,7 +55,7 @@ T value_or_throw(Result<T> result) {
 Broker::Broker(Config config, Disk& disk)
     : config_(std::move(config)),
       disk_(disk),
-      door_(mask_of(config_)),
+      validator_(mask_of(config_)),
       socket_(config_.broker.listen),
       now_(system_now()),
       started_(now_) {
@@ -72,16 +72,16 @@ void Broker::recover() {
   Core::Options options;
   options.backlog_bytes = config_.broker.max_backlog.bytes;
   options.backlog_age = config_.broker.max_backlog.age;
-  options.most_sessions = config_.broker.max_connections;
+  options.max_sessions = config_.broker.max_connections;
   options.broker = "detent-broker 0.1.0";
   options.channels = config_.channels();
   options.expires = [this](std::string_view type) {
     for (const auto& rule : config_.expires) {
       if (glob_matches(rule.type, type)) return rule.after;
     }
-    return Millis{int64_t{door_.expires_after(type)} * 1000};
+    return Millis{int64_t{validator_.expires_after(type)} * 1000};
   };
-  core_ = std::make_unique<Core>(options, value_or_throw(Router::compile(config_)), door_, *ids_, fresh_seed());
+  core_ = std::make_unique<Core>(options, value_or_throw(Router::compile(config_)), validator_, *ids_, fresh_seed());
   for (const auto& note : core_->router().notes()) spdlog::info("{}", note);
 
   JournalOptions journal_options;
@@ -90,7 +90,7 @@ void Broker::recover() {
   journal_options.low_water = config_.broker.low_water;
   JournalVisitor visitor;
   visitor.snapshot = [this](std::string_view bytes) { core_->restore(bytes); };
-  visitor.record = [this](const Place& place, std::string_view bytes, bool after) {
+  visitor.record = [this](const RecordPosition& place, std::string_view bytes, bool after) {
     core_->replay(bytes, place, after);
   };
   visitor.damage = [this](const Damage& damage) { damage_[damage.file] = damage.why; };
@@ -106,7 +106,7 @@ void Broker::recover() {
                                      missing, missing == 1 ? " is" : "s are");
   }
   bodies_ = journal_->reader();
-  burial_bodies_ = journal_->reader(64 << 10);
+  dead_letter_bodies_ = journal_->reader(64 << 10);
   synced_ = journal_->end();
   last_roll_ = now_.mono;
 
@@ -116,11 +116,11 @@ void Broker::recover() {
   ledger_ = value_or_throw(LedgerWriter::open(ledger, *journal_, standing, [this](const LedgerWriter::Alarm& alarm) {
     post([this, alarm] {
       if (alarm.over) {
-        core_->over(alarm.name, now_);
+        core_->clear_alarm(alarm.name, now_);
       } else if (alarm.lasts) {
         core_->raise(alarm.name, "ledger: " + alarm.text, alarm.remedy, false, now_);
       } else {
-        core_->tell(alarm.name, "ledger: " + alarm.text, alarm.remedy, now_);
+        core_->report_event(alarm.name, "ledger: " + alarm.text, alarm.remedy, now_);
       }
     });
   }));
@@ -130,7 +130,7 @@ void Broker::recover() {
                  "What could not be read was set aside under quarantine/; everything else is served.", false, now_);
   }
   for (const auto& alarm : standing) {
-    if (alarm.starts_with(kDamage) && !damage_.contains(alarm.substr(kDamage.size()))) core_->over(alarm, now_);
+    if (alarm.starts_with(kDamage) && !damage_.contains(alarm.substr(kDamage.size()))) core_->clear_alarm(alarm, now_);
   }
   size_t open = 0;
   for (const auto& [name, channel] : core_->channels()) open += channel.open();
@@ -179,12 +179,12 @@ void Broker::run() {
     if (now_.mono >= core_->deadline()) core_->tick(now_);
     if (now_.mono >= next_look_) {
       next_look_ = now_.mono + Millis{1000};
-      look_after_disk();
-      look_after_ledger();
+      check_disk();
+      check_ledger();
       drop_due_ = true;
     }
-    look_for_lost();
-    answer_questions();
+    probe_disconnected_consumers();
+    serve_admin();
     if (stopping_) core_->drain();
     core_->flush(now_);
     start_work();
@@ -222,7 +222,7 @@ void Broker::send_outgoing() {
   core_->outgoing.clear();
 }
 
-void Broker::look_for_lost() {
+void Broker::probe_disconnected_consumers() {
   if (socket_.lost_someone()) looks_ = kLooks;
   if (looks_ == 0 || now_.mono < next_look_for_lost_) return;
   --looks_;
@@ -246,8 +246,8 @@ void Broker::start_work() {
     std::string snapshot;
     uint64_t sealed = 0;
     const std::vector<KnownId>* ids = nullptr;  // of `sealed`
-    std::vector<std::pair<DeadLetters::Key, Place>> buried;
-    Drops drops;  // after all else: until then a burial reads what they hold, and a crash needs it
+    std::vector<std::pair<DeadLetters::Key, RecordPosition>> dead_lettered;
+    Drops drops;  // after all else: until then writing a dead letter reads what they hold, and a crash needs it
     int64_t at_ms = 0;
   };
   auto job = std::make_shared<Job>();
@@ -260,7 +260,7 @@ void Broker::start_work() {
     job->sealed = std::exchange(sealed_, 0);
     if (job->sealed) job->ids = &ids_->seal(job->sealed);
   }
-  if (job->work.batch.empty() && job->work.burials.empty() && !job->bite && job->snapshot.empty()) {
+  if (job->work.batch.empty() && job->work.new_dead_letters.empty() && !job->bite && job->snapshot.empty()) {
     Appended nothing;  // only answers that waited for what is durable already
     nothing.end = synced_;
     return work_done(nothing);
@@ -275,10 +275,10 @@ void Broker::start_work() {
       spdlog::shutdown();
       std::_Exit(1);
     };
-    if (!job->work.burials.empty()) {
-      auto buried = dead_->bury(job->work.burials, *burial_bodies_);
-      if (!buried) return fail(buried.error());
-      job->buried = std::move(*buried);
+    if (!job->work.new_dead_letters.empty()) {
+      auto dead_lettered = dead_->write(job->work.new_dead_letters, *dead_letter_bodies_);
+      if (!dead_lettered) return fail(dead_lettered.error());
+      job->dead_lettered = std::move(*dead_lettered);
     }
     const auto appended = journal_->append(job->work.batch);
     if (!appended) return fail(appended.error());
@@ -287,7 +287,7 @@ void Broker::start_work() {
       if (!closed) return fail(closed.error());
     }
     post([this, job, appended = *appended] {
-      dead_->buried(job->buried);
+      dead_->written(job->dead_lettered);
       core_->reuse(std::move(job->work.batch));
       work_done(appended);
       if (job->bite && job->bite->answer) core_->answer(job->bite->answer->first, job->bite->answer->second, {});
@@ -322,7 +322,7 @@ void Broker::work_done(const Appended& appended) {
                  "It was made good in a fresh segment and nothing was lost. Look at the disk.", false, now_);
     journal_failed_ = now_.mono;
   } else if (appended.segment && now_.mono - journal_failed_ >= kGoodAgain) {
-    core_->over("journal-write", now_);
+    core_->clear_alarm("journal-write", now_);
   }
   core_->journalled(static_cast<uint32_t>(appended.segment), appended.base_offset, now_);
   if (appended.rolled) {
@@ -378,12 +378,12 @@ Result<std::string> Broker::reload_now() {
   return boost::json::serialize(out);
 }
 
-void Broker::answer_questions() {
-  if (core_->questions.empty()) return;
-  std::vector<Question> questions;
-  questions.swap(core_->questions);
-  Answers answers(*this);
-  for (const auto& question : questions) answers.answer(question);
+void Broker::serve_admin() {
+  if (core_->admin_calls.empty()) return;
+  std::vector<AdminCall> admin_calls;
+  admin_calls.swap(core_->admin_calls);
+  Admin answers(*this);
+  for (const auto& call : admin_calls) answers.answer(call);
 }
 
 }  // namespace detent

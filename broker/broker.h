@@ -47,7 +47,7 @@ class Broker {
   std::string http_url() const;
 
  private:
-  friend class Answers;
+  friend class Admin;
 
   void recover();
   void listen_http();
@@ -55,7 +55,7 @@ class Broker {
   void run_posted();
   void send_outgoing();
   /// Finds the consumers that ended without a word, so that others get what they held.
-  void look_for_lost();
+  void probe_disconnected_consumers();
   void start_work();
   void work_done(const Appended& appended);
   /// The chores' thread.
@@ -64,10 +64,10 @@ class Broker {
   Drops due_drops();
   void drop(const Drops& drops);
   void prepare_spares(bool in_haste);
-  void look_after_disk();
-  void look_after_ledger();
+  void check_disk();
+  void check_ledger();
   /// Whether publishers are refused: no room, or the ledger too far behind.
-  void look_after_publishers();
+  void check_publishers();
   void feed_tails();
   struct Tailing {
     std::string channel, type;
@@ -78,21 +78,21 @@ class Broker {
   };
   /// Sends a tail's next frame; true where there may be more at once.
   bool feed(uint64_t session, Tailing& tailing);
-  void answer_questions();
+  void serve_admin();
   /// The verdict per section, as JSON; an error where the file does not load and the old one stays in force.
   Result<std::string> reload_now();
   void hold(int reason, std::string text);
 
   Config config_;
   Disk& disk_;
-  Door door_;
+  SignalValidator validator_;
   std::unique_ptr<IdWindow> ids_;
   std::unique_ptr<Core> core_;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<DeadLetters> dead_;
   std::unique_ptr<DeadOrders> dead_orders_;
-  std::unique_ptr<JournalReader> bodies_;         // the loop's
-  std::unique_ptr<JournalReader> burial_bodies_;  // the journal thread's
+  std::unique_ptr<JournalReader> bodies_;              // the loop's
+  std::unique_ptr<JournalReader> dead_letter_bodies_;  // the journal thread's
   RouterSocket socket_;
 
   std::map<uint64_t, std::unique_ptr<Tailing>> tails_;
@@ -102,7 +102,7 @@ class Broker {
   Millis next_look_for_lost_{0};
   Now now_;
   Now started_;
-  Mark synced_;
+  LogPosition synced_;
   bool snapshot_due_ = false;
   Millis last_roll_{0};       // monotonic: when the open segment was begun
   Millis journal_failed_{0};  // monotonic

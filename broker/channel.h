@@ -19,7 +19,7 @@
 namespace detent {
 
 /// Where a signal's record lies in the journal: a Place in 12 bytes.
-struct Handle {
+struct RecordRef {
   uint32_t segment = 0;
   uint32_t offset = 0;
   uint32_t size = 0;
@@ -37,7 +37,7 @@ struct Open {
     Settled,   // gone, as soon as those before it are
   };
   uint64_t seq = 0;
-  Handle at;
+  RecordRef at;
   uint32_t key = 0;         // hash of the thread key; 0: none
   uint32_t expires_s = 0;   // wall time; 0: never
   uint32_t admitted_s = 0;  // wall time

@@ -12,8 +12,8 @@
 namespace detent {
 
 namespace {
-constexpr size_t kMostSpare = 4 << 20;  // bytes of a batch's memory that are kept to be filled again
-constexpr uint32_t kMostStrikes = 8;    // frames refused, after which a peer is not listened to any more
+constexpr size_t kMaxSpare = 4 << 20;  // bytes of a batch's memory that are kept to be filled again
+constexpr uint32_t kMaxStrikes = 8;    // frames refused, after which a peer is not listened to any more
 
 /// Whether a session of this role may send this kind of frame; docs/protocol.md has the table.
 bool may_send(int role, uint32_t field) {
@@ -24,7 +24,7 @@ bool may_send(int role, uint32_t field) {
     case Frame::kBegun:
     case Frame::kSettle:
       return role == Hello::CONSUMER;
-    case Frame::kAsk:
+    case Frame::kAdminRequest:
     case Frame::kTail:
       return role == Hello::ADMIN;
     default:
@@ -33,10 +33,10 @@ bool may_send(int role, uint32_t field) {
 }
 }  // namespace
 
-Core::Core(Options options, Router router, Door& door, IdWindow& ids, uint64_t seed)
+Core::Core(Options options, Router router, SignalValidator& validator, IdWindow& ids, uint64_t seed)
     : options_(std::move(options)),
       router_(std::move(router)),
-      door_(door),
+      validator_(validator),
       ids_(ids),
       random_(seed),
       ulids_(seed ^ 0x9e3779b97f4a7c15),
@@ -112,16 +112,16 @@ void Core::turn_away(std::string_view peer, Session* session, int reason, std::s
   const uint64_t id = session ? session->id : 0;
   if (session) {
     end_session(id, reason, text, now);
-  } else if (strikes <= kMostStrikes) {
+  } else if (strikes <= kMaxStrikes) {
     refuse(peer, 0, reason, text);
   }
-  if (strikes == kMostStrikes)
+  if (strikes == kMaxStrikes)
     spdlog::warn("a peer sent {} frames that were refused, and is not listened to any more: {}", strikes, text);
   if (strikes_.size() > 4096) strikes_.clear();
 }
 
 void Core::receive(std::string_view peer, std::span<char> message, Now now) {
-  if (const auto strikes = strikes_.find(peer); strikes != strikes_.end() && strikes->second >= kMostStrikes) {
+  if (const auto strikes = strikes_.find(peer); strikes != strikes_.end() && strikes->second >= kMaxStrikes) {
     ++counters_.malformed;
     return;
   }
@@ -156,7 +156,7 @@ void Core::receive(std::string_view peer, std::span<char> message, Now now) {
                     Frame::descriptor()->FindFieldByNumber(static_cast<int>(frame.field))->name()),
         now);
   }
-  if (const auto why = door_.check_frame(frame.field, frame.body)) return malformed(peer, session, *why, now);
+  if (const auto why = validator_.check_frame(frame.field, frame.body)) return malformed(peer, session, *why, now);
   switch (frame.field) {
     case Frame::kPublish:
       return on_publish(*session, frame.body, now);
@@ -177,12 +177,12 @@ void Core::receive(std::string_view peer, std::span<char> message, Now now) {
       session->leaving = true;
       acks_->byes.push_back(session->id);
       return;
-    case Frame::kAsk: {
-      Ask ask;
+    case Frame::kAdminRequest: {
+      AdminRequest ask;
       if (!ask.ParseFromArray(frame.body.data(), static_cast<int>(frame.body.size()))) {
         return malformed(peer, session, "Ask cannot be read", now);
       }
-      questions.push_back({session->id, ask.ask(), ask.json()});
+      admin_calls.push_back({session->id, ask.request(), ask.json()});
       return;
     }
     default:
@@ -191,7 +191,7 @@ void Core::receive(std::string_view peer, std::span<char> message, Now now) {
 }
 
 void Core::on_hello(std::string_view peer, std::string_view body, Now now) {
-  if (const auto why = door_.check_frame(Frame::kHello, body)) return malformed(peer, nullptr, *why, now);
+  if (const auto why = validator_.check_frame(Frame::kHello, body)) return malformed(peer, nullptr, *why, now);
   Hello hello;
   if (!hello.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
     return malformed(peer, nullptr, "HELLO cannot be read", now);
@@ -222,7 +222,7 @@ void Core::on_hello(std::string_view peer, std::string_view body, Now now) {
     end_session(session->id, REPLACED, "a new session took its place", now);
     session = nullptr;
   }
-  if (!session && sessions_.size() >= options_.most_sessions) {
+  if (!session && sessions_.size() >= options_.max_sessions) {
     ++counters_.refused;
     return refuse(peer, 0, BUSY, fmt::format("the broker has {} sessions, its limit", sessions_.size()));
   }
@@ -283,8 +283,8 @@ void Core::end_session(uint64_t id, int reason, std::string_view text, Now now) 
     for (const uint64_t seq : seqs) {
       Open* open = home.find(seq);
       if (!open) continue;
-      if (session->may_have_died_of(name, seq) && ++home.losses[seq] >= options_.most_losses) {
-        bury(home, *open, fmt::format("{} consumers died with it in hand", options_.most_losses), now);
+      if (session->may_have_died_of(name, seq) && ++home.losses[seq] >= options_.max_losses) {
+        dead_letter(home, *open, fmt::format("{} consumers died with it in hand", options_.max_losses), now);
       } else {
         home.put_back(seq, now.mono, now);
       }
@@ -324,7 +324,7 @@ void Core::tick(Now now) {
     for (auto& entry : channels_) {
       Channel& home = entry.second;
       home.sweep(20'000, [&](Open& open) { expire(home, open, now); });
-      bound_backlog(home, now);
+      enforce_backlog_limit(home, now);
     }
   }
 }
@@ -346,7 +346,9 @@ void Core::flush(Now now) {
 
 // ---- what is made durable
 
-bool Core::wants_sync() const { return !under_way_ && (!batch_.empty() || !burials_.empty() || !acks_->empty()); }
+bool Core::wants_sync() const {
+  return !under_way_ && (!batch_.empty() || !new_dead_letters_.empty() || !acks_->empty());
+}
 
 Core::Work Core::take_work() {
   CHECK(!under_way_, "one write and sync at a time");
@@ -355,13 +357,13 @@ Core::Work Core::take_work() {
   under_way_last_seq_ = next_seq_ - 1;
   Work work;
   work.batch = std::exchange(batch_, std::exchange(spare_batch_, Batch{}));
-  work.burials = std::exchange(burials_, {});
+  work.new_dead_letters = std::exchange(new_dead_letters_, {});
   work.last_seq = under_way_last_seq_;
   return work;
 }
 
 void Core::reuse(Batch batch) {
-  if (batch.capacity() > kMostSpare || batch.capacity() <= spare_batch_.capacity()) return;
+  if (batch.capacity() > kMaxSpare || batch.capacity() <= spare_batch_.capacity()) return;
   batch.clear();
   spare_batch_ = std::move(batch);
 }
@@ -401,7 +403,7 @@ void Core::journalled(uint32_t segment, uint32_t base, Now now) {
     durable.set_part(begun.part);
     send(begun.session, Frame::kBegunDurable, durable.SerializeAsString());
   }
-  for (const auto& [question, json] : acks->answers) answer(question, json, {});
+  for (const auto& [call, json] : acks->answers) answer(call, json, {});
   for (auto& done : acks->local) local_done.push_back(std::move(done));
   for (const uint64_t session : acks->byes) {
     send(session, Frame::kByeDone, {});
@@ -464,16 +466,16 @@ bool Core::credit_is_sound() const {
   return true;
 }
 
-void Core::answer(const Question& question, std::string_view json, std::string_view error) {
-  Answer answer;
-  answer.set_ask(question.ask);
+void Core::answer(const AdminCall& call, std::string_view json, std::string_view error) {
+  AdminReply answer;
+  answer.set_request(call.ask);
   answer.set_json(std::string(json));
   answer.set_error(std::string(error));
-  send(question.session, Frame::kAnswer, answer.SerializeAsString());
+  send(call.session, Frame::kAdminReply, answer.SerializeAsString());
 }
 
-void Core::answer_durable(const Question& question, std::string json) {
-  acks_->answers.emplace_back(question, std::move(json));
+void Core::reply_durable(const AdminCall& call, std::string json) {
+  acks_->answers.emplace_back(call, std::move(json));
 }
 
 void Core::on_tail(Session& session, std::string_view body, Now now) {

@@ -1,6 +1,6 @@
 // The broker's mind: who is connected, what is admitted, where it goes, and what became of it. A plain state machine
-// without I/O and without a clock: messages and the time go in; messages, journal records and burials come out. The
-// broker's loop runs it on real sockets and a real disk, the simulator on false ones. One thread.
+// without I/O and without a clock: messages and the time go in; messages, journal records and dead letters come out.
+// The broker's loop runs it on real sockets and a real disk, the simulator on false ones. One thread.
 #pragma once
 
 #include <cstdint>
@@ -21,11 +21,11 @@
 #include "base/text_map.h"
 #include "base/ulid.h"
 #include "broker/channel.h"
-#include "broker/id_window.h"
-#include "broker/journal.h"
-#include "broker/router.h"
-#include "proto/door.h"
+#include "journal/id_window.h"
+#include "journal/journal.h"
 #include "proto/frame.h"
+#include "proto/signal_validator.h"
+#include "routing/router.h"
 
 namespace detent {
 
@@ -35,7 +35,7 @@ struct Outgoing {
   struct Item {
     uint64_t seq = 0;
     uint32_t attempt = 0;
-    Handle at;
+    RecordRef at;
     bool repeat_unproven = false;
     bool copy = false;
     int64_t journalled_ms = 0;
@@ -53,10 +53,10 @@ struct Outgoing {
 };
 
 /// A signal to be written to the dead letters' journal, before the batch that it came with.
-struct Burial {
+struct NewDeadLetter {
   uint64_t seq = 0;
   std::string channel;
-  Handle at;
+  RecordRef at;
   std::string cause;
   uint32_t attempts = 0;
   int64_t at_ms = 0;
@@ -64,7 +64,7 @@ struct Burial {
 };
 
 /// A question of the command line; whoever runs the core answers with `Core::answer`.
-struct Question {
+struct AdminCall {
   uint64_t session = 0;
   uint64_t ask = 0;
   std::string json;
@@ -73,7 +73,7 @@ struct Question {
 /// What became of signals handed in by `Core::admit_local`.
 struct LocalDone {
   uint64_t ticket = 0;
-  std::vector<Fault> faults;  // one each; reason 0: durable
+  std::vector<Rejection> faults;  // one each; reason 0: durable
 };
 
 /// A tail request, started or stopped.
@@ -93,20 +93,20 @@ class Core {
     uint64_t backlog_bytes = uint64_t{1} << 30;
     Millis backlog_age = std::chrono::hours{24 * 30};
     Millis id_window = std::chrono::hours{24 * 90};
-    uint32_t most_losses = 10;        // consumers that may die of a delivery before it is given up
-    size_t most_unsynced = 16 << 20;  // bytes admitted and not durable, above which publishers are told to wait
-    size_t most_sessions = 1024;
+    uint32_t max_losses = 10;        // consumers that may die of a delivery before it is given up
+    size_t max_unsynced = 16 << 20;  // bytes admitted and not durable, above which publishers are told to wait
+    size_t max_sessions = 1024;
     std::vector<std::string> channels;  // configured; others may not be consumed
     /// After which time signals of a type expire where they do not say; 0: never.
     std::function<Millis(std::string_view type)> expires;
   };
 
-  Core(Options options, Router router, Door& door, IdWindow& ids, uint64_t seed);
+  Core(Options options, Router router, SignalValidator& validator, IdWindow& ids, uint64_t seed);
   ~Core();
 
   // ---- recovery, in this order
   void restore(std::string_view snapshot);
-  void replay(std::string_view record, const Place& place, bool after_snapshot);
+  void replay(std::string_view record, const RecordPosition& place, bool after_snapshot);
   void replay_dead(std::string_view dead_record);
   void recovered(Now now);
   /// Signals of which the snapshot or the numbering tells, and which the journal has lost.
@@ -120,10 +120,10 @@ class Core {
   /// A dead letter's signal is delivered once more, to `channel` alone.
   void revive(std::string_view channel, std::string signal, Now now);
   /// A dead letter was retried or dropped.
-  void buried_closed(std::string_view channel, uint64_t seq, Now now);
-  void answer(const Question& question, std::string_view json, std::string_view error);
+  void dead_letter_closed(std::string_view channel, uint64_t seq, Now now);
+  void answer(const AdminCall& call, std::string_view json, std::string_view error);
   /// The same, once all that was appended so far is durable.
-  void answer_durable(const Question& question, std::string json);
+  void reply_durable(const AdminCall& call, std::string json);
   /// Sends a frame to a session where it still is.
   void send(uint64_t session, uint32_t field, std::string_view body);
   /// Asks a session for a PONG, behind what was sent to it; how many it owes.
@@ -136,12 +136,12 @@ class Core {
   /// The body of a delivery cannot be read any more.
   void unreadable(std::string_view channel, uint64_t seq, Now now);
   /// Publishers are refused with `reason` (a Reason of wire.proto that may be retried) while it is not 0.
-  void hold_publishers(int reason, std::string text);
+  void pause_publishers(int reason, std::string text);
   /// Says that Detent is ill with `alarm` (once), or well again. `about_telegram`: Telegram itself is what is ill.
   void raise(const std::string& alarm, const std::string& title, const std::string& body, bool about_telegram, Now now);
-  void over(const std::string& alarm, Now now);
+  void clear_alarm(const std::string& alarm, Now now);
   /// Says something that happened at one moment and does not stand.
-  void tell(const std::string& alarm, const std::string& title, const std::string& body, Now now);
+  void report_event(const std::string& alarm, const std::string& title, const std::string& body, Now now);
   /// Later signals go by these routes, and `Options::expires` is asked anew. `channels`: those that are configured,
   /// which alone may be consumed.
   void reroute(Router router, std::vector<std::string> channels);
@@ -156,10 +156,10 @@ class Core {
   bool wants_sync() const;
   bool is_syncing() const { return under_way_; }
   size_t unsynced_bytes() const { return batch_.bytes(); }
-  /// What is to be made durable at once: first the burials in the dead letters' journal, then the batch.
+  /// What is to be made durable at once: first the dead letters in the dead letters' journal, then the batch.
   struct Work {
     Batch batch;
-    std::vector<Burial> burials;
+    std::vector<NewDeadLetter> new_dead_letters;
     uint64_t last_seq = 0;
   };
   Work take_work();
@@ -171,7 +171,7 @@ class Core {
   void journalled(uint32_t segment, uint32_t base, Now now);
 
   std::vector<Outgoing> outgoing;
-  std::vector<Question> questions;
+  std::vector<AdminCall> admin_calls;
   std::vector<LocalDone> local_done;
   std::vector<TailChange> tail_changes;
 
@@ -221,24 +221,24 @@ class Core {
   void on_begun(Session& session, std::string_view body, Now now);
   void on_settle(Session& session, std::string_view body, Now now);
   void on_tail(Session& session, std::string_view body, Now now);
-  Verdict admit(std::span<char> signal, Now now, Fault& fault);
-  void append_signal(std::string_view signal, const Head& head, const std::vector<std::string>& to, bool unproven,
-                     bool revived, Now now);
+  Verdict admit(std::span<char> signal, Now now, Rejection& fault);
+  void append_signal(std::string_view signal, const SignalHeader& head, const std::vector<std::string>& to,
+                     bool unproven, bool revived, Now now);
   void append_settled(Channel& channel, uint64_t seq, int state, const std::map<uint32_t, std::string>& parts,
                       std::string_view cause, Now now);
-  void bury(Channel& channel, Open& open, std::string cause, Now now);
+  void dead_letter(Channel& channel, Open& open, std::string cause, Now now);
   void finish(Channel& channel, uint64_t seq);
   void pump(Channel& channel, Now now);
   void settle_outcome(Channel& channel, Session& session, uint64_t seq, int outcome,
                       std::map<uint32_t, std::string> parts, const std::string& cause, uint32_t delay_ms, Now now);
   bool expire(Channel& channel, Open& open, Now now);
   bool under_way_somewhere(std::string_view channel, uint64_t seq) const;
-  void set_terms(Open& open, const Head& head);
-  const Route& route_of(const Head& head);
+  void set_terms(Open& open, const SignalHeader& head);
+  const Route& route_of(const SignalHeader& head);
   void record_alarm(const std::string& alarm, bool is_over, Now now);
   void announce(const std::string& alarm, bool is_over, const std::string& title, const std::string& body,
                 bool about_telegram, Now now);
-  void bound_backlog(Channel& channel, Now now);
+  void enforce_backlog_limit(Channel& channel, Now now);
   void end_session(uint64_t id, int reason, std::string_view text, Now now);
   void refuse(std::string_view peer, uint64_t session, int reason, std::string_view text);
   void malformed(std::string_view peer, Session* session, std::string_view text, Now now);
@@ -254,7 +254,7 @@ class Core {
 
   Options options_;
   Router router_;
-  Door& door_;
+  SignalValidator& validator_;
   IdWindow& ids_;
   std::mt19937_64 random_;
   UlidSource ulids_;
@@ -280,7 +280,7 @@ class Core {
   // what the next work will hold, and what waits for the one under way
   Batch batch_;
   Batch spare_batch_;  // empty, with the memory of one that is done
-  std::vector<Burial> burials_;
+  std::vector<NewDeadLetter> new_dead_letters_;
   std::unique_ptr<Acks> acks_;  // for the batch that fills
   std::unique_ptr<Acks> acks_under_way_;
   bool under_way_ = false;

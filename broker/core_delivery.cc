@@ -14,10 +14,10 @@
 namespace detent {
 
 namespace {
-constexpr size_t kMostItems = 256;          // deliveries of one frame
-constexpr size_t kMostBytes = 512 * 1024;   // … and their bytes, from which on no more are added
-constexpr size_t kMostParts = 4096;         // of a delivery, as a Settled may have
-constexpr uint64_t kMostBuried = 16 << 20;  // bytes past a backlog's limit, buried of one channel in a sweep
+constexpr size_t kMaxItems = 256;          // deliveries of one frame
+constexpr size_t kMaxBytes = 512 * 1024;   // … and their bytes, from which on no more are added
+constexpr size_t kMaxParts = 4096;         // of a delivery, as a Settled may have
+constexpr uint64_t kMaxBuried = 16 << 20;  // bytes past a backlog's limit, buried of one channel in a sweep
 constexpr size_t kPatience = 64;  // deliveries taken for one channel before the next has its turn, per consumer
 }  // namespace
 
@@ -32,8 +32,8 @@ void Core::pump(Channel& home, Now now) {
     std::unique_ptr<Outgoing::Bodies> bodies;
     size_t size = 0;
     // One consumer alone takes all it has credit for; several take turns.
-    const size_t most = served.sessions.size() == 1 ? kMostItems : kPatience;
-    while (credit.count && credit.bytes && (!bodies || (bodies->items.size() < most && size < kMostBytes))) {
+    const size_t most = served.sessions.size() == 1 ? kMaxItems : kPatience;
+    while (credit.count && credit.bytes && (!bodies || (bodies->items.size() < most && size < kMaxBytes))) {
       Open* open = home.take();
       if (!open) break;
       if (expire(home, *open, now)) continue;
@@ -111,13 +111,13 @@ void Core::append_settled(Channel& home, uint64_t seq, int state, const std::map
   batch_.finish(size);
 }
 
-void Core::bury(Channel& home, Open& open, std::string cause, Now now) {
+void Core::dead_letter(Channel& home, Open& open, std::string cause, Now now) {
   const uint64_t seq = open.seq;
-  Burial burial{seq, home.name(), open.at, cause, open.attempts, now.wall.count(), {}};
+  NewDeadLetter letter{seq, home.name(), open.at, cause, open.attempts, now.wall.count(), {}};
   std::map<uint32_t, std::string> parts;
   if (const auto known = home.parts.find(seq); known != home.parts.end()) parts = known->second;
-  for (const auto& [number, part] : parts) burial.parts.push_back(part);
-  burials_.push_back(std::move(burial));
+  for (const auto& [number, part] : parts) letter.parts.push_back(part);
+  new_dead_letters_.push_back(std::move(letter));
   append_settled(home, seq, SettledRecord::DEAD, parts, cause, now);
   ++counters_.dead;
   finish(home, seq);
@@ -130,11 +130,11 @@ void Core::bury(Channel& home, Open& open, std::string cause, Now now) {
         about_telegram, now);
 }
 
-void Core::buried_closed(std::string_view name, uint64_t seq, Now now) {
+void Core::dead_letter_closed(std::string_view name, uint64_t seq, Now now) {
   const auto found = dead_.find(name);
   if (found == dead_.end()) return;
   found->second.erase(seq);
-  if (found->second.empty()) over("dead-letters/" + std::string(name), now);
+  if (found->second.empty()) clear_alarm("dead-letters/" + std::string(name), now);
 }
 
 void Core::unreadable(std::string_view name, uint64_t seq, Now now) {
@@ -150,19 +150,19 @@ void Core::unreadable(std::string_view name, uint64_t seq, Now now) {
     ++credit.count;
     credit.bytes += open->at.size;
   }
-  bury(home, *open, "its text cannot be read from the journal any more", now);
+  dead_letter(home, *open, "its text cannot be read from the journal any more", now);
 }
 
-void Core::bound_backlog(Channel& home, Now now) {
+void Core::enforce_backlog_limit(Channel& home, Now now) {
   const auto oldest_s = (now.wall - options_.backlog_age).count() / 1000;
   uint64_t buried = 0;
-  for (int bound = 0; bound < 10'000 && buried < kMostBuried; ++bound) {
+  for (int bound = 0; bound < 10'000 && buried < kMaxBuried; ++bound) {
     Open* oldest = home.oldest_idle();
     if (!oldest) return;
     const bool too_old = int64_t{oldest->admitted_s} < oldest_s;
     if (home.bytes() <= options_.backlog_bytes && !too_old) return;
     buried += oldest->at.size;
-    bury(home, *oldest, "backlog", now);
+    dead_letter(home, *oldest, "backlog", now);
   }
 }
 
@@ -216,8 +216,8 @@ void Core::on_begun(Session& session, std::string_view body, Now now) {
   }
   Channel& home = channel(begun.channel());
   if (const auto known = home.parts.find(begun.delivery());
-      known != home.parts.end() && known->second.size() >= kMostParts && !known->second.contains(begun.part().part())) {
-    return malformed(session.peer, &session, fmt::format("a delivery has over {} parts", kMostParts), now);
+      known != home.parts.end() && known->second.size() >= kMaxParts && !known->second.contains(begun.part().part())) {
+    return malformed(session.peer, &session, fmt::format("a delivery has over {} parts", kMaxParts), now);
   }
   session.begun[begun.channel()].insert(begun.delivery());
   begun.mutable_part()->set_begun_ms(begun.part().begun_ms() ? begun.part().begun_ms() : now.wall.count());
@@ -256,7 +256,7 @@ void Core::on_settle(Session& session, std::string_view body, Now now) {
     if (is_ours(seq)) settle_outcome(home, session, seq, DELIVERED, {}, {}, 0, now);
   }
   for (auto& one : *settle.mutable_settled()) {
-    door_.mask(*one.mutable_cause());  // it goes to the ledger, and an alarm may tell it
+    validator_.mask(*one.mutable_cause());  // it goes to the ledger, and an alarm may tell it
     if (!is_ours(one.delivery())) continue;
     std::map<uint32_t, std::string> parts;
     for (const auto& part : one.parts()) parts[part.part()] = part.SerializeAsString();
@@ -266,13 +266,13 @@ void Core::on_settle(Session& session, std::string_view body, Now now) {
     served.circuit_open = settle.circuit().open();
     served.opened_by = served.circuit_open ? session.id : 0;
     served.why = settle.circuit().why();
-    door_.mask(served.why);
+    validator_.mask(served.why);
     const std::string alarm = "circuit/" + home.name();
     if (served.circuit_open) {
       raise(alarm, fmt::format("{} takes nothing: {}", home.name(), served.why),
             "Its signals are kept, and delivered when it works again.", home.name() == "telegram", now);
     } else {
-      over(alarm, now);
+      clear_alarm(alarm, now);
     }
   }
   if (stale.deliveries_size()) {
@@ -303,7 +303,7 @@ void Core::settle_outcome(Channel& home, Session&, uint64_t seq, int outcome, st
       return;
     }
     case GIVEN_UP:
-      return bury(home, *home.find(seq), cause.empty() ? "given up" : cause, now);
+      return dead_letter(home, *home.find(seq), cause.empty() ? "given up" : cause, now);
     case UNKNOWN:
       ++counters_.unknown;
       append_settled(home, seq, SettledRecord::UNKNOWN, parts, cause, now);
@@ -317,7 +317,7 @@ void Core::settle_outcome(Channel& home, Session&, uint64_t seq, int outcome, st
       ++consumers(home.name()).delivered;
       if (!home.due()) consumers(home.name()).trouble.clear();
       // The session that opened the circuit may have ended before it could say that all is well.
-      if (!alarms_.empty() && !consumers(home.name()).circuit_open) over("circuit/" + home.name(), now);
+      if (!alarms_.empty() && !consumers(home.name()).circuit_open) clear_alarm("circuit/" + home.name(), now);
       append_settled(home, seq, SettledRecord::DELIVERED, parts, cause, now);
       break;
   }

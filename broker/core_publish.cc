@@ -41,7 +41,7 @@ void Core::on_publish(Session& session, std::string_view body, Now now) {
       if (answer.reason == 0) answer.reason = OUT_OF_ORDER;
       break;
     }
-    Fault fault;
+    Rejection fault;
     // The bytes are of the message that the caller handed over to be written in (secrets are masked in place).
     const std::span<char> signal(const_cast<char*>(reader.bytes().data()), reader.bytes().size());
     const Verdict verdict = admit(signal, now, fault);
@@ -54,7 +54,7 @@ void Core::on_publish(Session& session, std::string_view body, Now now) {
     }
     if (verdict == Verdict::Refused) {
       ++counters_.refused;
-      answer.refusals.push_back({number, std::string(read_head(reader.bytes()).id.substr(0, 16)), fault});
+      answer.refusals.push_back({number, std::string(read_header(reader.bytes()).id.substr(0, 16)), fault});
     }
     session.next_publish = ++number;
     answer.resume = 0;
@@ -65,7 +65,7 @@ void Core::on_publish(Session& session, std::string_view body, Now now) {
   if (!reader.ok()) malformed(session.peer, &session, "Publish cannot be read", now);
 }
 
-void Core::hold_publishers(int reason, std::string text) {
+void Core::pause_publishers(int reason, std::string text) {
   hold_reason_ = reason;
   hold_text_ = std::move(text);
 }
@@ -73,7 +73,7 @@ void Core::hold_publishers(int reason, std::string text) {
 uint64_t Core::admit_local(std::vector<std::string> signals, Now now) {
   LocalDone done{next_ticket_++, {}};
   for (auto& signal : signals) {
-    Fault fault;
+    Rejection fault;
     if (admit(signal, now, fault) == Verdict::Refused) ++counters_.refused;
     done.faults.push_back(std::move(fault));
   }
@@ -81,7 +81,7 @@ uint64_t Core::admit_local(std::vector<std::string> signals, Now now) {
   return acks_->local.back().ticket;
 }
 
-Core::Verdict Core::admit(std::span<char> signal, Now now, Fault& fault) {
+Core::Verdict Core::admit(std::span<char> signal, Now now, Rejection& fault) {
   if (hold_reason_) {
     fault = {hold_reason_, hold_text_};
     return Verdict::Held;
@@ -90,7 +90,7 @@ Core::Verdict Core::admit(std::span<char> signal, Now now, Fault& fault) {
     fault = {BUSY, "the broker is stopping"};
     return Verdict::Held;
   }
-  if (batch_.bytes() >= options_.most_unsynced) {
+  if (batch_.bytes() >= options_.max_unsynced) {
     fault = {BUSY, "too much is waiting for the disk: try again in a moment"};
     return Verdict::Held;
   }
@@ -102,8 +102,8 @@ Core::Verdict Core::admit(std::span<char> signal, Now now, Fault& fault) {
     std::memcpy(id.data(), signal.data() + 2, id.size());
     ids_.fetch(id);
   }
-  Head head;
-  if (auto found = door_.check(signal, head)) {
+  SignalHeader head;
+  if (auto found = validator_.check(signal, head)) {
     fault = std::move(*found);
     return Verdict::Refused;
   }
@@ -131,15 +131,15 @@ Core::Verdict Core::admit(std::span<char> signal, Now now, Fault& fault) {
   return Verdict::Taken;
 }
 
-const Route& Core::route_of(const Head& head) {
+const Route& Core::route_of(const SignalHeader& head) {
   const Route& route =
       router_.decide({head.type, static_cast<int>(head.severity), head.source, head.labels, head.needs_response});
   if (route.fallback) ++counters_.unrouted;
   return route;
 }
 
-void Core::append_signal(std::string_view signal, const Head& head, const std::vector<std::string>& to, bool unproven,
-                         bool revived, Now now) {
+void Core::append_signal(std::string_view signal, const SignalHeader& head, const std::vector<std::string>& to,
+                         bool unproven, bool revived, Now now) {
   const uint64_t seq = next_seq_++;
   // Record{admitted: Admitted{…}}, written by hand into the batch: this is the path of every signal.
   const auto at_ms = static_cast<uint64_t>(now.wall.count());
@@ -170,7 +170,7 @@ void Core::append_signal(std::string_view signal, const Head& head, const std::v
   }
 }
 
-void Core::set_terms(Open& open, const Head& head) {
+void Core::set_terms(Open& open, const SignalHeader& head) {
   open.key = head.thread.empty() ? 0 : static_cast<uint32_t>(XXH3_64bits(head.thread.data(), head.thread.size()) | 1);
   int64_t expires_ms = head.expires_ms;
   if (!expires_ms) {
@@ -187,7 +187,7 @@ void Core::set_terms(Open& open, const Head& head) {
 }
 
 void Core::revive(std::string_view to, std::string signal, Now now) {
-  append_signal(signal, read_head(signal), {std::string(to)}, false, true, now);
+  append_signal(signal, read_header(signal), {std::string(to)}, false, true, now);
   // Its time has passed long ago; the operator wants it all the same.
   channel(to).find(next_seq_ - 1)->expires_s = 0;
 }
@@ -203,14 +203,14 @@ void Core::raise(const std::string& alarm, const std::string& title, const std::
   announce(alarm, false, title, body, about_telegram, now);
 }
 
-void Core::over(const std::string& alarm, Now now) {
+void Core::clear_alarm(const std::string& alarm, Now now) {
   if (!alarms_.erase(alarm)) return;
   spdlog::info("over: {}", alarm);
   record_alarm(alarm, true, now);
   announce(alarm, true, "over: " + alarm, {}, alarm.find("telegram") != std::string::npos, now);
 }
 
-void Core::tell(const std::string& alarm, const std::string& title, const std::string& body, Now now) {
+void Core::report_event(const std::string& alarm, const std::string& title, const std::string& body, Now now) {
   ++counters_.alarms;
   spdlog::warn("{}", title);
   announce(alarm, false, title, body, false, now);
@@ -240,7 +240,7 @@ void Core::announce(const std::string& alarm, bool is_over, const std::string& t
   signal.set_created_ms(now.wall.count());
   signal.set_payload(incident.SerializeAsString());
   const std::string bytes = signal.SerializeAsString();
-  const Head head = read_head(bytes);
+  const SignalHeader head = read_header(bytes);
   append_signal(bytes, head, route_of(head).channels, false, false, now);
 }
 

@@ -76,7 +76,7 @@ void Core::restore(std::string_view bytes) {
   for (const auto& alarm : snapshot.alarms()) alarms_.insert(alarm);
 }
 
-void Core::replay(std::string_view bytes, const Place& place, bool after_snapshot) {
+void Core::replay(std::string_view bytes, const RecordPosition& place, bool after_snapshot) {
   Reader outer(bytes);
   if (!outer.next()) return;
   if (outer.field() == Record::kAdmittedFieldNumber) {
@@ -113,7 +113,7 @@ void Core::replay(std::string_view bytes, const Place& place, bool after_snapsho
     // Numbers follow one another without gaps. What stands before the first record was dropped, or is in the snapshot.
     if (next_seq_ > 1 && open.seq > next_seq_) missing_ += open.seq - next_seq_;
     next_seq_ = std::max(next_seq_, open.seq + 1);
-    const Head head = read_head(signal);
+    const SignalHeader head = read_header(signal);
     if (!revived && head.id.size() == 16 && !ids_.covered(place.segment)) {
       SignalId id;
       std::memcpy(id.data(), head.id.data(), id.size());

@@ -68,7 +68,7 @@ struct Core::Acks {
     struct Refusal {
       uint64_t number = 0;
       std::string id;
-      Fault fault;
+      Rejection fault;
     };
     std::vector<Refusal> refusals;
     uint64_t resume = 0;
@@ -83,7 +83,7 @@ struct Core::Acks {
     uint32_t part = 0;
   };
   std::vector<Begun> begun;
-  std::vector<std::pair<Question, std::string>> answers;
+  std::vector<std::pair<AdminCall, std::string>> answers;
   std::vector<uint64_t> byes;
   std::vector<LocalDone> local;
 

@@ -11,7 +11,7 @@
 namespace detent {
 
 namespace {
-constexpr size_t kMostBury =
+constexpr size_t kMaxBury =
     4 << 20;  // bytes written at once, from which on the next letters go to a batch of their own
 }  // namespace
 
@@ -24,7 +24,7 @@ Result<std::unique_ptr<DeadLetters>> DeadLetters::open(Disk& disk, const std::st
   options.reserve_bytes = 0;
   options.low_water = 0;
   JournalVisitor visitor;
-  visitor.record = [&](const Place& place, std::string_view bytes, bool) {
+  visitor.record = [&](const RecordPosition& place, std::string_view bytes, bool) {
     core.replay_dead(bytes);
     DeadRecord record;
     if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
@@ -39,10 +39,10 @@ Result<std::unique_ptr<DeadLetters>> DeadLetters::open(Disk& disk, const std::st
   return dead;
 }
 
-Result<std::vector<std::pair<DeadLetters::Key, Place>>> DeadLetters::bury(const std::vector<Burial>& burials,
-                                                                          JournalReader& bodies) {
+Result<std::vector<std::pair<DeadLetters::Key, RecordPosition>>> DeadLetters::write(
+    const std::vector<NewDeadLetter>& new_dead_letters, JournalReader& bodies) {
   Batch batch;
-  std::vector<std::pair<Key, Place>> placed;
+  std::vector<std::pair<Key, RecordPosition>> placed;
   size_t first = 0;  // of `placed` that is in `batch`
   const auto append = [&]() -> Result<void> {
     const auto appended = journal_->append(batch);
@@ -54,26 +54,26 @@ Result<std::vector<std::pair<DeadLetters::Key, Place>>> DeadLetters::bury(const 
     batch.clear();
     return {};
   };
-  for (const Burial& burial : burials) {
-    if (batch.bytes() >= kMostBury) {
+  for (const NewDeadLetter& given_up : new_dead_letters) {
+    if (batch.bytes() >= kMaxBury) {
       if (auto done = append(); !done) return done.error();
     }
     DeadRecord record;
     auto& letter = *record.mutable_letter();
-    letter.set_seq(burial.seq);
-    letter.set_channel(burial.channel);
-    letter.set_cause(burial.cause);
-    letter.set_at_ms(burial.at_ms);
-    letter.set_attempts(burial.attempts);
-    for (const auto& part : burial.parts) letter.add_parts()->ParseFromString(part);
-    if (const auto body = bodies.read({burial.at.segment, burial.at.offset, burial.at.size})) {
+    letter.set_seq(given_up.seq);
+    letter.set_channel(given_up.channel);
+    letter.set_cause(given_up.cause);
+    letter.set_at_ms(given_up.at_ms);
+    letter.set_attempts(given_up.attempts);
+    for (const auto& part : given_up.parts) letter.add_parts()->ParseFromString(part);
+    if (const auto body = bodies.read({given_up.at.segment, given_up.at.offset, given_up.at.size})) {
       letter.set_signal(std::string(signal_of(*body)));
     } else {
-      letter.set_cause(burial.cause + " (its text is lost: " + body.error().what + ")");
+      letter.set_cause(given_up.cause + " (its text is lost: " + body.error().what + ")");
       spdlog::error("a dead letter's text is lost: {}", body.error().what);
     }
     const std::string bytes = record.SerializeAsString();
-    placed.push_back({{burial.channel, burial.seq}, {0, batch.append(bytes), static_cast<uint32_t>(bytes.size())}});
+    placed.push_back({{given_up.channel, given_up.seq}, {0, batch.append(bytes), static_cast<uint32_t>(bytes.size())}});
   }
   if (auto done = append(); !done) return done.error();
   return placed;
@@ -95,7 +95,7 @@ Result<void> DeadLetters::close(const std::vector<Key>& keys, bool retried, int6
   return {};
 }
 
-void DeadLetters::buried(const std::vector<std::pair<Key, Place>>& letters) {
+void DeadLetters::written(const std::vector<std::pair<Key, RecordPosition>>& letters) {
   for (const auto& [key, place] : letters) letters_.insert_or_assign(key, place);
 }
 

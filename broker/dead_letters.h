@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "broker/core.h"
-#include "broker/journal.h"
+#include "journal/journal.h"
 
 namespace detent {
 
@@ -33,12 +33,13 @@ class DeadLetters {
                                                    const std::function<void(const Damage&)>& damaged);
 
   /// Durable when it returns; bodies are read from the main journal. Where a body cannot be read the letter says so.
-  Result<std::vector<std::pair<Key, Place>>> bury(const std::vector<Burial>& burials, JournalReader& bodies);
+  Result<std::vector<std::pair<Key, RecordPosition>>> write(const std::vector<NewDeadLetter>& new_dead_letters,
+                                                            JournalReader& bodies);
   Result<void> close(const std::vector<Key>& keys, bool retried, int64_t at_ms);
 
-  void buried(const std::vector<std::pair<Key, Place>>& letters);
+  void written(const std::vector<std::pair<Key, RecordPosition>>& letters);
   void closed(const std::vector<Key>& keys);
-  const std::map<Key, Place>& letters() const { return letters_; }
+  const std::map<Key, RecordPosition>& letters() const { return letters_; }
   Result<Letter> read(const Key& key);
   /// Segments that hold no letter any more.
   std::vector<uint64_t> droppable() const;
@@ -47,7 +48,7 @@ class DeadLetters {
  private:
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<JournalReader> reader_;
-  std::map<Key, Place> letters_;
+  std::map<Key, RecordPosition> letters_;
 };
 
 }  // namespace detent

@@ -5,20 +5,20 @@
 namespace detent {
 
 namespace {
-constexpr size_t kMostKeys = 4096;      // letters of a bite
-constexpr size_t kMostBytes = 1 << 20;  // in the core's batch, from which on no more are added
+constexpr size_t kMaxKeys = 4096;      // letters of a bite
+constexpr size_t kMaxBytes = 1 << 20;  // in the core's batch, from which on no more are added
 }  // namespace
 
-void DeadOrders::add(Question question, bool retry, std::vector<DeadLetters::Key> keys) {
-  orders_.push_back({std::move(question), retry, std::move(keys)});
+void DeadOrders::add(AdminCall call, bool retry, std::vector<DeadLetters::Key> keys) {
+  orders_.push_back({std::move(call), retry, std::move(keys)});
 }
 
 std::optional<DeadOrders::Bite> DeadOrders::bite(bool stopping, Now now) {
   if (orders_.empty()) return std::nullopt;
   Order& order = orders_.front();
   Bite bite{{}, order.retry, {}};
-  for (size_t looked = 0; order.next < order.keys.size() && looked < kMostKeys; ++looked) {
-    if (core_.unsynced_bytes() >= kMostBytes) break;
+  for (size_t looked = 0; order.next < order.keys.size() && looked < kMaxKeys; ++looked) {
+    if (core_.unsynced_bytes() >= kMaxBytes) break;
     const auto& key = order.keys[order.next++];
     if (!dead_.letters().contains(key)) continue;  // an order before this one had it
     if (order.retry) {
@@ -27,13 +27,13 @@ std::optional<DeadOrders::Bite> DeadOrders::bite(bool stopping, Now now) {
       core_.revive(key.channel, letter->signal, now);
     }
     bite.keys.push_back(key);
-    core_.buried_closed(key.channel, key.seq, now);
+    core_.dead_letter_closed(key.channel, key.seq, now);
     ++order.done;
   }
   dead_.closed(bite.keys);
   if (order.next == order.keys.size() || stopping) {
-    bite.answer = {order.question, boost::json::serialize(boost::json::object{
-                                       {order.retry ? "retried" : "dropped", order.done}, {"of", order.keys.size()}})};
+    bite.answer = {order.call, boost::json::serialize(boost::json::object{
+                                   {order.retry ? "retried" : "dropped", order.done}, {"of", order.keys.size()}})};
     orders_.pop_front();
   }
   return bite;

@@ -19,13 +19,13 @@ class DeadOrders {
   struct Bite {
     std::vector<DeadLetters::Key> keys;
     bool retried = false;
-    std::optional<std::pair<Question, std::string>> answer;  // with the last bite of an order
+    std::optional<std::pair<AdminCall, std::string>> answer;  // with the last bite of an order
   };
 
   DeadOrders(Core& core, DeadLetters& dead) : core_(core), dead_(dead) {}
 
   /// Brings the letters back, or drops them.
-  void add(Question question, bool retry, std::vector<DeadLetters::Key> keys);
+  void add(AdminCall call, bool retry, std::vector<DeadLetters::Key> keys);
   bool empty() const { return orders_.empty(); }
   /// Does as much of the oldest order as fits a work. Only directly before that work is taken. `stopping`: the order
   /// ends here, and its answer tells how far it came.
@@ -33,7 +33,7 @@ class DeadOrders {
 
  private:
   struct Order {
-    Question question;
+    AdminCall call;
     bool retry = false;
     std::vector<DeadLetters::Key> keys;
     size_t next = 0, done = 0;

@@ -17,9 +17,10 @@ struct Drops {
   std::vector<uint64_t> segments, dead;
 };
 
-/// What may go once all that the core has settled by now is durable; until then a burial reads it, and a restart needs
-/// it. A segment of the journal: sealed, before the snapshot and before `ledger_complete` (all records of segments
-/// before that one are in the ledger), its ids in a file, nothing open in it. One of the dead letters: no letter in it.
+/// What may go once all that the core has settled by now is durable; until then writing a dead letter reads it, and a
+/// restart needs it. A segment of the journal: sealed, before the snapshot and before `ledger_complete` (all records of
+/// segments before that one are in the ledger), its ids in a file, nothing open in it. One of the dead letters: no
+/// letter in it.
 Drops to_drop(const Journal& journal, const DeadLetters& dead, const Core& core, const IdWindow& ids,
               uint64_t ledger_complete);
 

@@ -5,7 +5,7 @@
 
 #include <utility>
 
-#include "broker/answers.h"
+#include "broker/admin.h"
 #include "broker/broker.h"
 #include "proto/wire.pb.h"
 
@@ -35,7 +35,7 @@ void Broker::prepare_spares(bool in_haste) {
   }
 }
 
-void Broker::look_after_disk() {
+void Broker::check_disk() {
   if (looking_after_disk_) return;
   looking_after_disk_ = true;
   // What a burst has left in the allocator goes back to the system once it is over.
@@ -58,12 +58,12 @@ void Broker::look_after_disk() {
       looking_after_disk_ = false;
       if (space) {
         space_ = *space;
-        look_after_publishers();
+        check_publishers();
         if (space_.low) {
           core_->raise("disk-low", fmt::format("the broker's disk is low: {} MiB free", space_.free >> 20),
                        "Publishers are refused until there is room again; what was taken in is safe.", false, now_);
         } else {
-          core_->over("disk-low", now_);
+          core_->clear_alarm("disk-low", now_);
         }
       } else {
         spdlog::warn("free space cannot be read: {}", space.error().what);
@@ -81,15 +81,15 @@ void Broker::look_after_disk() {
 
 void Broker::hold(int reason, std::string text) {
   held_ = text;
-  core_->hold_publishers(reason, std::move(text));
+  core_->pause_publishers(reason, std::move(text));
 }
 
-void Broker::look_after_ledger() {
-  look_after_publishers();
-  ledger_->status(Answers(*this).status_markdown());
+void Broker::check_ledger() {
+  check_publishers();
+  ledger_->status(Admin(*this).status_markdown());
 }
 
-void Broker::look_after_publishers() {
+void Broker::check_publishers() {
   // What the ledger has not taken up, in whole segments: near enough for a limit of gigabytes.
   uint64_t lag = 0;
   for (const auto& segment : journal_->segments()) {

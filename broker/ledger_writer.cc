@@ -9,11 +9,11 @@
 
 #include "broker/dead_letters.h"
 #include "ledger/audit_log.h"
-#include "proto/door.h"
 #include "proto/journal.pb.h"
 #include "proto/json.h"
 #include "proto/reader.h"
 #include "proto/signal.pb.h"
+#include "proto/signal_validator.h"
 
 namespace detent {
 
@@ -24,7 +24,7 @@ constexpr size_t kRemembered = 65'536;  // ids of the latest signals, for their 
 constexpr std::string_view kAlarm = "ledger/";
 constexpr Millis kGather{20};  // how long what was journalled may wait for more before it is looked at
 
-uint64_t place_number(const Place& place) { return place.segment << 32 | place.offset; }
+uint64_t place_number(const RecordPosition& place) { return place.segment << 32 | place.offset; }
 
 /// The number of the first signal that the journal still holds; 0: none.
 uint64_t first_seq(const Journal& journal) {
@@ -64,7 +64,7 @@ Result<std::unique_ptr<LedgerWriter>> LedgerWriter::open(const LedgerConfig& con
   auto log = AuditLog::open(options, system_now());
   if (!log) return log.error();
   const uint64_t complete = (*log)->progress().complete_to;
-  const Place from{complete >> 32, static_cast<uint32_t>(complete), 0};
+  const RecordPosition from{complete >> 32, static_cast<uint32_t>(complete), 0};
   return std::unique_ptr<LedgerWriter>(
       new LedgerWriter(std::move(*log), journal.tail(from), std::move(alarm), config.max_lag));
 }
@@ -82,7 +82,7 @@ LedgerWriter::LedgerWriter(std::unique_ptr<AuditLog> log, std::unique_ptr<Journa
 
 LedgerWriter::~LedgerWriter() = default;
 
-void LedgerWriter::advance(const Mark& synced, uint64_t bytes) {
+void LedgerWriter::advance(const LogPosition& synced, uint64_t bytes) {
   const std::lock_guard lock(mutex_);
   journalled_ += bytes;
   synced_ = synced;
@@ -94,7 +94,7 @@ void LedgerWriter::status(std::string markdown) {
   status_ = std::move(markdown);
 }
 
-void LedgerWriter::add(const Place& place, std::string_view bytes) {
+void LedgerWriter::add(const RecordPosition& place, std::string_view bytes) {
   Reader outer(bytes);
   if (!outer.next()) return;
   const Now now = system_now();
@@ -120,7 +120,7 @@ void LedgerWriter::add(const Place& place, std::string_view bytes) {
           break;
       }
     }
-    const Head head = read_head(signal.raw);
+    const SignalHeader head = read_header(signal.raw);
     const std::string id = Ulid::from_bytes(head.id).value_or(Ulid{}).text();
     const std::string reply =
         head.in_reply_to.empty() ? std::string() : Ulid::from_bytes(head.in_reply_to).value_or(Ulid{}).text();
@@ -179,7 +179,7 @@ void LedgerWriter::add(const Place& place, std::string_view bytes) {
 }
 
 bool LedgerWriter::feed() {
-  Mark synced;
+  LogPosition synced;
   uint64_t journalled = 0;
   std::string status;
   {

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "base/config.h"
-#include "broker/journal.h"
 #include "broker/ledger_pace.h"
+#include "journal/journal.h"
 
 namespace detent {
 
@@ -39,7 +39,7 @@ class LedgerWriter {
   ~LedgerWriter();
 
   /// The journal is synced up to here, by `bytes` more than before. Any thread.
-  void advance(const Mark& synced, uint64_t bytes = 0);
+  void advance(const LogPosition& synced, uint64_t bytes = 0);
   /// STATUS.md as it should read. Any thread.
   void status(std::string markdown);
 
@@ -54,7 +54,7 @@ class LedgerWriter {
   void run(const std::stop_token& stop);
   /// Hands the log what was journalled; true where there may be more.
   bool feed();
-  void add(const Place& place, std::string_view record);
+  void add(const RecordPosition& place, std::string_view record);
   bool gives_way();
 
   std::unique_ptr<AuditLog> log_;
@@ -62,7 +62,7 @@ class LedgerWriter {
   std::function<void(const Alarm&)> alarm_;
   std::mutex mutex_;
   std::condition_variable_any changed_;
-  Mark synced_;
+  LogPosition synced_;
   uint64_t journalled_ = 0;  // bytes, since it began
   std::string status_;
   bool moved_ = false;

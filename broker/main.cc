@@ -10,7 +10,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "broker/broker.h"
-#include "broker/router.h"
+#include "routing/router.h"
 
 int main(int argc, char** argv) {
   using namespace detent;

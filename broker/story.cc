@@ -6,9 +6,9 @@
 #include <boost/json.hpp>
 
 #include "broker/records.h"
-#include "proto/door.h"
 #include "proto/journal.pb.h"
 #include "proto/json.h"
+#include "proto/signal_validator.h"
 
 namespace detent {
 
@@ -16,7 +16,7 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr size_t kMostText = 64 << 10;  // an escaped byte may become six
+constexpr size_t kMaxText = 64 << 10;  // an escaped byte may become six
 
 std::string name_of(SettledRecord::State state) {
   switch (state) {
@@ -35,7 +35,7 @@ std::string name_of(SettledRecord::State state) {
 
 }  // namespace
 
-Story tell(JournalTail& tail, const Mark& synced, const Ulid& id) {
+Story tell(JournalTail& tail, const LogPosition& synced, const Ulid& id) {
   Story story;
   const auto channel = [&story](const std::string& name) -> Story::OneChannel& {
     for (auto& one : story.channels) {
@@ -54,7 +54,7 @@ Story tell(JournalTail& tail, const Mark& synced, const Ulid& id) {
     if (!*next) break;
     const std::string_view bytes = (*next)->bytes;
     if (const auto signal = signal_of(bytes); !signal.empty()) {
-      if (signal.find(id.view()) == std::string_view::npos || read_head(signal).id != id.view()) continue;
+      if (signal.find(id.view()) == std::string_view::npos || read_header(signal).id != id.view()) continue;
       Record record;
       if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) continue;
       const auto& admitted = record.admitted();
@@ -105,8 +105,8 @@ std::string shortened_json(std::string_view signal) {
   json::value value = json::parse(signal_to_json(signal));
   for (auto& member : value.as_object()) {
     auto* text = member.value().if_string();
-    if (!text || text->size() <= kMostText) continue;
-    size_t kept = kMostText;
+    if (!text || text->size() <= kMaxText) continue;
+    size_t kept = kMaxText;
     while (((*text)[kept] & 0xC0) == 0x80) --kept;  // not in the middle of a character
     const std::string note = fmt::format("… (the first {} of {} bytes)", kept, text->size());
     text->resize(kept);

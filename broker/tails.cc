@@ -31,7 +31,8 @@ void Broker::feed_tails() {
       continue;
     }
     auto tailing = std::make_unique<Tailing>(Tailing{change.channel, change.type, nullptr, change.since_ms});
-    const Place from = change.since_ms ? Place{} : Place{synced_.segment, static_cast<uint32_t>(synced_.offset), 0};
+    const RecordPosition from =
+        change.since_ms ? RecordPosition{} : RecordPosition{synced_.segment, static_cast<uint32_t>(synced_.offset), 0};
     tailing->tail = journal_->tail(from);
     tails_.insert_or_assign(change.session, std::move(tailing));
   }
@@ -62,7 +63,7 @@ bool Broker::feed(uint64_t session, Tailing& tailing) {
     read += (*next)->bytes.size() + kTailRecord;
     TailedSignal signal;
     if (!read_admitted((*next)->bytes, signal) || signal.journalled_ms() < tailing.since_ms) continue;
-    if (!tailing.type.empty() && !glob_matches(tailing.type, read_head(signal.signal()).type)) continue;
+    if (!tailing.type.empty() && !glob_matches(tailing.type, read_header(signal.signal()).type)) continue;
     if (!tailing.channel.empty() &&
         std::find(signal.channels().begin(), signal.channels().end(), tailing.channel) == signal.channels().end()) {
       continue;

@@ -9,7 +9,7 @@ namespace detent {
 
 namespace {
 constexpr Backoff kGreeting{Millis{250}, Millis{5000}};
-constexpr size_t kMostSpare = 64;             // messages, each of at most …
+constexpr size_t kMaxSpare = 64;              // messages, each of at most …
 constexpr size_t kLargestSpare = 512 * 1024;  // … so many bytes
 }  // namespace
 
@@ -52,7 +52,7 @@ std::string& Link::begin(uint32_t field, size_t size) {
 }
 
 void Link::reuse(std::string message) {
-  if (spare_.size() >= kMostSpare || message.capacity() > kLargestSpare) return;
+  if (spare_.size() >= kMaxSpare || message.capacity() > kLargestSpare) return;
   message.clear();
   spare_.push_back(std::move(message));
 }

@@ -9,12 +9,12 @@ namespace detent {
 
 /// A message over kMaxFrame is let through up to this, so that its sender can be told; ZeroMQ drops the connection of
 /// one that sends more, without a word.
-inline constexpr int64_t kMostMessage = 2 * int64_t{kMaxFrame};
+inline constexpr int64_t kMaxMessage = 2 * int64_t{kMaxFrame};
 
 /// Limits and keep-alives. No ZMTP heartbeats: with back-pressure they abort libzmq 4.3.4 and lose accepted messages
 /// (zeromq/libzmq#3937, #4767); the links ping by themselves.
 inline void harden(zmq::socket_t& socket) {
-  socket.set(zmq::sockopt::maxmsgsize, kMostMessage);
+  socket.set(zmq::sockopt::maxmsgsize, kMaxMessage);
   socket.set(zmq::sockopt::handshake_ivl, 5000);
   socket.set(zmq::sockopt::tcp_keepalive, 1);
   socket.set(zmq::sockopt::tcp_keepalive_idle, 30);

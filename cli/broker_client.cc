@@ -47,20 +47,20 @@ json::value BrokerClient::order(const json::object& question, bool patient, std:
 }
 
 json::value BrokerClient::ask(const json::object& question, Millis until, const std::string& hint) {
-  Ask ask;
-  ask.set_ask(++asked_);
+  AdminRequest ask;
+  ask.set_request(++asked_);
   ask.set_json(json::serialize(question));
-  connection_.link().send(Frame::kAsk, ask.SerializeAsString());
-  std::optional<Answer> answer;
+  connection_.link().send(Frame::kAdminRequest, ask.SerializeAsString());
+  std::optional<AdminReply> answer;
   bool lost = false;
   while (!answer) {
     const Millis left = until - system_now().mono;
     if (left <= Millis{0}) throw no_answer(hint);
     connection_.turn(left, [&](const Link::Event& event, Now) {
       if (event.kind == Link::Event::Lost) lost = true;
-      if (event.kind != Link::Event::Frame || event.field != Frame::kAnswer) return;
-      Answer got;
-      if (got.ParseFromArray(event.body.data(), static_cast<int>(event.body.size())) && got.ask() == asked_)
+      if (event.kind != Link::Event::Frame || event.field != Frame::kAdminReply) return;
+      AdminReply got;
+      if (got.ParseFromArray(event.body.data(), static_cast<int>(event.body.size())) && got.request() == asked_)
         answer = std::move(got);
     });
     if (lost && !answer) throw Failure("the broker at " + endpoint_ + " went away before it answered: ask again");

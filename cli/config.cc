@@ -4,8 +4,8 @@
 #include <boost/json.hpp>
 #include <sstream>
 
-#include "broker/router.h"
 #include "cli/command.h"
+#include "routing/router.h"
 
 namespace detent {
 

@@ -5,11 +5,11 @@
 #include <memory>
 
 #include "base/units.h"
-#include "broker/router.h"
 #include "cli/broker_client.h"
 #include "cli/command.h"
 #include "cli/publishing.h"
 #include "cli/text.h"
+#include "routing/router.h"
 
 namespace detent {
 

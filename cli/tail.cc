@@ -13,8 +13,8 @@
 #include "cli/broker_client.h"
 #include "cli/command.h"
 #include "cli/text.h"
-#include "proto/door.h"
 #include "proto/json.h"
+#include "proto/signal_validator.h"
 #include "proto/wire.pb.h"
 
 namespace detent {
@@ -37,7 +37,7 @@ void print(Invocation& invocation, const TailedSignal& signal) {
     invocation.out << line << std::endl;
     return;
   }
-  const Head head = read_head(signal.signal());
+  const SignalHeader head = read_header(signal.signal());
   const auto id = Ulid::from_bytes(head.id);
   invocation.out << fmt::format("{}  {:<8}  {}  {}{}  -> {}  {}", utc(Millis{signal.journalled_ms()}),
                                 severity_name(head.severity), plain(head.type), plain(payload_title(head.payload)),

@@ -4,7 +4,7 @@
 #include <boost/json.hpp>
 #include <ostream>
 
-#include "proto/door.h"
+#include "proto/signal_validator.h"
 
 namespace detent {
 

@@ -47,16 +47,16 @@ struct Step {
 /// What an answer means.
 struct Verdict {
   enum Kind {
-    Continue,  // ask for the next step
-    Later,     // surely not taken; try again
-    Unsure,    // perhaps taken
-    Refused,   // for good
-    Ill,       // the channel itself: wrong token, webhook gone
+    Continue,       // ask for the next step
+    RetryLater,     // surely not taken; try again
+    Ambiguous,      // perhaps taken
+    Refused,        // for good
+    Misconfigured,  // the channel itself: wrong token, webhook gone
   };
   Kind kind = Continue;
   std::string why{};
-  Millis delay{0};       // with Later: what the service asked for
-  bool limited = false;  // with Later: a rate limit
+  Millis delay{0};       // with RetryLater: what the service asked for
+  bool limited = false;  // with RetryLater: a rate limit
   uint32_t done = 0;     // with Continue: this part is now done
 };
 

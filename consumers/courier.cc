@@ -6,7 +6,7 @@
 #include <set>
 
 #include "consumers/text.h"
-#include "proto/door.h"
+#include "proto/signal_validator.h"
 #include "proto/wire.pb.h"
 
 namespace detent::consumers {
@@ -17,7 +17,7 @@ constexpr Millis kNever{INT64_MAX / 4};
 constexpr Millis kShortWait{15'000};
 /// After this long the log says again why deliveries go back, where it is still the same.
 constexpr Millis kSayAgain{3'600'000};
-constexpr size_t kMostMemories = 512;
+constexpr size_t kMaxMemories = 512;
 /// What a delivery may cost of the credit beyond its signal: the broker counts the record in its journal.
 constexpr uint64_t kAround = 256;
 
@@ -111,7 +111,7 @@ void Courier::received(uint32_t field, std::string_view body, Now now) {
     if (!deliver.ParseFromArray(body.data(), static_cast<int>(body.size()))) return;
     for (Delivery& delivery : *deliver.mutable_deliveries()) {
       auto held = std::make_unique<Held>();
-      const Head head = read_head(delivery.signal());
+      const SignalHeader head = read_header(delivery.signal());
       held->bytes = delivery.signal().size() + kAround;
       held->id = std::string(head.id);
       held->expires_ms = head.expires_ms;
@@ -161,15 +161,15 @@ void Courier::answered(uint64_t number, const http::Answer& answer, Now now) {
   const Verdict verdict = held.job->answered(answer, now);
   said.insert(said.end(), std::make_move_iterator(channel_.said.begin()), std::make_move_iterator(channel_.said.end()));
   channel_.said.clear();
-  if (flight->step.begin && verdict.kind != Verdict::Unsure && verdict.done != flight->step.part) {
+  if (flight->step.begin && verdict.kind != Verdict::Ambiguous && verdict.done != flight->step.part) {
     // It was begun for this request, and this request was surely not taken.
     held.job->part(flight->step.part).begun_ms = 0;
   }
-  const bool ill = verdict.kind == Verdict::Ill && !flight->old_token;
+  const bool ill = verdict.kind == Verdict::Misconfigured && !flight->old_token;
   if (flight->orphan) {
     remember(held);
     if (ill) open_circuit(verdict.why);
-  } else if (verdict.kind == Verdict::Ill && !ill) {
+  } else if (verdict.kind == Verdict::Misconfigured && !ill) {
     waiting_.push_front(take_active());  // once more, with the token that counts
   } else {
     held.step.reset();
@@ -190,7 +190,7 @@ void Courier::act(Held& held, const Verdict& verdict, const Step& step, Now now)
         frames.push_back({detent::Frame::kBegun, begun.SerializeAsString()});
       }
       return;
-    case Verdict::Later:
+    case Verdict::RetryLater:
       if (verdict.limited && verdict.delay <= kShortWait && !draining_) {
         held.not_before = now.mono + verdict.delay;
         // Where only this request is limited, others of the channel may go on meanwhile.
@@ -199,7 +199,7 @@ void Courier::act(Held& held, const Verdict& verdict, const Step& step, Now now)
       }
       say_later(verdict.why, now);
       return settle(take_active(), NOT_NOW, verdict.why, verdict.delay);
-    case Verdict::Unsure:
+    case Verdict::Ambiguous:
       if (step.part == 0 || held.job->repeatable) {
         say_later(verdict.why, now);
         return settle(take_active(), NOT_NOW, verdict.why, verdict.delay);
@@ -209,7 +209,7 @@ void Courier::act(Held& held, const Verdict& verdict, const Step& step, Now now)
       return;
     case Verdict::Refused:
       return settle(take_active(), GIVEN_UP, verdict.why, Millis{0});
-    case Verdict::Ill:
+    case Verdict::Misconfigured:
       waiting_.push_front(take_active());
       return open_circuit(verdict.why);
   }
@@ -409,7 +409,7 @@ void Courier::remember(const Held& held) {
   }
   if (done.empty()) return;
   if (memory_.insert_or_assign(held.id, std::move(done)).second) memory_order_.push_back(held.id);
-  while (memory_order_.size() > kMostMemories) {
+  while (memory_order_.size() > kMaxMemories) {
     memory_.erase(memory_order_.front());
     memory_order_.pop_front();
   }

@@ -58,7 +58,7 @@ std::vector<Block> with_facts(const Story& story, bool listed);
 /// A body of more than this is sent as a file, with its beginning.
 inline constexpr size_t kLongestShown = 16'000;  // units
 /// A signal that would take more messages than this becomes one message with a file.
-inline constexpr size_t kMostParts = 5;
+inline constexpr size_t kMaxParts = 5;
 /// The most a file holds.
 inline constexpr size_t kLargestFile = 9 * 1024 * 1024;
 

@@ -7,9 +7,9 @@
 #include <charconv>
 #include <optional>
 
-#include "proto/door.h"
 #include "proto/payload.h"
 #include "proto/signal.pb.h"
+#include "proto/signal_validator.h"
 
 namespace detent {
 
@@ -18,10 +18,10 @@ using google::protobuf::Message;
 
 struct SignalBuilder::Parts {
   Patterns patterns;
-  Door door;
+  SignalValidator validator;
   UlidSource ids;
   explicit Parts(Patterns given)
-      : patterns(std::move(given)), door([this](std::span<char> text) { return redact(text, patterns); }) {}
+      : patterns(std::move(given)), validator([this](std::span<char> text) { return redact(text, patterns); }) {}
 };
 
 namespace {
@@ -118,8 +118,8 @@ Result<Built> SignalBuilder::build(const Draft& draft, const Message& payload, N
   signal.set_payload(payload.SerializeAsString());
 
   Built built{id, signal.SerializeAsString()};
-  Head head;
-  if (const auto fault = parts_->door.check(built.signal, head)) return Error{fault->text, fault->reason};
+  SignalHeader head;
+  if (const auto fault = parts_->validator.check(built.signal, head)) return Error{fault->text, fault->reason};
   return built;
 }
 

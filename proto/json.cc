@@ -7,9 +7,9 @@
 #include <boost/json.hpp>
 
 #include "base/units.h"
-#include "proto/door.h"
 #include "proto/payload.h"
 #include "proto/signal.pb.h"
+#include "proto/signal_validator.h"
 
 namespace detent {
 
@@ -131,7 +131,7 @@ Result<std::vector<std::string>> signals_from_json(std::string_view text, UlidSo
 }
 
 std::string signal_to_json(std::string_view bytes) {
-  const Head head = read_head(bytes);
+  const SignalHeader head = read_header(bytes);
   json::object out;
   const auto text = [](std::string_view value) { return json::string(value.data(), value.size()); };
   if (const auto id = Ulid::from_bytes(head.id)) out["id"] = id->text();

@@ -7,9 +7,10 @@ fault() { echo "tidy: $1" >&2; failed=1; }
 
 declare -A may=(
   [base]="base" [proto]="proto base" [bus]="bus proto base" [http]="http proto base" [ledger]="ledger proto base"
-  [broker]="broker bus http ledger proto base" [producers]="producers bus http ledger proto base"
+  [journal]="journal base" [routing]="routing base"
+  [broker]="broker bus http journal routing ledger proto base" [producers]="producers bus http ledger proto base"
   [consumers]="consumers bus http ledger proto base" [sandbox]="sandbox http proto base"
-  [cli]="cli producers broker bus http ledger proto base"
+  [cli]="cli producers routing bus http ledger proto base"
 )
 while IFS=: read -r file line; do
   folder=${file%%/*}

@@ -76,7 +76,7 @@ Root* Roots::find(const std::string& mark) {
 }
 
 void Roots::add(const std::string& mark, const Root& root) {
-  if (!known_.try_emplace(mark, Known{root, ++uses_}).second || known_.size() <= kMost) return;
+  if (!known_.try_emplace(mark, Known{root, ++uses_}).second || known_.size() <= kMax) return;
   const auto longest_unused = std::min_element(known_.begin(), known_.end(), [](const auto& one, const auto& other) {
     return one.second.used < other.second.used;
   });

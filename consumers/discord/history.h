@@ -32,7 +32,7 @@ struct Root {
 /// last page no longer shows after a restart.
 class Roots {
  public:
-  static constexpr size_t kMost = 1000;
+  static constexpr size_t kMax = 1000;
 
   /// Counts as a use. Good until the next call of anything else.
   Root* find(const std::string& mark);

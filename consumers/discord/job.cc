@@ -23,7 +23,7 @@ using consumers::Verdict;
 constexpr int64_t kNonceHolds = 2 * 60 * 1000;
 /// How far our clock and Discord's may be apart.
 constexpr int64_t kClocksApart = 60 * 1000;
-constexpr int kMostPages = 10;
+constexpr int kMaxPages = 10;
 constexpr Millis kLearnAgain{60'000};
 
 int code_of(const json::object& object) {
@@ -174,26 +174,26 @@ Verdict Job::answered(const http::Answer& answer, Now now) {
   if (answer.has_error()) {
     const http::SendFailure& failure = answer.error();
     if (failure.malformed) {
-      return {.kind = Verdict::Ill,
+      return {.kind = Verdict::Misconfigured,
               .why = fmt::format("discord: no request can be formed ({}): put a valid {}, and nothing else, into {}{}",
                                  failure.error.what, style_.webhook ? "webhook URL" : "bot token",
                                  channel_.secret_.origin(), style_.webhook ? "" : ", or mend [discord] api")};
     }
     if (failure.sent == http::Sent::No || doing_ != Doing::Send) {
       if (doing_ == Doing::BeginThread) return {};  // the next message of the key begins it
-      return {.kind = Verdict::Later, .why = "discord: " + failure.error.what};
+      return {.kind = Verdict::RetryLater, .why = "discord: " + failure.error.what};
     }
-    return {.kind = Verdict::Unsure, .why = "discord: " + failure.error.what};
+    return {.kind = Verdict::Ambiguous, .why = "discord: " + failure.error.what};
   }
   const http::Response& response = *answer;
   if (const Millis wait = channel_.limits_.answered(lane_, response, now.mono); response.status == 429) {
     if (doing_ == Doing::BeginThread) thread_tried_ = false;
-    return {.kind = Verdict::Later, .why = "discord 429: rate limited", .delay = wait, .limited = true};
+    return {.kind = Verdict::RetryLater, .why = "discord 429: rate limited", .delay = wait, .limited = true};
   }
   const int code = code_of(object_of(response.body));
   if (response.status == 401 || code == 50027 || (style_.webhook && response.status == 404)) {
     const char* advice = style_.webhook ? "make a new webhook and put its URL there" : "put a valid bot token there";
-    return {.kind = Verdict::Ill,
+    return {.kind = Verdict::Misconfigured,
             .why = fmt::format("{} ({}): {}", describe(response), channel_.secret_.origin(), advice)};
   }
   switch (doing_) {
@@ -225,7 +225,7 @@ Verdict Job::learnt(const http::Response& response, Now now) {
 }
 
 Verdict Job::thread_found(const http::Response& response) {
-  if (response.status >= 500) return {.kind = Verdict::Later, .why = describe(response)};
+  if (response.status >= 500) return {.kind = Verdict::RetryLater, .why = describe(response)};
   channel_.threads_looked_up_ = true;
   if (response.status != 200) {
     channel_.say_once("history", "the channel's history cannot be read, so threads begin anew after a restart: " +
@@ -256,7 +256,7 @@ Verdict Job::thread_begun(const http::Response& response) {
 }
 
 Verdict Job::looked(const http::Response& response) {
-  if (response.status >= 500) return {.kind = Verdict::Later, .why = describe(response)};
+  if (response.status >= 500) return {.kind = Verdict::RetryLater, .why = describe(response)};
   PartState& state = part(current().part);
   const auto page = response.status == 200 ? look_for(response.body, current().mark) : std::nullopt;
   if (!page) {
@@ -277,7 +277,7 @@ Verdict Job::looked(const http::Response& response) {
     look_after_.clear();
     return {.done = state.part};
   }
-  if (page->count >= 100 && ++pages_ < kMostPages) {
+  if (page->count >= 100 && ++pages_ < kMaxPages) {
     look_after_ = page->newest;
     return {};
   }
@@ -316,7 +316,7 @@ Verdict Job::sent_part(const http::Response& response) {
   if (response.status >= 500) {
     // An answer of the API itself says that it failed; one of what stands before it says nothing about the API.
     const bool surely = style_.webhook && object.contains("message");
-    return {.kind = surely ? Verdict::Later : Verdict::Unsure, .why = describe(response)};
+    return {.kind = surely ? Verdict::RetryLater : Verdict::Ambiguous, .why = describe(response)};
   }
   return refused(response, code_of(object), describe(response));
 }
@@ -351,7 +351,7 @@ Verdict Job::refused(const http::Response& response, int code, const std::string
     return {};
   }
   if (response.status == 403 && code == 0) {
-    return {.kind = Verdict::Later,
+    return {.kind = Verdict::RetryLater,
             .why = why + " (refused before the API, perhaps a block of this address)",
             .delay = Millis{60'000}};
   }

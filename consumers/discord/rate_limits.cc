@@ -13,7 +13,7 @@ constexpr Millis kMargin{50};  // what discord.js adds, for the two clocks' sake
 constexpr Millis kSecond{1000};
 constexpr Millis kInvalidWindow{10 * 60 * 1000};
 constexpr Millis kLongest{24 * 3600 * 1000};
-constexpr size_t kMostBuckets = 1024;
+constexpr size_t kMaxBuckets = 1024;
 
 std::optional<double> number(std::string_view text) {
   double value = 0;
@@ -105,7 +105,7 @@ uint32_t RateLimits::invalid_requests(Millis now) const {
 }
 
 void RateLimits::forget_old(Millis now) {
-  if (buckets_.size() < kMostBuckets) return;
+  if (buckets_.size() < kMaxBuckets) return;
   std::erase_if(buckets_, [&](const auto& entry) { return entry.second.reset <= now; });
 }
 

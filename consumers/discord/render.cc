@@ -155,7 +155,7 @@ void finish(Message& message, json::object body, const Story& story, const Style
 
 std::vector<Message> render(const Story& story, const Style& style) {
   const bool card = story.look == Story::Look::Card && style.embeds;
-  const std::string longest_footer = footer(story, mark_of(story, consumers::kMostParts - 1, consumers::kMostParts));
+  const std::string longest_footer = footer(story, mark_of(story, consumers::kMaxParts - 1, consumers::kMaxParts));
   const bool line = story.look == Story::Look::Line;
   const size_t title_room = card ? 600 : 300;
   const size_t head_room = line ? kLineBesideBody + 60 : headline_room(story, title_room);
@@ -163,10 +163,10 @@ std::vector<Message> render(const Story& story, const Style& style) {
   auto pages = consumers::paginate(card || line ? story.body : consumers::with_facts(story, true), room, measure);
   if (pages.empty()) pages.emplace_back();
 
-  const bool too_long = story.overlong || pages.size() > consumers::kMostParts;
+  const bool too_long = story.overlong || pages.size() > consumers::kMaxParts;
   const bool attach = too_long && style.files && !story.file.empty();
   if (attach) pages.resize(1);
-  if (pages.size() > consumers::kMostParts) pages.resize(consumers::kMostParts);
+  if (pages.size() > consumers::kMaxParts) pages.resize(consumers::kMaxParts);
   const uint32_t base = (story.look == Story::Look::Card && !style.embeds ? kWithoutEmbeds : 0) +
                         (too_long && !style.files ? kWithoutFiles : 0);
 

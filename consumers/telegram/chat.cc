@@ -74,13 +74,14 @@ class Chat::Job : public consumers::Job {
   Verdict answered(const http::Answer& answer, Now now) override {
     if (answer.has_error()) {
       if (answer.error().malformed) {
-        return {.kind = Verdict::Ill,
+        return {.kind = Verdict::Misconfigured,
                 .why = fmt::format("telegram: no request can be formed ({}): put a valid bot token, and nothing else, "
                                    "into {}, or mend [telegram] api",
                                    answer.error().error.what, chat_.secret_.origin())};
       }
       const bool surely_not = answer.error().sent == http::Sent::No;
-      return {.kind = surely_not ? Verdict::Later : Verdict::Unsure, .why = "telegram: " + answer.error().error.what};
+      return {.kind = surely_not ? Verdict::RetryLater : Verdict::Ambiguous,
+              .why = "telegram: " + answer.error().error.what};
     }
     const http::Response& response = *answer;
     const json::object object = object_of(response.body);
@@ -91,15 +92,15 @@ class Chat::Job : public consumers::Job {
       const int64_t asked = number_at(inside(object, "parameters"), "retry_after");
       const Millis delay{1000 * std::clamp<int64_t>(asked ? asked : 5, 1, 3600)};
       chat_.pace_.pause(delay, now.mono);
-      return {.kind = Verdict::Later, .why = why, .delay = delay, .limited = true};
+      return {.kind = Verdict::RetryLater, .why = why, .delay = delay, .limited = true};
     }
     if (response.status == 401 || response.status == 404) {
-      return {.kind = Verdict::Ill,
+      return {.kind = Verdict::Misconfigured,
               .why = fmt::format("{} ({}): put a valid bot token there", why, chat_.secret_.origin())};
     }
     if (response.status >= 500) {
       // An answer of the API itself says that it failed; one of what stands before it says nothing about the API.
-      return {.kind = object.contains("ok") ? Verdict::Later : Verdict::Unsure, .why = why};
+      return {.kind = object.contains("ok") ? Verdict::RetryLater : Verdict::Ambiguous, .why = why};
     }
     if (const int64_t moved = number_at(inside(object, "parameters"), "migrate_to_chat_id")) {
       chat_.said.push_back(

@@ -73,7 +73,7 @@ std::vector<Message> render(const Story& story, const Style& style) {
   auto pages = consumers::paginate(blocks, kText - 400 - 2 * kMarks - 220, measure);
   std::vector<Message> out;
 
-  if (!story.file.empty() && (story.overlong || pages.size() > consumers::kMostParts)) {
+  if (!story.file.empty() && (story.overlong || pages.size() > consumers::kMaxParts)) {
     pages = consumers::paginate(blocks, 700, measure);
     Text text = headline(story, style, 120);
     if (!pages.empty()) text.add(page_text(pages[0]), "\n");
@@ -85,7 +85,7 @@ std::vector<Message> render(const Story& story, const Style& style) {
     return out;
   }
   if (pages.empty()) pages.emplace_back();
-  if (pages.size() > consumers::kMostParts) pages.resize(consumers::kMostParts);
+  if (pages.size() > consumers::kMaxParts) pages.resize(consumers::kMaxParts);
   for (size_t i = 0; i < pages.size(); ++i) {
     Text text;
     if (i == 0) {

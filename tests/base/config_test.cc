@@ -1,4 +1,5 @@
 #include "base/config.h"
+#include "tests/support/paths.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -56,7 +57,7 @@ TEST(Config, HoldsItsDefaultsWhenEmpty) {
 }
 
 TEST(Config, ReadsTheExampleFile) {
-  std::ifstream in(DETENT_SOURCE "/detent.example.toml");
+  std::ifstream in(test::source_folder() / "detent.example.toml");
   std::stringstream text;
   text << in.rdbuf();
   ASSERT_FALSE(text.str().empty());

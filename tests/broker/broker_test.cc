@@ -264,7 +264,7 @@ TEST(Broker, AnswersThatAChannelIsDroppedOnceThatIsDurable) {
   caller.ask({{"command", "status"}});
   const auto is_answered = [&] {
     return std::any_of(caller.answers.begin(), caller.answers.end(),
-                       [&](const Answer& answer) { return answer.ask() == dropping; });
+                       [&](const AdminReply& answer) { return answer.request() == dropping; });
   };
   EXPECT_FALSE(is_answered()) << "what came after it is answered";
   running.disk.hold_writes(false);

@@ -83,7 +83,7 @@ TEST_F(CoreDeliveryTest, GivesTheCreditBackForWhatCannotBeRead) {
 }
 
 TEST_F(CoreDeliveryTest, CountsADeathForWhatWasBegunAndNotForWhatWasHeldBesides) {
-  options.most_losses = 3;
+  options.max_losses = 3;
   restart();
   publish(connect("p"), {signal("incident.detected", "innocent"), signal("incident.detected", "poison"), signal()});
   turn();
@@ -96,11 +96,11 @@ TEST_F(CoreDeliveryTest, CountsADeathForWhatWasBegunAndNotForWhatWasHeldBesides)
   }
   turn();
   ASSERT_THAT(dead->letters(), SizeIs(1));
-  EXPECT_EQ(payload_title(read_head(dead->read(dead->letters().begin()->first)->signal).payload), "poison");
+  EXPECT_EQ(payload_title(read_header(dead->read(dead->letters().begin()->first)->signal).payload), "poison");
 }
 
 TEST_F(CoreDeliveryTest, CountsADeathForTheFirstWhereNothingWasBegun) {
-  options.most_losses = 3;
+  options.max_losses = 3;
   restart();
   publish(connect("p"), {signal("incident.detected", "poison"), signal(), signal()});
   turn();
@@ -111,11 +111,11 @@ TEST_F(CoreDeliveryTest, CountsADeathForTheFirstWhereNothingWasBegun) {
   }
   turn();
   ASSERT_THAT(dead->letters(), SizeIs(1));
-  EXPECT_EQ(payload_title(read_head(dead->read(dead->letters().begin()->first)->signal).payload), "poison");
+  EXPECT_EQ(payload_title(read_header(dead->read(dead->letters().begin()->first)->signal).payload), "poison");
 }
 
 TEST_F(CoreDeliveryTest, DoesNotTakeAByeForADeath) {
-  options.most_losses = 3;
+  options.max_losses = 3;
   restart();
   publish(connect("p"), {signal(), signal()});
   turn();

@@ -37,11 +37,13 @@ struct CoreTest : testing::Test {
   void start() {
     ids = std::make_unique<IdWindow>(*IdFiles::open(disk, "s/ids"));
     options.channels = config.channels();
-    core = std::make_unique<Core>(options, *Router::compile(config), door, *ids, 1);
+    core = std::make_unique<Core>(options, *Router::compile(config), validator, *ids, 1);
     JournalOptions small{.segment_bytes = 1 << 20, .spares = 1, .reserve_bytes = 0, .low_water = 0};
     JournalVisitor visitor;
     visitor.snapshot = [&](std::string_view bytes) { core->restore(bytes); };
-    visitor.record = [&](const Place& place, std::string_view bytes, bool after) { core->replay(bytes, place, after); };
+    visitor.record = [&](const RecordPosition& place, std::string_view bytes, bool after) {
+      core->replay(bytes, place, after);
+    };
     visitor.damage = [](const Damage& damage) { FAIL() << damage.why; };
     journal = std::move(*Journal::open(disk, "s/journal", small, visitor));
     dead = std::move(*DeadLetters::open(disk, "s/dead", *core, visitor.damage));
@@ -104,7 +106,7 @@ struct CoreTest : testing::Test {
   void sync() {
     while (core->wants_sync()) {
       auto work = core->take_work();
-      if (!work.burials.empty()) dead->buried(*dead->bury(work.burials, *reader));
+      if (!work.new_dead_letters.empty()) dead->written(*dead->write(work.new_dead_letters, *reader));
       const auto appended = *journal->append(work.batch);
       if (snapshot) {
         snapshot = false;
@@ -196,7 +198,7 @@ struct CoreTest : testing::Test {
   test::MemoryDisk disk;
   Config config =
       *parse_config("[telegram]\nchat = 1\n[discord.channels]\nalerts = \"2\"\nsystem = \"4\"\n", "test.toml");
-  Door door{Door::Mask{[](std::span<char> text) {
+  SignalValidator validator{SignalValidator::Mask{[](std::span<char> text) {
     const auto at = std::string_view(text.data(), text.size()).find("secret");
     if (at == std::string_view::npos) return false;
     std::fill_n(text.begin() + static_cast<ptrdiff_t>(at), 6, '*');

@@ -77,14 +77,14 @@ TEST_F(CoreTest, RefusesABadSignalAndTakesThoseAroundIt) {
 
 TEST_F(CoreTest, AfterALowDiskTakesUpExactlyWhereTheProducerResumes) {
   auto& producer = connect("p");
-  core->hold_publishers(DISK_LOW, "the disk is low");
+  core->pause_publishers(DISK_LOW, "the disk is low");
   const auto first = signal(), second = signal();
   publish(producer, {first});
   publish(producer, {second});
   turn();
   EXPECT_EQ(producer.published.back().resume(), 1u);
   EXPECT_EQ(producer.published.back().upto(), 0u);
-  core->hold_publishers(0, {});
+  core->pause_publishers(0, {});
   publish(producer, {second}, 2);  // not where it was told to
   turn();
   EXPECT_EQ(open("discord.alerts"), 0u);
@@ -127,9 +127,9 @@ TEST_F(CoreTest, RefusesWhatTheRoleMayNotSendAndSaysWhy) {
   const std::map<Link::Role, std::set<uint32_t>> may{
       {Link::Role::Producer, {Frame::kPublish}},
       {Link::Role::Consumer, {Frame::kCredit, Frame::kBegun, Frame::kSettle}},
-      {Link::Role::Admin, {Frame::kPublish, Frame::kAsk, Frame::kTail}}};
+      {Link::Role::Admin, {Frame::kPublish, Frame::kAdminRequest, Frame::kTail}}};
   for (const auto& [role, fields] : may) {
-    for (const uint32_t field : {Frame::kPublish, Frame::kCredit, Frame::kBegun, Frame::kSettle, Frame::kAsk,
+    for (const uint32_t field : {Frame::kPublish, Frame::kCredit, Frame::kBegun, Frame::kSettle, Frame::kAdminRequest,
                                  Frame::kTail, Frame::kPing, Frame::kPong}) {
       auto& client = connect("x", role);
       ASSERT_TRUE(client.link.is_open());
@@ -300,7 +300,7 @@ TEST_F(CoreTest, SettlesAnOldHeartbeatAsExpiredInsteadOfDeliveringIt) {
   clients.clear();
   auto& system = consumer("c", "discord.system");
   ASSERT_THAT(system.delivered, SizeIs(1));
-  EXPECT_EQ(read_head(system.delivered[0].signal()).type, "cron.output");
+  EXPECT_EQ(read_header(system.delivered[0].signal()).type, "cron.output");
 }
 
 TEST_F(CoreTest, AsksAnewWhenSignalsExpireAfterAReload) {
@@ -356,7 +356,7 @@ TEST_F(CoreTest, KeepsWhatWasGivenUpAsADeadLetterAndSaysSoOnce) {
   ASSERT_THAT(dead->letters(), SizeIs(2));
   const auto letter = dead->read(dead->letters().begin()->first);
   ASSERT_TRUE(letter);
-  EXPECT_EQ(payload_title(read_head(letter->signal).payload), "first");
+  EXPECT_EQ(payload_title(read_header(letter->signal).payload), "first");
   EXPECT_EQ(letter->cause, "discord 50013: Missing Permissions");
   EXPECT_THAT(telegram.delivered, SizeIs(1)) << "one alarm for both";
   EXPECT_EQ(core->alarms().count("dead-letters/discord.alerts"), 1u);
@@ -432,7 +432,7 @@ TEST_F(CoreTest, MarksAnIdOlderThanItsMemoryAsAnUnprovenRepeat) {
 }
 
 TEST_F(CoreTest, GivesUpWhatKillsItsConsumersAgainAndAgain) {
-  options.most_losses = 3;
+  options.max_losses = 3;
   restart();
   publish(connect("p"), {signal()});
   turn();

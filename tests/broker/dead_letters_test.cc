@@ -23,13 +23,13 @@ struct DeadLettersTest : CoreTest {
   /// Carries the orders out as the broker does; the answers, and the most bytes that one work had.
   struct Outcome {
     std::vector<std::string> answers;
-    size_t bites = 0, most_bytes = 0;
+    size_t bites = 0, max_bytes = 0;
   };
   Outcome carry_out(DeadOrders& orders) {
     Outcome outcome;
     while (const auto bite = orders.bite(false, now)) {
       ++outcome.bites;
-      outcome.most_bytes = std::max(outcome.most_bytes, core->unsynced_bytes());
+      outcome.max_bytes = std::max(outcome.max_bytes, core->unsynced_bytes());
       sync();
       EXPECT_TRUE(dead->close(bite->keys, bite->retried, 1));
       if (bite->answer) outcome.answers.push_back(bite->answer->second);
@@ -73,7 +73,7 @@ TEST_F(DeadLettersTest, BringsManyBackInBitesAndTellsHowMany) {
   const auto outcome = carry_out(orders);
   EXPECT_THAT(outcome.answers, testing::ElementsAre(R"({"retried":20,"of":20})", R"({"retried":0,"of":20})"));
   EXPECT_GT(outcome.bites, 4u);
-  EXPECT_LT(outcome.most_bytes, size_t{2} << 20);
+  EXPECT_LT(outcome.max_bytes, size_t{2} << 20);
   EXPECT_EQ(open("discord.system"), 20u);
   restart();
   EXPECT_THAT(dead->letters(), IsEmpty());

@@ -79,7 +79,7 @@ void Caller::take(const Link::Event& event) {
     EXPECT_EQ(frame.missed(), 0u);
     caught_up = caught_up || frame.caught_up();
     tailed.insert(tailed.end(), frame.signals().begin(), frame.signals().end());
-  } else if (event.field == Frame::kAnswer) {
+  } else if (event.field == Frame::kAdminReply) {
     answers.emplace_back().ParseFromString(body);
   }
 }
@@ -93,18 +93,18 @@ void Caller::publish(const std::vector<std::string>& signals) {
   EXPECT_TRUE(until([&] { return acknowledged_ == published_; }));
 }
 
-uint64_t Caller::begin_to_ask(const boost::json::object& question) {
-  Ask ask;
-  ask.set_ask(++asked_);
-  ask.set_json(boost::json::serialize(question));
-  send(Frame::kAsk, ask.SerializeAsString());
+uint64_t Caller::begin_to_ask(const boost::json::object& call) {
+  AdminRequest ask;
+  ask.set_request(++asked_);
+  ask.set_json(boost::json::serialize(call));
+  send(Frame::kAdminRequest, ask.SerializeAsString());
   return asked_;
 }
 
-boost::json::value Caller::ask(const boost::json::object& question) {
-  const uint64_t asked = begin_to_ask(question);
-  if (!until([&] { return !answers.empty() && answers.back().ask() == asked; })) return "no answer";
-  const Answer& answer = answers.back();
+boost::json::value Caller::ask(const boost::json::object& call) {
+  const uint64_t asked = begin_to_ask(call);
+  if (!until([&] { return !answers.empty() && answers.back().request() == asked; })) return "no answer";
+  const AdminReply& answer = answers.back();
   if (!answer.error().empty()) return boost::json::value(answer.error());
   return boost::json::parse(answer.json());
 }

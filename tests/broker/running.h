@@ -60,9 +60,9 @@ class Caller {
   /// Waits until the signals are durable.
   void publish(const std::vector<std::string>& signals);
   /// The answer as JSON, or its error's text.
-  boost::json::value ask(const boost::json::object& question);
+  boost::json::value ask(const boost::json::object& call);
   /// Asks without waiting; the number that its answer will have.
-  uint64_t begin_to_ask(const boost::json::object& question);
+  uint64_t begin_to_ask(const boost::json::object& call);
   void credit(const std::string& channel, uint32_t count);
   void tail(int64_t since_ms);
   void give_up(const std::string& channel, uint64_t delivery);
@@ -70,7 +70,7 @@ class Caller {
   Connection& connection() { return connection_; }
   std::vector<Delivery> deliveries;
   std::vector<TailedSignal> tailed;
-  std::vector<Answer> answers;
+  std::vector<AdminReply> answers;
   int lost = 0;  // sessions
   bool caught_up = false;
 

@@ -6,10 +6,10 @@ namespace detent::discord {
 
 TEST(Roots, KeepTheThousandUsedLast) {
   Roots roots;
-  for (size_t i = 0; i < Roots::kMost; ++i) roots.add(std::to_string(i), {"message " + std::to_string(i)});
+  for (size_t i = 0; i < Roots::kMax; ++i) roots.add(std::to_string(i), {"message " + std::to_string(i)});
   ASSERT_NE(roots.find("0"), nullptr);
   roots.add("fresh", {"message"});
-  EXPECT_EQ(roots.size(), Roots::kMost);
+  EXPECT_EQ(roots.size(), Roots::kMax);
   EXPECT_NE(roots.find("0"), nullptr) << "it was used since";
   EXPECT_EQ(roots.find("1"), nullptr);
   EXPECT_NE(roots.find("fresh"), nullptr);

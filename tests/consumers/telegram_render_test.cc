@@ -6,7 +6,7 @@
 #include <regex>
 
 #include "consumers/text.h"
-#include "proto/door.h"
+#include "proto/signal_validator.h"
 #include "tests/consumers/requests.h"
 #include "tests/consumers/stories.h"
 

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "tests/house/house.h"
+#include "tests/support/paths.h"
 
 namespace detent::house {
 
@@ -39,7 +40,7 @@ TEST_P(AWrongConfig, EndsEveryProgramWithTwoAndThePlace) {
   const Wrong& wrong = GetParam();
   House house;
   house.write(house.folder() / "wrong.toml", wrong.text);
-  const std::string file = house.folder() / "wrong.toml", bin = DETENT_BIN;
+  const std::string file = house.folder() / "wrong.toml", bin = test::program_folder();
   for (const std::vector<std::string>& command : {std::vector<std::string>{bin + "/detent-broker", "--config", file},
                                                   {bin + "/detent-discord", "--channel", "alerts", "--config", file},
                                                   {bin + "/detent-telegram", "--config", file},
@@ -55,7 +56,7 @@ TEST(ARouteToNowhere, EndsTheBrokerAndTheCheckWithTwoAndThePlace) {
   House house;
   house.rewrite_config(
       [](Plan& plan) { plan.more = "[[route]]\nmatch = { type = \"*\" }\nto = [\"discord.alerst\"]\n"; });
-  for (const Ended& ended : {run({std::string(DETENT_BIN) + "/detent-broker", "--config", house.config()}),
+  for (const Ended& ended : {run({(test::program_folder() / "detent-broker").string(), "--config", house.config()}),
                              house.detent({"config", "check"})}) {
     EXPECT_EQ(ended.code, 2) << ended.output;
     EXPECT_THAT(ended.output, testing::ContainsRegex("detent.toml:[0-9]+:[0-9]+: .*alerst"));
@@ -63,13 +64,13 @@ TEST(ARouteToNowhere, EndsTheBrokerAndTheCheckWithTwoAndThePlace) {
 }
 
 TEST(AGoodConfig, IsTheExampleInTheRepository) {
-  const Ended ended = run({std::string(DETENT_BIN) + "/detent", "--config",
-                           std::string(DETENT_SOURCE) + "/detent.example.toml", "config", "check"});
+  const Ended ended = run({(test::program_folder() / "detent").string(), "--config",
+                           (test::source_folder() / "detent.example.toml").string(), "config", "check"});
   EXPECT_EQ(ended.code, 0) << ended.output;
 }
 
 TEST(WrongUsage, EndsWithTwo) {
-  const std::string bin = DETENT_BIN;
+  const std::string bin = test::program_folder();
   for (const std::vector<std::string>& command : {std::vector<std::string>{bin + "/detent-broker", "--no-such-flag"},
                                                   {bin + "/detent-discord"},
                                                   {bin + "/detent", "no-such-command"},

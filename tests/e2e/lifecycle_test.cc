@@ -6,6 +6,7 @@
 #include <atomic>
 
 #include "tests/house/house.h"
+#include "tests/support/paths.h"
 
 namespace detent::house {
 
@@ -93,8 +94,8 @@ TEST(SigHup, LeavesTheOldConfigInForceWhereTheNewOneIsWrong) {
   ASSERT_TRUE(house.settled());
   EXPECT_EQ(House::count(house.discord("alerts"), "**As before**"), 1u);
   // The command says the same to whoever asks.
-  const Ended refused =
-      run({std::string(DETENT_BIN) + "/detent", "--config", house.config(), "reload", "--broker", house.endpoint()});
+  const Ended refused = run({(test::program_folder() / "detent").string(), "--config", house.config(), "reload",
+                             "--broker", house.endpoint()});
   EXPECT_NE(refused.code, 0) << refused.output;
   EXPECT_THAT(refused.output, HasSubstr("to_nobody"));
   house.write(house.config(), good);

@@ -3,7 +3,7 @@
 #include <string_view>
 
 #include "base/config.h"
-#include "broker/router.h"
+#include "routing/router.h"
 
 using namespace detent;
 

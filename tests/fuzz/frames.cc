@@ -28,10 +28,12 @@ struct World {
     ids = std::make_unique<IdWindow>(IdFiles::open(disk, "s/ids").value());
     Core::Options options;
     options.channels = config.channels();
-    options.most_sessions = 3;
-    core = std::make_unique<Core>(options, Router::compile(config).value(), door, *ids, 1);
+    options.max_sessions = 3;
+    core = std::make_unique<Core>(options, Router::compile(config).value(), validator, *ids, 1);
     JournalVisitor visitor;
-    visitor.record = [&](const Place& place, std::string_view bytes, bool after) { core->replay(bytes, place, after); };
+    visitor.record = [&](const RecordPosition& place, std::string_view bytes, bool after) {
+      core->replay(bytes, place, after);
+    };
     visitor.damage = [](const Damage&) { CHECK(false, "what was written can be read"); };
     journal = Journal::open(disk, "s/journal", small, visitor).value();
     dead = DeadLetters::open(disk, "s/dead", *core, visitor.damage).value();
@@ -42,7 +44,7 @@ struct World {
   void sync() {
     while (core->wants_sync()) {
       auto work = core->take_work();
-      if (!work.burials.empty()) dead->buried(dead->bury(work.burials, *reader).value());
+      if (!work.new_dead_letters.empty()) dead->buried(dead->dead_letter(work.new_dead_letters, *reader).value());
       const auto appended = journal->append(work.batch).value();
       core->journalled(static_cast<uint32_t>(appended.segment), appended.base_offset, now);
     }
@@ -61,7 +63,7 @@ struct World {
         sessions[message.peer] = {welcome.session(), 0};
     }
     core->outgoing.clear();
-    core->questions.clear();
+    core->admin_calls.clear();
     core->tail_changes.clear();
     core->local_done.clear();
     CHECK(core->credit_is_sound(), "no credit below nothing");
@@ -73,7 +75,7 @@ struct World {
   Config config;
   JournalOptions small{.segment_bytes = 1 << 16, .spares = 0, .reserve_bytes = 0, .low_water = 0};
   test::MemoryDisk disk;
-  Door door{nullptr};
+  SignalValidator validator{nullptr};
   std::unique_ptr<IdWindow> ids;
   std::unique_ptr<Core> core;
   std::unique_ptr<Journal> journal;
@@ -112,8 +114,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         break;
       default: {  // a frame as the protocol has it, but for its body
         auto& session = world.sessions[peer];
-        constexpr uint32_t kFields[] = {Frame::kHello, Frame::kPublish, Frame::kCredit, Frame::kBegun, Frame::kSettle,
-                                        Frame::kPing,  Frame::kBye,     Frame::kAsk,    Frame::kTail};
+        constexpr uint32_t kFields[] = {Frame::kHello, Frame::kPublish,      Frame::kCredit,
+                                        Frame::kBegun, Frame::kSettle,       Frame::kPing,
+                                        Frame::kBye,   Frame::kAdminRequest, Frame::kTail};
         const uint32_t field = kFields[what / 8 % std::size(kFields)];
         const bool hello = field == Frame::kHello;
         auto message = seal(hello ? 0 : session.id, hello ? 0 : ++session.sent, field, bytes);

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "base/crc32c.h"
-#include "broker/ids.h"
-#include "broker/journal.h"
-#include "broker/journal_format.h"
+#include "journal/format.h"
+#include "journal/ids.h"
+#include "journal/journal.h"
 #include "tests/support/memory_disk.h"
 
 using namespace detent;
@@ -77,7 +77,7 @@ void mend(std::string& bytes) {
 std::vector<std::string> look(test::MemoryDisk& disk) {
   std::vector<std::string> records;
   JournalVisitor visitor;
-  visitor.record = [&](const Place&, std::string_view bytes, bool) { records.emplace_back(bytes); };
+  visitor.record = [&](const RecordPosition&, std::string_view bytes, bool) { records.emplace_back(bytes); };
   auto journal = Journal::open(disk, kDirectory, small(), visitor);
   CHECK(journal || journal.error().code == EPROTO, "damage is no failure");
   if (journal) {

@@ -4,14 +4,14 @@
 
 #include "base/result.h"
 #include "base/ulid.h"
-#include "proto/door.h"
 #include "proto/json.h"
 #include "proto/signal.pb.h"
+#include "proto/signal_validator.h"
 
 using namespace detent;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static Door door(nullptr);
+  static SignalValidator validator(nullptr);
   UlidSource ids;
   const auto signals = signals_from_json({reinterpret_cast<const char*>(data), size}, ids, {Millis{0}, Millis{1}});
   if (!signals) {
@@ -21,8 +21,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (std::string bytes : *signals) {
     Signal signal;
     CHECK(signal.ParseFromString(bytes), "what was made can be read");
-    Head head;
-    (void)door.check(bytes, head);  // limits may refuse it
+    SignalHeader head;
+    (void)validator.check(bytes, head);  // limits may refuse it
   }
   return 0;
 }

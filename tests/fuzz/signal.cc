@@ -6,18 +6,18 @@
 
 #include "base/redact.h"
 #include "base/result.h"
-#include "proto/door.h"
 #include "proto/json.h"
 #include "proto/signal.pb.h"
+#include "proto/signal_validator.h"
 
 using namespace detent;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const Door::Mask mask = [](std::span<char> text) { return redact(text, Patterns()); };
-  static Door door(mask);
+  static const SignalValidator::Mask mask = [](std::span<char> text) { return redact(text, Patterns()); };
+  static SignalValidator validator(mask);
   std::string bytes(reinterpret_cast<const char*>(data), size);
-  Head head;
-  if (door.check(bytes, head)) return 0;
+  SignalHeader head;
+  if (validator.check(bytes, head)) return 0;
   CHECK(bytes.size() == size, "masking keeps the length");
   Signal signal;
   CHECK(signal.ParseFromString(bytes), "what passes the door can be read");
@@ -28,7 +28,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             signal.created_ms() == head.created_ms && signal.expires_ms() == head.expires_ms,
         "the head is the signal's");
   std::string again = bytes;
-  CHECK(!door.check(again, head), "what passed the door once passes it again");
+  CHECK(!validator.check(again, head), "what passed the door once passes it again");
   CHECK(again == bytes, "no secret is left for a second look");
   boost::system::error_code error;
   boost::json::parse(signal_to_json(bytes), error);

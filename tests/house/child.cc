@@ -108,7 +108,7 @@ std::string read_whole(const std::filesystem::path& file) {
 }
 
 std::string_view sanitizer_report(std::string_view said) {
-  constexpr size_t kMost = 8'000;
+  constexpr size_t kMax = 8'000;
   size_t at = said.npos;
   for (const char* mark :
        {"ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSanitizer", ": runtime error: "}) {
@@ -116,7 +116,7 @@ std::string_view sanitizer_report(std::string_view said) {
   }
   if (at == said.npos) return {};
   const size_t line = said.rfind('\n', at);
-  return said.substr(line == said.npos ? 0 : line + 1, kMost);
+  return said.substr(line == said.npos ? 0 : line + 1, kMax);
 }
 
 }  // namespace detent::house

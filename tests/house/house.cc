@@ -11,6 +11,7 @@
 #include <iostream>
 
 #include "ledger/audit_reader.h"
+#include "tests/support/paths.h"
 
 namespace detent::house {
 
@@ -40,7 +41,7 @@ int free_port() {
   throw Failure("no free port");
 }
 
-fs::path program(const std::string& name) { return fs::path(DETENT_BIN) / name; }
+fs::path program(const std::string& name) { return test::program_folder() / name; }
 
 fs::path fresh_folder() {
   std::string name = (fs::temp_directory_path() / "detent-house-XXXXXX").string();
@@ -81,7 +82,7 @@ size_t occurrences(const std::string& text, std::string_view of) {
 
 }  // namespace
 
-fs::path records_folder() { return fs::path(DETENT_BIN).parent_path() / "requests"; }
+fs::path records_folder() { return test::program_folder().parent_path() / "requests"; }
 
 House::House(Plan plan) : plan_(std::move(plan)), folder_(fresh_folder()), record_(fresh_record()) {
   endpoint_ = "tcp://127.0.0.1:" + std::to_string(free_port());

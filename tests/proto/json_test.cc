@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "proto/door.h"
+#include "proto/signal_validator.h"
 
 namespace detent {
 namespace {
@@ -26,7 +26,7 @@ TEST(Json, ReadsFieldsInBothForms) {
       ids, {Millis{0}, Millis{1'795'000'000'000}});
   ASSERT_TRUE(signals) << signals.error().what;
   EXPECT_EQ(signals->size(), 2u);
-  EXPECT_EQ(read_head((*signals)[0]).labels.at(0).second, "infra");
+  EXPECT_EQ(read_header((*signals)[0]).labels.at(0).second, "infra");
 }
 
 TEST(Json, NamesWhatIsWrongWhere) {

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "tests/house/house.h"
+#include "tests/support/paths.h"
 
 namespace detent::house {
 
@@ -101,7 +102,7 @@ TEST(Requests, CoverEveryKindOfMessage) {
 }
 
 TEST(Requests, FitThePlatformsOwnDocuments) {
-  const fs::path tool = fs::path(DETENT_SOURCE) / "../shared/tools/check-requests";
+  const fs::path tool = test::source_folder() / "../shared/tools/check-requests";
   if (!fs::exists(tool))
     GTEST_SKIP() << "no " << tool.lexically_normal() << ", which checks requests against the platforms' documents";
   const Ended checked = run({"env", "python3", tool, gathered(), "--min", "100"}, {}, Millis{300'000});

@@ -6,6 +6,7 @@
 
 #include "sandbox/pace.h"
 #include "tests/sandbox/city.h"
+#include "tests/support/paths.h"
 
 namespace detent::sandbox {
 namespace {
@@ -189,7 +190,7 @@ TEST_F(Recorded, WritesEachRequestWithoutItsSecrets) {
 }
 
 TEST_F(Recorded, PassesTheCheckAgainstThePublishedApis) {
-  const auto check = std::filesystem::path(DETENT_SOURCE).parent_path() / "shared" / "tools" / "check-requests";
+  const auto check = test::source_folder().parent_path() / "shared" / "tools" / "check-requests";
   if (!std::filesystem::exists(check)) GTEST_SKIP() << "no " << check << " here";
   ask_well();
   const int status = std::system(("'" + check.string() + "' '" + file() + "' --min 14").c_str());

@@ -2,8 +2,8 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include "proto/door.h"
 #include "proto/journal.pb.h"
+#include "proto/signal_validator.h"
 
 namespace detent::test {
 
@@ -12,7 +12,7 @@ std::string Books::add(std::string_view bytes) {
   if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return "a record cannot be read";
   if (record.has_admitted()) {
     const auto& admitted = record.admitted();
-    const Head head = read_head(admitted.signal());
+    const SignalHeader head = read_header(admitted.signal());
     const uint64_t seq = admitted.seq();
     if (const auto known = signals.find(seq); known != signals.end()) {
       return known->second.bytes == admitted.signal() ? "" : fmt::format("number {} was given twice", seq);
@@ -37,7 +37,7 @@ std::string Books::add(std::string_view bytes) {
   return "";
 }
 
-std::string Ledger::read(const Mark& synced, size_t most) {
+std::string Ledger::read(const LogPosition& synced, size_t most) {
   while (most--) {
     const auto next = tail_->next(synced);
     if (!next) return "the ledger cannot read the journal: " + next.error().what;

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "broker/dead_letters.h"
-#include "broker/journal.h"
+#include "journal/journal.h"
 
 namespace detent::test {
 
@@ -43,19 +43,19 @@ class Ledger {
   }
   void close() { tail_.reset(); }
   /// Reads up to `most` records before `synced`. What is broken; empty: nothing.
-  std::string read(const Mark& synced, size_t most);
+  std::string read(const LogPosition& synced, size_t most);
   /// What was read is in git.
   void commit() { complete_ = read_to_; }
 
   /// All records of segments before this one are in the ledger.
   uint64_t complete_segment() const { return complete_.segment; }
-  bool has_all_before(const Mark& synced) const { return all_before_ == synced && complete_ == read_to_; }
+  bool has_all_before(const LogPosition& synced) const { return all_before_ == synced && complete_ == read_to_; }
   const Books& books() const { return books_; }
 
  private:
   std::unique_ptr<JournalTail> tail_;
-  Place complete_, read_to_;
-  Mark all_before_;
+  RecordPosition complete_, read_to_;
+  LogPosition all_before_;
   Books books_;
 };
 

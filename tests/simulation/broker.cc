@@ -35,9 +35,9 @@ void SimulatedBroker::start(Now now) {
   ids_ = std::make_unique<IdWindow>(std::move(*files));
   Core::Options options;
   options.channels = config_.channels();
-  options.most_losses = 1000;
+  options.max_losses = 1000;
   options.backlog_bytes = backlog_bytes_;
-  core_ = std::make_unique<Core>(options, *Router::compile(config_), door_, *ids_, dice_.random());
+  core_ = std::make_unique<Core>(options, *Router::compile(config_), validator_, *ids_, dice_.random());
   JournalOptions journal;
   journal.segment_bytes = segment_bytes_;
   journal.spares = 1;
@@ -45,7 +45,9 @@ void SimulatedBroker::start(Now now) {
   journal.low_water = 0;
   JournalVisitor visitor;
   visitor.snapshot = [&](std::string_view bytes) { core_->restore(bytes); };
-  visitor.record = [&](const Place& place, std::string_view bytes, bool after) { core_->replay(bytes, place, after); };
+  visitor.record = [&](const RecordPosition& place, std::string_view bytes, bool after) {
+    core_->replay(bytes, place, after);
+  };
   visitor.damage = [&](const Damage& damage) { broken_("damage after a crash: " + damage.why); };
   ids_->look(segments_in(disk_, kJournal));
   auto opened = Journal::open(disk_, kJournal, journal, visitor);
@@ -116,7 +118,7 @@ void SimulatedBroker::turn(Now now) {
     outgoing.emplace_back(std::move(message.peer), std::move(message.frame));
   }
   core_->outgoing.clear();
-  core_->questions.clear();
+  core_->admin_calls.clear();
   core_->tail_changes.clear();
   if (!core_->credit_is_sound()) broken_("credit went below zero");
   if (dice_.chance(0.3)) {
@@ -152,10 +154,10 @@ void SimulatedBroker::start_work(Now now) {
 
 /// What the journal's thread does.
 Result<Appended> SimulatedBroker::do_work(Sync& sync) {
-  if (!sync.work.burials.empty()) {
-    auto buried = dead_->bury(sync.work.burials, *bodies_);
-    if (!buried) return buried.error();
-    sync.buried = std::move(*buried);
+  if (!sync.work.new_dead_letters.empty()) {
+    auto dead_lettered = dead_->write(sync.work.new_dead_letters, *bodies_);
+    if (!dead_lettered) return dead_lettered.error();
+    sync.dead_lettered = std::move(*dead_lettered);
   }
   const auto appended = journal_->append(sync.work.batch);
   if (!appended) return appended;
@@ -175,7 +177,7 @@ void SimulatedBroker::work_done(Now now) {
     const Millis due = now.mono + Millis{dice_.below(400)};
     chores_.push_back({due, appended->end, std::move(sync->snapshot), sync->sealed, std::move(sync->ids)});
   }
-  dead_->buried(sync->buried);
+  dead_->written(sync->dead_lettered);
   synced_ = appended->end;
   core_->journalled(static_cast<uint32_t>(appended->segment), appended->base_offset, now);
   snapshot_due_ = appended->rolled || dice_.chance(0.02);

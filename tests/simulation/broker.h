@@ -63,11 +63,11 @@ class SimulatedBroker {
     std::string snapshot;
     uint64_t sealed = 0;
     std::vector<KnownId> ids;
-    std::vector<std::pair<DeadLetters::Key, Place>> buried;
+    std::vector<std::pair<DeadLetters::Key, RecordPosition>> dead_lettered;
   };
   struct Chore {
     Millis due{0};
-    Mark at;
+    LogPosition at;
     std::string snapshot;
     uint64_t sealed = 0;
     std::vector<KnownId> ids;
@@ -87,7 +87,7 @@ class SimulatedBroker {
   uint64_t backlog_bytes_;
   Dice& dice_;
   Broken broken_;
-  Door door_{Door::Mask{}};
+  SignalValidator validator_{SignalValidator::Mask{}};
   MemoryDisk disk_;
   uint64_t segment_bytes_;
   double write_fails_;  // of a snapshot, or of a file of ids
@@ -104,7 +104,7 @@ class SimulatedBroker {
   std::unique_ptr<JournalReader> bodies_;
   std::unique_ptr<Sync> sync_;
   std::deque<Chore> chores_;
-  Mark synced_;
+  LogPosition synced_;
   bool snapshot_due_ = false, drop_due_ = false;
   uint64_t sealed_ = 0;
   Millis next_look_{0};

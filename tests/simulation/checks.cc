@@ -1,8 +1,8 @@
 // What must hold once everything is settled.
 #include <algorithm>
 
-#include "proto/door.h"
 #include "proto/journal.pb.h"
+#include "proto/signal_validator.h"
 #include "tests/simulation/client.h"
 
 namespace detent::test {

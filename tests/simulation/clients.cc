@@ -55,7 +55,7 @@ void World::publish(Client& client) {
   published.bytes = signal.SerializeAsString();
   published.thread = signal.thread();
   published.expires = expires;
-  const Head head = read_head(published.bytes);
+  const SignalHeader head = read_header(published.bytes);
   auto router = *Router::compile(config_);
   const Route& route = router.decide({head.type, 0, head.source, head.labels, head.needs_response});
   published.channels = {route.channels.begin(), route.channels.end()};
@@ -134,7 +134,7 @@ void World::on_deliver(Client& client, std::string_view body) {
   if (!deliver.ParseFromArray(body.data(), static_cast<int>(body.size()))) return broken("a Deliver cannot be read");
   for (const auto& delivery : deliver.deliveries()) {
     ++counts_.deliveries;
-    const Head head = read_head(delivery.signal());
+    const SignalHeader head = read_header(delivery.signal());
     const std::string id(head.id);
     if (head.source == "detent") {
       auto& alarm = published_[id];

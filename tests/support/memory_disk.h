@@ -23,7 +23,7 @@ enum class Cut { kKeep, kDrop, kTear };
 
 class MemoryDisk : public Disk {
  public:
-  struct Fault {
+  struct Rejection {
     std::uint64_t at = 0;      // fails the call with this number (they are counted from 1)
     int code = 0;              // EIO, ENOSPC …
     bool permanent = false;    // and all after it
@@ -52,7 +52,7 @@ class MemoryDisk : public Disk {
   /// it was a kill in the middle of that call instead.
   void kill();
 
-  void fail(const Fault& fault) { fault_ = fault; }
+  void fail(const Rejection& fault) { fault_ = fault; }
   void heal() { fault_.reset(); }
   bool fault_was_met() const { return fault_met_; }
 
@@ -97,7 +97,7 @@ class MemoryDisk : public Disk {
   std::uint64_t cut_at_ = UINT64_MAX;
   bool off_ = false;
   bool fault_met_ = false;
-  std::optional<Fault> fault_;
+  std::optional<Rejection> fault_;
   std::uint64_t capacity_ = UINT64_MAX;
 };
 

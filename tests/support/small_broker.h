@@ -106,12 +106,12 @@ class SmallBroker {
       send(peer, session, Frame::kPublished, answer.SerializeAsString());
     } else if (frame.field == Frame::kPing) {
       send(peer, session, Frame::kPong, {});
-      if (session.pings && --session.pings == 0) send(peer, session, Frame::kAnswer, session.answer);
-    } else if (frame.field == Frame::kAsk) {
-      Ask ask;
+      if (session.pings && --session.pings == 0) send(peer, session, Frame::kAdminReply, session.answer);
+    } else if (frame.field == Frame::kAdminRequest) {
+      AdminRequest ask;
       ask.ParseFromString(body);
-      Answer answer;
-      answer.set_ask(ask.ask());
+      AdminReply answer;
+      answer.set_request(ask.request());
       try {
         answer.set_json(behaviour_.answer ? behaviour_.answer(ask.json()) : "{}");
       } catch (const std::string& error) {
@@ -119,7 +119,7 @@ class SmallBroker {
       }
       session.answer = answer.SerializeAsString();
       session.pings = behaviour_.pings_first;
-      if (!session.pings) send(peer, session, Frame::kAnswer, session.answer);
+      if (!session.pings) send(peer, session, Frame::kAdminReply, session.answer);
     } else if (frame.field == Frame::kTail) {
       Tailed tailed;
       for (const auto& signal : behaviour_.tail) *tailed.add_signals() = signal;

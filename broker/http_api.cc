@@ -1,0 +1,94 @@
+// The broker over HTTP: for curl, probes and Prometheus. Design section 14.
+#include <sodium.h>
+#include <spdlog/spdlog.h>
+
+#include <boost/json.hpp>
+#include <mutex>
+
+#include "broker/admin.h"
+#include "broker/broker.h"
+#include "http/server.h"
+#include "proto/json.h"
+#include "proto/wire.pb.h"
+
+namespace detent {
+
+namespace json = boost::json;
+
+namespace {
+
+http::Outgoing error_answer(int status, std::string_view text) {
+  return {status, json::serialize(json::object{{"error", text}}) + "\n"};
+}
+
+bool has_token(const http::Incoming& request, const std::string& token) {
+  const std::string wanted = "Bearer " + token;
+  const auto given = request.header("authorization");
+  return given.size() == wanted.size() && sodium_memcmp(given.data(), wanted.data(), wanted.size()) == 0;
+}
+
+}  // namespace
+
+std::string Broker::http_url() const { return http_ ? http_->url() : std::string(); }
+
+void Broker::listen_http() {
+  if (config_.broker.http.empty()) return;
+  std::string token;
+  if (config_.broker.http_token) {
+    if (auto read = config_.broker.http_token->refresh(); !read) throw Failure(read.error().what);
+    token = config_.broker.http_token->reveal();
+  }
+  auto ids = std::make_shared<UlidSource>();  // the server's thread alone
+  http::ServerOptions options{config_.broker.http};
+  options.max_body = kMaxFrame;
+  http_ = std::make_unique<http::Server>(options, [this, token, ids](http::Incoming request, http::Reply reply) {
+    if (!token.empty() && request.path != "/healthz" && !has_token(request, token)) {
+      return reply.send(error_answer(401, "give the token: Authorization: Bearer …"));
+    }
+    const bool get = request.method == "GET";
+    if (request.path == "/healthz" && get) {
+      // Answered by the loop, which ends when the journal cannot be written.
+      return post([this, reply] {
+        reply.send({space_.low ? 503 : 200, space_.low ? "disk low\n" : "ok\n", "text/plain"});
+      });
+    }
+    if (request.path == "/metrics" && get) {
+      return post([this, reply] { reply.send({200, Admin(*this).metrics(), "text/plain; version=0.0.4"}); });
+    }
+    if (request.path == "/v1/status" && get) {
+      return post([this, reply] { reply.send({200, Admin(*this).status_json() + "\n"}); });
+    }
+    if (request.path == "/v1/signals" && request.method == "POST") {
+      auto signals = signals_from_json(request.body, *ids, system_now());
+      if (!signals) return reply.send(error_answer(400, signals.error().what));
+      if (signals->size() > kMaxSignals) return reply.send(error_answer(413, "too many signals in one request"));
+      return post([this, reply, signals = std::move(*signals)] {
+        std::vector<std::string> names;
+        for (const auto& signal : signals)
+          names.push_back(Ulid::from_bytes(read_header(signal).id).value_or(Ulid{}).text());
+        const uint64_t ticket = core_->admit_local(signals, now_);
+        local_waiting_[ticket] = [reply, names](const LocalDone& done) {
+          json::array results;
+          int status = 200;
+          for (size_t i = 0; i < names.size(); ++i) {
+            const auto& fault = done.faults[i];
+            if (!fault.reason) {
+              results.push_back({{"id", names[i]}, {"durability", Durability_Name(JOURNALED)}});
+            } else {
+              status = std::max(status, fault.reason >= DISK_LOW ? 503 : 422);
+              results.push_back(
+                  {{"id", names[i]}, {"error", Reason_Name(static_cast<Reason>(fault.reason))}, {"text", fault.text}});
+            }
+          }
+          reply.send({status, json::serialize(json::object{{"signals", std::move(results)}}) + "\n"});
+        };
+      });
+    }
+    const bool known = request.path == "/healthz" || request.path == "/metrics" || request.path == "/v1/status" ||
+                       request.path == "/v1/signals";
+    reply.send(known ? error_answer(405, "wrong method")
+                     : error_answer(404, "no such page: GET /healthz, /metrics, /v1/status; POST /v1/signals"));
+  });
+}
+
+}  // namespace detent
