@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <filesystem>
 
+#include "base/version.h"
 #include "broker/records.h"
 #include "broker/story.h"
 #include "proto/json.h"
@@ -39,6 +41,8 @@ json::object letter_json(const DeadLetters::Key& key, const DeadLetters::Letter&
           {"attempts", letter.attempts}};
 }
 
+double seconds(Millis time) { return static_cast<double>(time.count()) / 1000; }
+
 /// A consumer's words, so that they stay within a table's cell.
 std::string cell(std::string text) {
   std::replace_if(
@@ -58,22 +62,25 @@ std::string Admin::status_json() const {
   const Core& core = *broker_.core_;
   const auto& counters = core.counters();
   json::object out;
-  out["broker"] = "detent-broker 0.1.0";
+  out["broker"] = std::string("detent-broker ") + kVersion;
+  out["config"] =
+      broker_.config_.file.empty() ? std::string() : std::filesystem::absolute(broker_.config_.file).string();
   out["started"] = utc(broker_.started_.wall);
   out["uptime_s"] = (broker_.now_.mono - broker_.started_.mono).count() / 1000;
-  out["publishers"] = broker_.held_.empty() ? std::string("accepted") : broker_.held_;
+  out["publishers"] = broker_.held_.empty() ? "accepted" : "paused";
+  if (!broker_.held_.empty()) out["paused_because"] = broker_.held_;
   out["next_seq"] = core.next_seq();
   out["counters"] = {{"admitted", counters.admitted},
                      {"repeats", counters.repeats},
                      {"refused", counters.refused},
-                     {"held", counters.held},
+                     {"deferred", counters.held},
                      {"malformed", counters.malformed},
                      {"not_allowed", counters.not_allowed},
                      {"too_large", counters.too_large},
                      {"delivered", counters.delivered},
                      {"unknown", counters.unknown},
                      {"expired", counters.expired},
-                     {"dead", counters.dead},
+                     {"dead_letters", counters.dead},
                      {"redelivered", counters.redelivered},
                      {"stale", counters.stale},
                      {"unrouted", counters.unrouted},
@@ -81,24 +88,24 @@ std::string Admin::status_json() const {
                      {"gaps", counters.gaps},
                      {"alarms", counters.alarms},
                      {"dropped", counters.dropped},
-                     {"masked", broker_.validator_.masked()}};
+                     {"redacted", broker_.validator_.masked()}};
   json::array channels;
   for (const auto& [name, channel] : core.channels()) {
     const auto health = core.health(name);
     json::object one{{"name", name},
-                     {"open", channel.open()},
-                     {"bytes", channel.bytes()},
-                     {"under_way", health.under_way},
+                     {"pending", channel.open()},
+                     {"pending_bytes", channel.bytes()},
+                     {"in_flight", health.under_way},
                      {"consumers", health.consumers},
                      {"delivered", health.delivered},
-                     {"dead", health.dead},
+                     {"dead_letters", health.dead},
                      {"circuit_open", health.circuit_open}};
     if (health.circuit_open) one["why"] = health.why;
     if (!health.trouble.empty()) {
       one["retrying"] = health.trouble;
       one["retrying_since"] = utc(Millis{health.trouble_since_ms});
     }
-    if (channel.open()) one["oldest"] = utc(Millis{int64_t{channel.queue().front().admitted_s} * 1000});
+    if (channel.open()) one["oldest_pending"] = utc(Millis{int64_t{channel.queue().front().admitted_s} * 1000});
     channels.push_back(std::move(one));
   }
   out["channels"] = std::move(channels);
@@ -133,19 +140,19 @@ std::string Admin::status_markdown() const {
   const Core& core = *broker_.core_;
   std::string out = "# Detent\n\n";
   if (core.alarms().empty()) {
-    out += "All is well.\n";
+    out += "No alarms.\n";
   } else {
-    out += "Something is wrong:\n\n";
+    out += "Alarms:\n\n";
     for (const auto& alarm : core.alarms()) out += "- " + alarm + "\n";
   }
   // No counts of what was delivered: they would change with every commit, and the log tells them.
-  out += "\n| channel | waiting | dead letters | state |\n|---|---|---|---|\n";
+  out += "\n| channel | pending | dead letters | state |\n|---|---|---|---|\n";
   for (const auto& [name, channel] : core.channels()) {
     const auto health = core.health(name);
-    const std::string state = health.circuit_open       ? "takes nothing: " + cell(health.why)
-                              : health.consumers == 0   ? "no consumer"
+    const std::string state = health.circuit_open       ? "circuit open: " + cell(health.why)
+                              : health.consumers == 0   ? "no consumer connected"
                               : !health.trouble.empty() ? "retrying: " + cell(health.trouble)
-                                                        : "works";
+                                                        : "ok";
     out += fmt::format("| {} | {} | {} | {} |\n", name,
                        channel.open() > 100 ? "over 100" : std::to_string(channel.open()), health.dead, state);
   }
@@ -169,51 +176,69 @@ std::string Admin::metrics() const {
   const auto counter = prometheus::MetricType::Counter;
   const auto gauge = prometheus::MetricType::Gauge;
   const auto& c = core.counters();
-  add("detent_signals_admitted_total", "Signals taken in and durable or about to be.", counter,
-      {{"", double(c.admitted)}});
-  add("detent_publish_total", "Other ends of a publish: a repeat, refused for good, or told to try again.", counter,
-      {{"repeat", double(c.repeats)}, {"refused", double(c.refused)}, {"held", double(c.held)}}, "outcome");
-  add("detent_settled_total", "Deliveries settled, by how.", counter,
+  // docs/metrics.md lists them. Dashboards and alerts depend on these names: none is renamed later.
+  add("detent_build_info", "Always 1; the version is a label.", gauge, {{kVersion, 1}}, "version");
+  add("process_start_time_seconds", "When the broker started, in seconds since 1970.", gauge,
+      {{"", seconds(broker_.started_.wall)}});
+  add("detent_signals_admitted_total", "Signals admitted to the journal.", counter, {{"", double(c.admitted)}});
+  add("detent_signals_repeated_total", "Signals published again with a known id and the same content.", counter,
+      {{"", double(c.repeats)}});
+  add("detent_signals_rejected_total", "Signals refused for good.", counter, {{"", double(c.refused)}});
+  add("detent_signals_unrouted_total", "Signals that no route matched, sent to default_to.", counter,
+      {{"", double(c.unrouted)}});
+  add("detent_signals_repeat_unproven_total", "Signals whose id is older than the window in which repeats are known.",
+      counter, {{"", double(c.unproven)}});
+  add("detent_publishes_deferred_total", "Publishes answered with: try again later.", counter, {{"", double(c.held)}});
+  add("detent_publishers_paused", "1 while publishers are refused for want of disk space or because the ledger lags.",
+      gauge, {{"", double(!broker_.held_.empty())}});
+  add("detent_texts_redacted_total", "Texts in which a secret was masked.", counter,
+      {{"", double(broker_.validator_.masked())}});
+  add("detent_deliveries_settled_total", "Deliveries settled, by outcome.", counter,
       {{"delivered", double(c.delivered)},
        {"unknown", double(c.unknown)},
        {"expired", double(c.expired)},
        {"dead", double(c.dead)},
        {"dropped", double(c.dropped)}},
-      "state");
-  add("detent_frames_bad_total",
-      "Frames that were refused: malformed, not allowed, too large, of a lost session, about a delivery of others.",
-      counter,
+      "outcome");
+  add("detent_redeliveries_total", "Deliveries handed out again.", counter, {{"", double(c.redelivered)}});
+  add("detent_frames_rejected_total", "Frames refused, by reason.", counter,
       {{"malformed", double(c.malformed)},
        {"not_allowed", double(c.not_allowed)},
        {"too_large", double(c.too_large)},
        {"gap", double(c.gaps)},
        {"stale", double(c.stale)}},
-      "kind");
-  add("detent_redelivered_total", "Deliveries handed out again.", counter, {{"", double(c.redelivered)}});
-  add("detent_unrouted_total", "Signals that no route named, sent to default_to.", counter, {{"", double(c.unrouted)}});
-  add("detent_texts_masked_total", "Texts in which a secret was masked.", counter,
-      {{"", double(broker_.validator_.masked())}});
-  add("detent_journal_syncs_total", "Writes and syncs of the journal.", counter, {{"", double(broker_.syncs_)}});
-  std::vector<std::pair<std::string, double>> open, bytes, dead, circuit, consumers;
+      "reason");
+  std::vector<std::pair<std::string, double>> pending, bytes, oldest, in_flight, dead, circuit, consumers;
   for (const auto& [name, channel] : core.channels()) {
     const auto health = core.health(name);
-    open.emplace_back(name, channel.open());
+    pending.emplace_back(name, channel.open());
     bytes.emplace_back(name, channel.bytes());
+    if (channel.open()) oldest.emplace_back(name, channel.queue().front().admitted_s);
+    in_flight.emplace_back(name, health.under_way);
     dead.emplace_back(name, health.dead);
     circuit.emplace_back(name, health.circuit_open);
     consumers.emplace_back(name, health.consumers);
   }
-  add("detent_channel_open", "Signals that the channel has not settled.", gauge, open, "channel");
-  add("detent_channel_bytes", "Their bytes in the journal.", gauge, bytes, "channel");
+  add("detent_channel_pending", "Signals admitted and not settled.", gauge, pending, "channel");
+  add("detent_channel_pending_bytes", "Their size in the journal.", gauge, bytes, "channel");
+  add("detent_channel_oldest_pending_timestamp_seconds",
+      "When the oldest pending signal was admitted, in seconds since 1970; absent while none is pending.", gauge,
+      oldest, "channel");
+  add("detent_channel_in_flight", "Pending signals that a consumer holds.", gauge, in_flight, "channel");
   add("detent_channel_dead_letters", "Dead letters kept.", gauge, dead, "channel");
-  add("detent_channel_circuit_open", "1 while the service refuses us.", gauge, circuit, "channel");
+  add("detent_channel_circuit_open", "1 while the platform refuses the channel.", gauge, circuit, "channel");
   add("detent_channel_consumers", "Consumers connected.", gauge, consumers, "channel");
   add("detent_sessions", "Sessions on the bus.", gauge, {{"", double(core.sessions().size())}});
-  add("detent_journal_bytes", "Of all segment files.", gauge, {{"", double(broker_.journal_->bytes())}});
-  add("detent_disk_free_bytes", "Where the journal lies.", gauge, {{"", double(broker_.space_.free)}});
-  add("detent_ledger_seq", "The last signal committed to git.", gauge, {{"", double(broker_.ledger_->last_seq())}});
-  add("detent_next_seq", "The number the next signal gets.", gauge, {{"", double(core.next_seq())}});
-  add("detent_alarms", "Alarms standing.", gauge, {{"", double(core.alarms().size())}});
+  add("detent_journal_bytes", "Size of all segments.", gauge, {{"", double(broker_.journal_->bytes())}});
+  add("detent_journal_segments", "Segments.", gauge, {{"", double(broker_.journal_->segments().size())}});
+  add("detent_journal_syncs_total", "Writes of the journal that were synced.", counter, {{"", double(broker_.syncs_)}});
+  add("detent_disk_free_bytes", "Free space where the journal is.", gauge, {{"", double(broker_.space_.free)}});
+  const uint64_t last = core.next_seq() - 1;
+  add("detent_ledger_lag_signals", "Signals in the journal that are not committed to git yet.", gauge,
+      {{"", double(last - std::min(last, broker_.ledger_->last_seq()))}});
+  add("detent_ledger_commits_total", "Commits written to git.", counter, {{"", double(broker_.ledger_->commits())}});
+  add("detent_alarms_active", "Alarms that stand.", gauge, {{"", double(core.alarms().size())}});
+  add("detent_alarms_raised_total", "Alarms raised.", counter, {{"", double(c.alarms)}});
   return prometheus::TextSerializer().Serialize(families);
 }
 

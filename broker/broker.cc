@@ -10,6 +10,7 @@
 
 #include "base/redact.h"
 #include "base/units.h"
+#include "base/version.h"
 #include "broker/admin.h"
 #include "broker/records.h"
 #include "http/server.h"
@@ -73,7 +74,7 @@ void Broker::recover() {
   options.backlog_bytes = config_.broker.max_backlog.bytes;
   options.backlog_age = config_.broker.max_backlog.age;
   options.max_sessions = config_.broker.max_connections;
-  options.broker = "detent-broker 0.1.0";
+  options.broker = std::string("detent-broker ") + kVersion;
   options.channels = config_.channels();
   options.expires = [this](std::string_view type) {
     for (const auto& rule : config_.expires) {

@@ -9,6 +9,7 @@
 
 #include "base/config.h"
 #include "base/log.h"
+#include "base/version.h"
 #include "broker/broker.h"
 #include "routing/router.h"
 
@@ -24,7 +25,7 @@ int main(int argc, char** argv) {
   app.add_option("--log-format", log_format, "text or json")->check(CLI::IsMember({"text", "json"}));
   app.add_option("--log-level", log_level, "trace, debug, info, warn or error")
       ->check(CLI::IsMember(std::vector<std::string>(std::begin(kLogLevels), std::end(kLogLevels))));
-  app.set_version_flag("--version", "detent-broker 0.1.0");
+  app.set_version_flag("--version", std::string("detent-broker ") + kVersion);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -19,10 +19,10 @@ void list(Invocation& invocation) {
     invocation.out << channels << "\n";
     return;
   }
-  std::vector<std::vector<std::string>> rows{{"CHANNEL", "WAITING", "UNDER WAY", "DELIVERED", "DEAD", "CONSUMERS"}};
+  std::vector<std::vector<std::string>> rows{{"CHANNEL", "PENDING", "IN FLIGHT", "DELIVERED", "DEAD", "CONSUMERS"}};
   for (const json::value& channel : channels.as_array()) {
-    rows.push_back({text_of(channel, "name"), text_of(channel, "open"), text_of(channel, "under_way"),
-                    text_of(channel, "delivered"), text_of(channel, "dead"), text_of(channel, "consumers")});
+    rows.push_back({text_of(channel, "name"), text_of(channel, "pending"), text_of(channel, "in_flight"),
+                    text_of(channel, "delivered"), text_of(channel, "dead_letters"), text_of(channel, "consumers")});
   }
   print_table(invocation.out, rows);
 }
@@ -42,15 +42,16 @@ void drop(Invocation& invocation, const std::string& name, bool has_deadline) {
 
 void add_channel(CLI::App& app, Invocation& invocation) {
   auto name = std::make_shared<std::string>();
-  auto* channel = app.add_subcommand("channel", "The broker's channels and what waits in them");
+  auto* channel = app.add_subcommand("channel", "The broker's channels and what is pending in them");
   channel->require_subcommand(1);
-  auto* listing = channel->add_subcommand("list", "Every channel with what waits in it");
+  auto* listing = channel->add_subcommand("list", "Every channel with what is pending in it");
   add_asking_options(*listing, invocation);
   listing->callback([&invocation] { list(invocation); });
-  auto* dropping = channel->add_subcommand("drop", "Forget all that waits in a channel; the ledger keeps the signals");
+  auto* dropping =
+      channel->add_subcommand("drop", "Give up all that is pending in a channel; the ledger keeps the signals");
   dropping->add_option("NAME", *name, "discord.alerts, telegram, …")->required();
   add_asking_options(*dropping, invocation);
-  dropping->footer("It waits until all is done, where there is no --deadline.");
+  dropping->footer("Without --deadline it waits until all is done.");
   dropping->callback([&invocation, name, dropping] { drop(invocation, *name, dropping->count("--deadline")); });
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/units.h"
+#include "base/version.h"
 
 namespace detent {
 
@@ -107,7 +108,7 @@ int detent_command(const std::vector<std::string>& arguments, std::istream& in, 
   CLI::App app{
       "Detent holds every signal of an autonomous agent until it has been delivered to the place where it belongs.",
       "detent"};
-  app.set_version_flag("--version", "detent 0.1.0");
+  app.set_version_flag("--version", std::string("detent ") + kVersion);
   app.add_option("--config", invocation.config_file,
                  "detent.toml to read (else $DETENT_CONFIG, ./detent.toml, /etc/detent/detent.toml)")
       ->type_name("FILE");

@@ -30,18 +30,20 @@ const json::value& part_of(const json::value& object, std::string_view key) {
 }
 
 std::string state_of(const json::value& channel) {
-  if (text_of(channel, "circuit_open") == "true") return "takes nothing: " + plain(text_of(channel, "why"));
-  if (number_of(channel, "consumers") == 0) return "no consumer is connected";
+  if (text_of(channel, "circuit_open") == "true") return "circuit open: " + plain(text_of(channel, "why"));
+  if (number_of(channel, "consumers") == 0) return "no consumer connected";
   if (const std::string why = plain(text_of(channel, "retrying")); !why.empty())
     return "retrying since " + text_of(channel, "retrying_since") + ": " + why;
-  return "works";
+  return "ok";
 }
 
 void print(std::ostream& out, const json::value& status) {
   out << fmt::format(
-      "{}, up {}, publishers are {}\n", text_of(status, "broker"),
+      "{}, up {}, publishers {}\n", text_of(status, "broker"),
       roughly(Millis{static_cast<int64_t>(number_of(status, "uptime_s")) * 1000}),
-      text_of(status, "publishers") == "accepted" ? "accepted" : "held: " + text_of(status, "publishers"));
+      text_of(status, "publishers") == "paused" ? "paused: " + text_of(status, "paused_because") : "accepted");
+  const std::string config = plain(text_of(status, "config"));
+  out << "config: " << (config.empty() ? "none found, using the defaults" : config) << "\n";
   const auto& alarms = list_of(status, "alarms");
   for (const json::value& alarm : alarms) {
     out << "ALARM  " << plain(alarm.is_string() ? std::string_view(alarm.get_string()) : json::serialize(alarm))
@@ -50,10 +52,10 @@ void print(std::ostream& out, const json::value& status) {
   if (alarms.empty()) out << "no alarms\n";
 
   std::vector<std::vector<std::string>> rows{
-      {"CHANNEL", "WAITING", "UNDER WAY", "DELIVERED", "DEAD", "OLDEST", "STATE"}};
+      {"CHANNEL", "PENDING", "IN FLIGHT", "DELIVERED", "DEAD", "OLDEST", "STATE"}};
   for (const json::value& channel : list_of(status, "channels")) {
-    rows.push_back({text_of(channel, "name"), text_of(channel, "open"), text_of(channel, "under_way"),
-                    text_of(channel, "delivered"), text_of(channel, "dead"), text_of(channel, "oldest"),
+    rows.push_back({text_of(channel, "name"), text_of(channel, "pending"), text_of(channel, "in_flight"),
+                    text_of(channel, "delivered"), text_of(channel, "dead_letters"), text_of(channel, "oldest_pending"),
                     state_of(channel)});
   }
   out << "\n";
@@ -68,7 +70,7 @@ void print(std::ostream& out, const json::value& status) {
                      text_of(journal, "disk_low") == "true" ? " (LOW)" : "");
   out << fmt::format("ledger   {} of {} signals in {}\n", number_of(ledger, "last_seq"),
                      number_of(ledger, "last_seq") + number_of(ledger, "behind"), text_of(ledger, "repository"));
-  out << fmt::format("signals  {} taken in, {} repeats, {} refused, {} expired since the start\n",
+  out << fmt::format("signals  {} admitted, {} repeats, {} refused, {} expired since the start\n",
                      number_of(counters, "admitted"), number_of(counters, "repeats"), number_of(counters, "refused"),
                      number_of(counters, "expired"));
 }
@@ -76,7 +78,7 @@ void print(std::ostream& out, const json::value& status) {
 }  // namespace
 
 void add_status(CLI::App& app, Invocation& invocation) {
-  auto* command = app.add_subcommand("status", "How the broker and its channels are");
+  auto* command = app.add_subcommand("status", "The broker, its channels and what is wrong");
   add_asking_options(*command, invocation);
   command->footer("Examples:\n  detent status\n  detent status --json | jq '.channels[] | select(.circuit_open)'");
   command->callback([&invocation] {

@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "base/log.h"
+#include "base/version.h"
 
 namespace detent::consumers {
 
@@ -13,7 +14,7 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("--log-format", options.log_format, "text or json")->check(CLI::IsMember({"text", "json"}));
   app.add_option("--log-level", options.log_level, "trace, debug, info, warn or error")
       ->check(CLI::IsMember(std::vector<std::string>(std::begin(kLogLevels), std::end(kLogLevels))));
-  app.set_version_flag("--version", app.get_name() + " 0.1.0");
+  app.set_version_flag("--version", app.get_name() + " " + kVersion);
 }
 
 std::optional<int> start(CLI::App& app, Options& options, int argc, char** argv, Config& config) {

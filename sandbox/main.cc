@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "base/version.h"
 #include "sandbox/sandbox.h"
 
 using namespace detent;
@@ -34,6 +35,7 @@ int main(int argc, char** argv) {
   app.add_option("--log-format", log_format, "How to log to stderr")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
+  app.set_version_flag("--version", std::string("detent-sandbox ") + kVersion);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/secret.h"
+#include "base/version.h"
 #include "consumers/channel.h"
 #include "consumers/discord/history.h"
 #include "consumers/discord/rate_limits.h"
@@ -13,7 +14,7 @@
 
 namespace detent::discord {
 
-inline constexpr const char* kUserAgent = "DiscordBot (https://detent.invalid, 0.1.0)";
+inline const std::string kUserAgent = std::string("DiscordBot (https://detent.invalid, ") + kVersion + ")";
 
 class Channel : public consumers::Channel {
  public:

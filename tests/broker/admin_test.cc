@@ -102,7 +102,7 @@ class Peer {
   uint64_t published_ = 0;
 };
 
-struct AnswersTest : testing::Test {
+struct AdminTest : testing::Test {
   void SetUp() override {
     std::string pattern = (std::filesystem::temp_directory_path() / "detent-broker-XXXXXX").string();
     ASSERT_TRUE(mkdtemp(pattern.data()));
@@ -135,7 +135,7 @@ struct AnswersTest : testing::Test {
   std::thread loop;
 };
 
-TEST_F(AnswersTest, TellsWhyAChannelTriesAgain) {
+TEST_F(AdminTest, TellsWhyAChannelTriesAgain) {
   Peer peer(broker->endpoint(), "discord.system");
   const Ulid id = peer.publish("cron.output");
   ASSERT_TRUE(peer.until([&] { return peer.delivered.size() == 1; }));
@@ -154,7 +154,7 @@ TEST_F(AnswersTest, TellsWhyAChannelTriesAgain) {
   EXPECT_EQ(story.at("channels").at(0).at("cause"), "discord 503");
 }
 
-TEST_F(AnswersTest, ADroppedDeadLetterStaysDroppedWhenTheBrokerStopsAtOnce) {
+TEST_F(AdminTest, ADroppedDeadLetterStaysDroppedWhenTheBrokerStopsAtOnce) {
   {
     Peer peer(broker->endpoint(), "discord.system");
     for (int i = 0; i < 3; ++i) peer.publish("cron.output");

@@ -44,19 +44,22 @@ struct Asked {
 
 TEST(Status, ShowsChannelsAlarmsAndTheLedger) {
   Asked asked(
-      R"({"broker":"detent-broker 0.1.0","uptime_s":7200,"publishers":"accepted","alarms":["circuit discord.alerts"],
-    "channels":[{"name":"discord.alerts","open":5,"under_way":0,"delivered":7,"dead":1,"consumers":1,"circuit_open":true,
-                 "why":"401","oldest":"2026-11-22T14:02:07Z"},
-                {"name":"telegram","open":0,"under_way":0,"delivered":0,"dead":0,"consumers":0,"circuit_open":false},
-                {"name":"discord.system","open":2,"under_way":0,"delivered":0,"dead":0,"consumers":1,"circuit_open":false,
+      R"({"broker":"detent-broker 0.1.0","config":"/etc/detent/detent.toml",
+    "uptime_s":7200,"publishers":"accepted","alarms":["circuit discord.alerts"],
+    "channels":[{"name":"discord.alerts","pending":5,"in_flight":0,"delivered":7,"dead_letters":1,"consumers":1,"circuit_open":true,
+                 "why":"401","oldest_pending":"2026-11-22T14:02:07Z"},
+                {"name":"telegram","pending":0,"in_flight":0,"delivered":0,"dead_letters":0,"consumers":0,"circuit_open":false},
+                {"name":"discord.system","pending":2,"in_flight":0,"delivered":0,"dead_letters":0,"consumers":1,"circuit_open":false,
                  "retrying":"discord 503","retrying_since":"2026-11-22T14:02:07Z"}],
     "journal":{"bytes":1048576,"segments":2,"disk_free":1073741824},"ledger":{"repository":"/l.git","last_seq":90,"behind":2},
     "counters":{"admitted":92,"repeats":1,"refused":0,"expired":3}})");
   const Invoked shown = asked.invoke_with({"status"});
   EXPECT_EQ(shown.exit, 0) << shown.err;
-  EXPECT_THAT(shown.out, HasSubstr("up 2 h, publishers are accepted\nALARM  circuit discord.alerts\n"));
-  EXPECT_THAT(shown.out, HasSubstr("takes nothing: 401"));
-  EXPECT_THAT(shown.out, HasSubstr("no consumer is connected"));
+  EXPECT_THAT(
+      shown.out,
+      HasSubstr("up 2 h, publishers accepted\nconfig: /etc/detent/detent.toml\nALARM  circuit discord.alerts\n"));
+  EXPECT_THAT(shown.out, HasSubstr("circuit open: 401"));
+  EXPECT_THAT(shown.out, HasSubstr("no consumer connected"));
   EXPECT_THAT(shown.out, HasSubstr("retrying since 2026-11-22T14:02:07Z: discord 503"));
   EXPECT_THAT(shown.out, HasSubstr("ledger   90 of 92 signals in /l.git"));
   EXPECT_THAT(shown.out, HasSubstr("1 MiB in 2 segments, 1 GiB free"));

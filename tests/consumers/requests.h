@@ -10,6 +10,8 @@
 #include <fstream>
 #include <string>
 
+#include "consumers/discord/channel.h"
+
 namespace detent::testing {
 
 /// Has the check look through a record of requests; skips the test where the script is not beside the repository.
@@ -44,7 +46,7 @@ class Requests {
     out_ << boost::json::object{{"service", service},
                                 {"method", "POST"},
                                 {"path", path},
-                                {"headers", {{"User-Agent", "DiscordBot (https://detent.invalid, 0.1.0)"}}},
+                                {"headers", {{"User-Agent", discord::kUserAgent}}},
                                 {"body", boost::json::parse(body)},
                                 {"status", 200}}
          << '\n';

@@ -31,7 +31,7 @@ class Bodies : public testing::Test {
     house.publish({.type = "something.odd", .title = title, .body = body, .needs_response = true});
     house.publish({.type = "chat.message", .title = title, .body = body});
     EXPECT_TRUE(house.settled(Millis{90'000}));
-    EXPECT_EQ(house.metric("detent_settled_total{state=\"delivered\"}"), 3);
+    EXPECT_EQ(house.metric("detent_deliveries_settled_total{outcome=\"delivered\"}"), 3);
     Shown shown{house.discord("system"), house.discord("chat"), house.telegram()};
     for (const json::array* each : {&shown.bot, &shown.webhook, &shown.phone}) EXPECT_GE(each->size(), 1u);
     for (const json::array* each : {&shown.bot, &shown.webhook}) {
@@ -201,7 +201,7 @@ TEST(Secrets, InTextsAreNowhereToBeFound) {
             200);
   EXPECT_EQ(house.detent({"publish", "cron.output", "By hand", "--body", secret}).code, 0);
   ASSERT_TRUE(eventually([&] { return house.discord("system").size() >= 3 && house.settled(Millis{0}); }));
-  ASSERT_TRUE(eventually([&] { return house.status_of("discord.alerts").at("dead").to_number<int>() > 0; }))
+  ASSERT_TRUE(eventually([&] { return house.status_of("discord.alerts").at("dead_letters").to_number<int>() > 0; }))
       << "without permission to send, the incident is a dead letter";
   Ended dead;
   ASSERT_TRUE(eventually([&] {
@@ -212,7 +212,7 @@ TEST(Secrets, InTextsAreNowhereToBeFound) {
       house.detent({"dead", "show", std::to_string(letters.at("letters").at(0).at("seq").to_number<uint64_t>())});
   EXPECT_EQ(letter.code, 0) << letter.output;
   EXPECT_THAT(letter.output, HasSubstr("[redacted]"));
-  EXPECT_GE(house.metric("detent_texts_masked_total"), 1);
+  EXPECT_GE(house.metric("detent_texts_redacted_total"), 1);
 
   const json::array everywhere[] = {house.discord(), house.telegram()};
   for (const json::array& messages : everywhere) {

@@ -60,7 +60,7 @@ TEST(Routes, BringEveryTypeToItsChannelAndOnlyThere) {
   }
   EXPECT_EQ(house.telegram().size(), 0u) << "nothing needed a response: " << json::serialize(house.telegram());
   EXPECT_EQ(house.discord().size(), kTable.size());
-  EXPECT_EQ(house.metric("detent_unrouted_total"), 1);
+  EXPECT_EQ(house.metric("detent_signals_unrouted_total"), 1);
 
   // Each has its own commit while the broker is up; what is left when it stops goes into one.
   ASSERT_TRUE(eventually([&] { return house.status()["ledger"].at("behind").to_number<uint64_t>() == 0; }));

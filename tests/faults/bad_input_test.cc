@@ -13,8 +13,8 @@ namespace {
 
 using testing::HasSubstr;
 
-const char* const kRefused = "detent_publish_total{outcome=\"refused\"}";
-const char* const kMalformed = "detent_frames_bad_total{kind=\"malformed\"}";
+const char* const kRefused = "detent_signals_rejected_total";
+const char* const kMalformed = "detent_frames_rejected_total{reason=\"malformed\"}";
 
 std::string fresh_id() {
   static UlidSource source;
@@ -139,7 +139,7 @@ TEST_F(AtTheDoor, AMessageOverTheFrameLimitIsRefusedWithItsReason) {
   ASSERT_TRUE(stranger.hear().has_value());
   EXPECT_EQ(stranger.reason(), TOO_LARGE);
   EXPECT_THAT(stranger.refusal(), HasSubstr("over the limit of 8388608"));
-  EXPECT_EQ(house.metric("detent_frames_bad_total{kind=\"too_large\"}"), 1);
+  EXPECT_EQ(house.metric("detent_frames_rejected_total{reason=\"too_large\"}"), 1);
   ASSERT_NE(stranger.greet(), 0u) << "the connection stands";
   EXPECT_EQ(publish(stranger, good("After a large one").SerializeAsString()).reason(), REASON_NONE);
   expect_the_rest_is_served();
@@ -262,7 +262,7 @@ TEST_F(AtTheDoor, ARoleMayNotDoWhatIsAnothers) {
   ASSERT_TRUE(stranger.hear().has_value());
   EXPECT_EQ(stranger.reason(), NOT_ALLOWED) << "a producer settles nothing";
   EXPECT_THAT(stranger.refusal(), HasSubstr("PRODUCER may not send settle"));
-  EXPECT_EQ(house.metric("detent_frames_bad_total{kind=\"not_allowed\"}"), 1);
+  EXPECT_EQ(house.metric("detent_frames_rejected_total{reason=\"not_allowed\"}"), 1);
   expect_the_rest_is_served();
 }
 

@@ -143,7 +143,7 @@ TEST(BadHour, OfOneChannelCostsTheOthersNothing) {
   for (int i = 0; i < 20; ++i) house.publish({.type = "cron.output", .title = "Job " + std::to_string(i)});
   ASSERT_TRUE(eventually([&] { return house.discord("system").size() == 20; }, Millis{10'000}));
   EXPECT_EQ(House::count(house.discord("alerts"), "Held up"), 0u) << "it should still be waiting for its answer";
-  EXPECT_EQ(house.status_of("discord.alerts").at("open").to_number<int>(), 1);
+  EXPECT_EQ(house.status_of("discord.alerts").at("pending").to_number<int>(), 1);
   ASSERT_TRUE(house.settled());
   EXPECT_EQ(House::count(house.discord("alerts"), "**Held up**"), 1u);
 }
@@ -157,13 +157,13 @@ TEST(ARefusalForGood, IsADeadLetterWithItsCauseAndComesBackByRetry) {
       {"service", "discord"}, {"kind", "404"}, {"method", "POST"}, {"channel", House::channel_id("system")}};
   house.fault(fault);
   house.publish({.type = "cron.output", .title = "Refused by Discord"});
-  ASSERT_TRUE(eventually([&] { return house.status_of("discord.system").at("dead").to_number<int>() == 1; }));
+  ASSERT_TRUE(eventually([&] { return house.status_of("discord.system").at("dead_letters").to_number<int>() == 1; }));
   fault = {{"service", "telegram"}, {"kind", "403"}, {"method", "sendMessage"}};
   ASSERT_TRUE(eventually([&] { return House::count(house.telegram(), "given up") == 1; }))
       << "the alarm: a dead letter";
   house.fault(fault);
   house.publish({.type = "question.asked", .title = "Refused by Telegram", .needs_response = true});
-  ASSERT_TRUE(eventually([&] { return house.status_of("telegram").at("dead").to_number<int>() == 1; }));
+  ASSERT_TRUE(eventually([&] { return house.status_of("telegram").at("dead_letters").to_number<int>() == 1; }));
   Ended list;
   ASSERT_TRUE(eventually([&] {
     list = house.detent({"dead", "list"});

@@ -80,7 +80,7 @@ TEST(AWrongDiscordToken, CostsABacklogThatDeadRetryBringsBack) {
   // What is over the limit dies, oldest first, and publishers are taken all the same.
   int dead = 0;
   ASSERT_TRUE(eventually([&] {
-    dead = house.status_of("discord.alerts").at("dead").to_number<int>();
+    dead = house.status_of("discord.alerts").at("dead_letters").to_number<int>();
     return (all - dead) * 10'000 <= 256 * 1024;
   })) << dead;
   Ended list;
@@ -93,14 +93,14 @@ TEST(AWrongDiscordToken, CostsABacklogThatDeadRetryBringsBack) {
   // They outlive the broker.
   house.kill("broker");
   house.start_broker();
-  EXPECT_GE(house.status_of("discord.alerts").at("dead").to_number<int>(), dead);
+  EXPECT_GE(house.status_of("discord.alerts").at("dead_letters").to_number<int>(), dead);
 
   house.write(house.discord_token(), House::kDiscordToken);
   ASSERT_TRUE(house.settled());
   EXPECT_EQ(House::count(house.discord("alerts"), "Number 0 of the backlog"), 0u);
   // All at once are more than the backlog may hold, so what is over it dies again, and is brought back again.
   ASSERT_TRUE(eventually([&] {
-    if (house.status_of("discord.alerts").at("dead").to_number<int>() == 0) return house.settled(Millis{0});
+    if (house.status_of("discord.alerts").at("dead_letters").to_number<int>() == 0) return house.settled(Millis{0});
     const Ended retried = house.detent({"dead", "retry", "--channel", "discord.alerts"});
     EXPECT_EQ(retried.code, 0) << retried.output;
     house.settled();

@@ -344,7 +344,7 @@ bool House::settled(Millis patience) {
         const auto* channels = now.if_contains("channels");
         if (!channels) return false;
         for (const json::value& channel : channels->as_array()) {
-          if (channel.at("open").to_number<uint64_t>() != 0) return false;
+          if (channel.at("pending").to_number<uint64_t>() != 0) return false;
         }
         return true;
       },

@@ -104,7 +104,7 @@ class House {
   http::Response post(const std::string& path, const std::string& body);
   json::object status();
   json::object status_of(std::string_view channel);
-  /// A line of /metrics: `detent_publish_total{outcome="refused"}`. -1 where there is none.
+  /// A line of /metrics: `detent_frames_rejected_total{reason="gap"}`. -1 where there is none.
   double metric(std::string_view name);
   /// `detent ARGUMENTS…` with this house's config.
   Ended detent(std::vector<std::string> arguments);
