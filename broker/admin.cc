@@ -261,7 +261,13 @@ void Admin::trace(const AdminCall& call, const std::string& id_text) {
   // The scan may take a second over a full journal: not on the loop.
   broker_.chores_.post(
       [&broker = broker_, call, id = *id, tail = std::shared_ptr(broker_.journal_->tail()), synced = broker_.synced_] {
-        auto story = std::make_shared<Story>(tell(*tail, synced, id));
+        auto told = tell(*tail, synced, id);
+        if (!told) {
+          return broker.post([&broker, call, why = told.error().what] {
+            broker.core_->answer(call, {}, "the journal cannot be read at the moment, try again: " + why);
+          });
+        }
+        auto story = std::make_shared<Story>(std::move(*told));
         broker.post([&broker, call, id, story] {
           if (!story->found) {
             return broker.core_->answer(call, {}, "signal " + id.text() + " is not in the journal (any more)");

@@ -182,6 +182,7 @@ void Broker::run() {
       next_look_ = now_.mono + Millis{1000};
       check_disk();
       check_ledger();
+      probe_failing();
       drop_due_ = true;
     }
     probe_disconnected_consumers();
@@ -207,11 +208,10 @@ void Broker::run() {
 void Broker::send_outgoing() {
   for (auto& message : core_->outgoing) {
     if (message.deliver) {
-      std::vector<uint64_t> lost;
-      message.frame = deliver_frame(*message.deliver, *bodies_, lost);
-      for (const uint64_t seq : lost) {
-        post([this, channel = message.deliver->channel, seq] { core_->unreadable(channel, seq, now_); });
-      }
+      Unread unread;
+      message.frame = deliver_frame(*message.deliver, *bodies_, unread);
+      core_->bodies_read(*message.deliver, unread, now_);
+      if (!unread.empty()) socket_.wake();
     }
     const auto sent = socket_.send(message.peer, message.frame);
     // A peer that does not read has broken its credit; a peer that is gone is gone. Either way its session starts over.
@@ -247,7 +247,7 @@ void Broker::start_work() {
     std::string snapshot;
     uint64_t sealed = 0;
     const std::vector<KnownId>* ids = nullptr;  // of `sealed`
-    std::vector<std::pair<DeadLetters::Key, RecordPosition>> dead_lettered;
+    DeadLetters::Written dead_lettered;
     Drops drops;  // after all else: until then writing a dead letter reads what they hold, and a crash needs it
     int64_t at_ms = 0;
   };
@@ -281,16 +281,20 @@ void Broker::start_work() {
       if (!dead_lettered) return fail(dead_lettered.error());
       job->dead_lettered = std::move(*dead_lettered);
     }
-    const auto appended = journal_->append(job->work.batch);
+    Appended nothing;
+    nothing.end = journal_->end();
+    const bool appends = !job->work.batch.empty() || job->bite || !job->snapshot.empty();
+    const Result<Appended> appended = appends ? journal_->append(job->work.batch) : nothing;
     if (!appended) return fail(appended.error());
     if (job->bite && !job->bite->keys.empty()) {
       const auto closed = dead_->close(job->bite->keys, job->bite->retried, job->at_ms);
       if (!closed) return fail(closed.error());
     }
     post([this, job, appended = *appended] {
-      dead_->written(job->dead_lettered);
+      dead_->written(job->dead_lettered.letters);
       core_->reuse(std::move(job->work.batch));
       work_done(appended);
+      core_->dead_lettered(job->dead_lettered.keys(), job->dead_lettered.unread, job->dead_lettered.why, now_);
       if (job->bite && job->bite->answer) core_->answer(job->bite->answer->first, job->bite->answer->second, {});
     });
     drop(job->drops);

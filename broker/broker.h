@@ -64,6 +64,8 @@ class Broker {
   Drops due_drops();
   void drop(const Drops& drops);
   void prepare_spares(bool in_haste);
+  /// Tries to read what could not be read, so that its alarm ends also where nobody asks for it.
+  void probe_failing();
   void check_disk();
   void check_ledger();
   /// Whether publishers are refused: no room, or the ledger too far behind.
@@ -112,6 +114,7 @@ class Broker {
   Space space_;
   bool looking_after_disk_ = false;
   Millis next_look_{0};
+  DeliveryKey probed_;  // the last one of those that could not be read
   uint64_t syncs_ = 0;
   uint64_t syncs_seen_ = 0;    // at the last look after the disk
   bool syncs_little_ = false;  // a sync that began since the loop last waited

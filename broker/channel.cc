@@ -73,16 +73,17 @@ Open* Channel::take() {
   }
   for (cursor_ = std::max(cursor_, gone_); cursor_ < unsynced_; ++cursor_) {
     Open& open = queue_[cursor_ - gone_];
-    if (open.state != State::Fresh) continue;
+    if (open.state != State::Fresh && open.state != State::GivenUp) continue;
     if (open.key) {
       Line& line = lines_[open.key];
       if (line.current) {
-        open.state = State::Blocked;
+        if (open.state == State::Fresh) open.state = State::Blocked;
         line.behind.push_back(open.seq);
         continue;
       }
       line.current = open.seq;
     }
+    if (open.state == State::GivenUp) continue;
     open.state = State::UnderWay;
     ++cursor_;
     return &open;
@@ -113,28 +114,41 @@ void Channel::unblock(const Open& settled) {
     const uint64_t seq = line.behind.front();
     line.behind.pop_front();
     if (Open* next = find(seq)) {
+      line.current = seq;
+      if (next->state == State::GivenUp) return;
       next->state = State::Ready;
       ready_.insert(seq);
-      line.current = seq;
       return;
     }
   }
   lines_.erase(found);
 }
 
+void Channel::stop_waiting(const Open& open) {
+  if (open.state == State::Ready) ready_.erase(open.seq);
+  if (open.state == State::Waiting) {
+    const auto due = due_.find(open.seq);
+    waiting_.erase({due->second, open.seq});
+    due_.erase(due);
+  }
+}
+
+void Channel::give_up(uint64_t seq) {
+  Open* open = find(seq);
+  CHECK(open && open->state != State::Unsynced && open->state != State::GivenUp, "only what is open is given up, once");
+  stop_waiting(*open);
+  open->state = State::GivenUp;
+  bytes_ -= open->at.size;
+}
+
 void Channel::settle(uint64_t seq) {
   Open* open = find(seq);
   CHECK(open, "only what is open is settled");
-  if (open->state == State::Ready) ready_.erase(seq);
-  if (open->state == State::Waiting) {
-    const auto due = due_.find(seq);
-    waiting_.erase({due->second, seq});
-    due_.erase(due);
-  }
+  stop_waiting(*open);
+  if (open->state != State::GivenUp) bytes_ -= open->at.size;
   open->state = State::Settled;
   --open_;
   ++holes_;
-  bytes_ -= open->at.size;
   if (!parts.empty()) parts.erase(seq);
   if (!losses.empty()) losses.erase(seq);
   unblock(*open);
@@ -158,14 +172,6 @@ void Channel::tidy() {
   unsynced_ = position_of(unsynced_);
   std::erase_if(queue_, [](const Open& open) { return open.state == State::Settled; });
   holes_ = 0;
-}
-
-Open* Channel::oldest_idle() {
-  for (Open& open : queue_) {
-    if (open.state == State::Unsynced) return nullptr;
-    if (open.state != State::Settled && open.state != State::UnderWay) return &open;
-  }
-  return nullptr;
 }
 
 std::vector<std::pair<uint64_t, uint64_t>> Channel::settled(uint64_t next_seq) const {

@@ -34,6 +34,7 @@ struct Open {
     Ready,     // to be delivered (again)
     Waiting,   // until a time
     UnderWay,  // with a consumer
+    GivenUp,   // settled as soon as its dead letter is durable
     Settled,   // gone, as soon as those before it are
   };
   uint64_t seq = 0;
@@ -66,11 +67,11 @@ class Channel {
   Open* take();
   /// Back from a consumer, to be tried again at `due` (monotonic), at once where that has passed.
   void put_back(uint64_t seq, Millis due, Now now);
+  /// Not to be delivered any more, and not counted in `bytes`; those of its thread key wait until it is settled.
+  void give_up(uint64_t seq);
   void settle(uint64_t seq);
 
   Open* find(uint64_t seq);
-  /// The oldest signal that is durable and not with a consumer, or nothing.
-  Open* oldest_idle();
   /// Calls `visit` for up to `count` open signals, going round; for expiry.
   template <class Visit>
   void sweep(size_t count, const Visit& visit);
@@ -97,6 +98,8 @@ class Channel {
     uint64_t current = 0;  // the one that may go, or is under way
     std::deque<uint64_t> behind;
   };
+  /// Out of those that may go, or will at a time.
+  void stop_waiting(const Open& open);
   void unblock(const Open& settled);
   void tidy();
 

@@ -326,6 +326,8 @@ void Core::tick(Now now) {
       home.sweep(20'000, [&](Open& open) { expire(home, open, now); });
       enforce_backlog_limit(home, now);
     }
+    check_ids(now);
+    if (failing_.empty()) clear_alarm("journal-read", now);
   }
 }
 
@@ -334,6 +336,7 @@ Millis Core::deadline() const {
   for (const auto& [name, home] : channels_) {
     if (const auto due = home.due()) soonest = std::min(soonest, *due);
   }
+  if (!letters_due_.empty()) soonest = std::min(soonest, letters_due_.begin()->first);
   return soonest;
 }
 
@@ -341,6 +344,12 @@ void Core::flush(Now now) {
   for (auto& [name, home] : channels_) {
     home.wake_due(now);  // also where nobody can take them, or `deadline` would stay in the past
     if (home.has_ready()) pump(home, now);
+  }
+  while (!letters_due_.empty() && letters_due_.begin()->first <= now.mono) {
+    const DeliveryKey key = std::move(letters_due_.begin()->second);
+    letters_due_.erase(letters_due_.begin());
+    Channel& home = channel(key.channel);
+    write_letter(home, *home.find(key.seq), given_up_.at(key), now);
   }
 }
 

@@ -34,6 +34,7 @@ namespace detent {
 struct Outgoing {
   struct Item {
     uint64_t seq = 0;
+    uint64_t credit = 0;  // bytes of it that this one took
     uint32_t attempt = 0;
     RecordRef at;
     bool repeat_unproven = false;
@@ -52,7 +53,23 @@ struct Outgoing {
   std::unique_ptr<Bodies> deliver;
 };
 
-/// A signal to be written to the dead letters' journal, before the batch that it came with.
+/// Deliveries of an Outgoing whose bodies could not be read, and which its frame does without.
+struct Unread {
+  std::vector<Outgoing::Item> lost;     // for good: damaged, or not there
+  std::vector<Outgoing::Item> failed;   // this time
+  std::vector<Outgoing::Item> untried;  // after some had failed
+  std::string why;
+  bool empty() const { return lost.empty() && failed.empty(); }
+};
+
+/// One channel's delivery of a signal.
+struct DeliveryKey {
+  std::string channel;
+  uint64_t seq = 0;
+  auto operator<=>(const DeliveryKey&) const = default;
+};
+
+/// A signal to be written to the dead letters' journal. Its delivery is settled after that.
 struct NewDeadLetter {
   uint64_t seq = 0;
   std::string channel;
@@ -133,8 +150,17 @@ class Core {
   void ping_consumers();
   /// Settles all that is open of a channel as dropped; false where there is none such.
   bool drop_channel(std::string_view channel, Now now);
-  /// The body of a delivery cannot be read any more.
-  void unreadable(std::string_view channel, uint64_t seq, Now now);
+  /// The bodies that were asked for have been read, but for these. What is lost is given up; the rest waits and is
+  /// tried again, and until it could be read an alarm stands. Adds nothing to `outgoing`.
+  void bodies_read(const Outgoing::Bodies& bodies, const Unread& unread, Now now);
+  /// Open deliveries whose bodies could not be read the last time, and where these lie; told by `readable` once one
+  /// could be.
+  struct Failing {
+    RecordRef at;
+    uint32_t times = 0;
+  };
+  const std::map<DeliveryKey, Failing>& failing() const { return failing_; }
+  void readable(const DeliveryKey& delivery, Now now);
   /// Publishers are refused with `reason` (a Reason of wire.proto that may be retried) while it is not 0.
   void pause_publishers(int reason, std::string text);
   /// Says that Detent is ill with `alarm` (once), or well again. `about_telegram`: Telegram itself is what is ill.
@@ -156,7 +182,7 @@ class Core {
   bool wants_sync() const;
   bool is_syncing() const { return under_way_; }
   size_t unsynced_bytes() const { return batch_.bytes(); }
-  /// What is to be made durable at once: first the dead letters in the dead letters' journal, then the batch.
+  /// What is to be made durable at once: the dead letters in the dead letters' journal, then the batch.
   struct Work {
     Batch batch;
     std::vector<NewDeadLetter> new_dead_letters;
@@ -169,6 +195,9 @@ class Core {
   std::string snapshot() const;
   /// The work taken last is durable at `segment`, its records' offsets relative to `base`.
   void journalled(uint32_t segment, uint32_t base, Now now);
+  /// Of the work's dead letters these are durable, and those wait: their texts could not be read this time.
+  void dead_lettered(const std::vector<DeliveryKey>& written, const std::vector<DeliveryKey>& unread,
+                     const std::string& why, Now now);
 
   std::vector<Outgoing> outgoing;
   std::vector<AdminCall> admin_calls;
@@ -226,7 +255,13 @@ class Core {
                      bool unproven, bool revived, Now now);
   void append_settled(Channel& channel, uint64_t seq, int state, const std::map<uint32_t, std::string>& parts,
                       std::string_view cause, Now now);
+  /// Gives it up: it is settled once its dead letter is durable.
   void dead_letter(Channel& channel, Open& open, std::string cause, Now now);
+  void write_letter(const Channel& channel, const Open& open, const std::string& cause, Now now);
+  void settle_dead(Channel& channel, uint64_t seq, const std::string& cause, Now now);
+  /// Its body could not be read; after how long it is tried again.
+  Millis read_failed(const DeliveryKey& delivery, const RecordRef& at, const std::string& why, Now now);
+  void check_ids(Now now);
   void finish(Channel& channel, uint64_t seq);
   void pump(Channel& channel, Now now);
   void settle_outcome(Channel& channel, Session& session, uint64_t seq, int outcome,
@@ -281,6 +316,9 @@ class Core {
   Batch batch_;
   Batch spare_batch_;  // empty, with the memory of one that is done
   std::vector<NewDeadLetter> new_dead_letters_;
+  std::map<DeliveryKey, std::string> given_up_;     // and why: their letters are not durable yet
+  std::multimap<Millis, DeliveryKey> letters_due_;  // those of them whose letters wait to be tried again
+  std::map<DeliveryKey, Failing> failing_;
   std::unique_ptr<Acks> acks_;  // for the batch that fills
   std::unique_ptr<Acks> acks_under_way_;
   bool under_way_ = false;

@@ -18,12 +18,15 @@ constexpr size_t kMaxItems = 256;          // deliveries of one frame
 constexpr size_t kMaxBytes = 512 * 1024;   // … and their bytes, from which on no more are added
 constexpr size_t kMaxParts = 4096;         // of a delivery, as a Settled may have
 constexpr uint64_t kMaxBuried = 16 << 20;  // bytes past a backlog's limit, buried of one channel in a sweep
+constexpr size_t kMaxGivenUp = 10'000;     // of a channel, whose letters are not durable yet
+constexpr Millis kUnreadPause{250};        // for a channel, after a body could not be read
+constexpr Millis kUnreadFirst{500}, kUnreadLast{60'000};  // until that one is tried again
 constexpr size_t kPatience = 64;  // deliveries taken for one channel before the next has its turn, per consumer
 }  // namespace
 
 void Core::pump(Channel& home, Now now) {
   auto& served = consumers(home.name());
-  if (served.circuit_open || served.sessions.empty()) return;
+  if (served.circuit_open || served.sessions.empty() || now.mono < served.unread_until) return;
   for (size_t without = 0; without < served.sessions.size();) {
     served.turn = (served.turn + 1) % served.sessions.size();
     Session* session = find_session(served.sessions[served.turn]);
@@ -40,13 +43,20 @@ void Core::pump(Channel& home, Now now) {
       if (!bodies) bodies = std::make_unique<Outgoing::Bodies>(Outgoing::Bodies{session->id, 0, home.name(), {}});
       if (open->attempts < UINT16_MAX) ++open->attempts;
       if (open->attempts > 1) ++counters_.redelivered;
+      const uint64_t bytes = std::min<uint64_t>(credit.bytes, open->at.size);
       --credit.count;
-      credit.bytes -= std::min<uint64_t>(credit.bytes, open->at.size);
+      credit.bytes -= bytes;
       size += open->at.size;
       ++served.under_way;
       in_hand.insert(in_hand.end(), open->seq);
-      Outgoing::Item item{
-          open->seq, open->attempts, open->at, open->repeat_unproven, open->copy, int64_t{open->admitted_s} * 1000, {}};
+      Outgoing::Item item{open->seq,
+                          bytes,
+                          open->attempts,
+                          open->at,
+                          open->repeat_unproven,
+                          open->copy,
+                          int64_t{open->admitted_s} * 1000,
+                          {}};
       if (const auto known = home.parts.find(open->seq); known != home.parts.end()) {
         for (const auto& [number, part] : known->second) item.parts.push_back(part);
       }
@@ -64,7 +74,7 @@ void Core::pump(Channel& home, Now now) {
 
 bool Core::expire(Channel& home, Open& open, Now now) {
   if (!open.expires_s || int64_t{open.expires_s} * 1000 > now.wall.count()) return false;
-  if (open.state == Open::State::Unsynced) return false;
+  if (open.state == Open::State::Unsynced || open.state == Open::State::GivenUp) return false;
   if (open.state == Open::State::UnderWay && under_way_somewhere(home.name(), open.seq)) return false;
   if (home.parts.contains(open.seq)) return false;  // begun: perhaps it is there already, so the consumer decides
   const uint64_t seq = open.seq;
@@ -89,6 +99,7 @@ void Core::finish(Channel& home, uint64_t seq) {
   CHECK(open && open->state != Open::State::Unsynced, "only what is durable is settled");
   count_segment(open->at.segment, -1);
   home.settle(seq);
+  if (!failing_.empty()) failing_.erase({home.name(), seq});  // `readable`, or the next sweep, ends the alarm
 }
 
 void Core::append_settled(Channel& home, uint64_t seq, int state, const std::map<uint32_t, std::string>& parts,
@@ -112,22 +123,44 @@ void Core::append_settled(Channel& home, uint64_t seq, int state, const std::map
 }
 
 void Core::dead_letter(Channel& home, Open& open, std::string cause, Now now) {
-  const uint64_t seq = open.seq;
-  NewDeadLetter letter{seq, home.name(), open.at, cause, open.attempts, now.wall.count(), {}};
+  home.give_up(open.seq);
+  write_letter(home, open, cause, now);
+  given_up_.emplace(DeliveryKey{home.name(), open.seq}, std::move(cause));
+}
+
+void Core::write_letter(const Channel& home, const Open& open, const std::string& cause, Now now) {
+  NewDeadLetter letter{open.seq, home.name(), open.at, cause, open.attempts, now.wall.count(), {}};
+  if (const auto known = home.parts.find(open.seq); known != home.parts.end()) {
+    for (const auto& [number, part] : known->second) letter.parts.push_back(part);
+  }
+  new_dead_letters_.push_back(std::move(letter));
+}
+
+void Core::dead_lettered(const std::vector<DeliveryKey>& written, const std::vector<DeliveryKey>& unread,
+                         const std::string& why, Now now) {
+  for (const auto& key : written) {
+    const auto given_up = given_up_.extract(key);
+    readable(key, now);
+    settle_dead(channel(key.channel), key.seq, given_up.mapped(), now);
+  }
+  for (const auto& key : unread) {
+    const RecordRef at = channel(key.channel).find(key.seq)->at;
+    letters_due_.emplace(now.mono + read_failed(key, at, why, now), key);
+  }
+}
+
+void Core::settle_dead(Channel& home, uint64_t seq, const std::string& cause, Now now) {
   std::map<uint32_t, std::string> parts;
   if (const auto known = home.parts.find(seq); known != home.parts.end()) parts = known->second;
-  for (const auto& [number, part] : parts) letter.parts.push_back(part);
-  new_dead_letters_.push_back(std::move(letter));
   append_settled(home, seq, SettledRecord::DEAD, parts, cause, now);
   ++counters_.dead;
   finish(home, seq);
   dead_[home.name()].insert(seq);
-  const bool about_telegram = home.name() == "telegram";
   raise("dead-letters/" + home.name(), fmt::format("a delivery to {} was given up: {}", home.name(), cause),
         fmt::format(
             "It is kept with its full text: `detent dead list`, and `detent dead retry --channel {}` brings it back.",
             home.name()),
-        about_telegram, now);
+        home.name() == "telegram", now);
 }
 
 void Core::dead_letter_closed(std::string_view name, uint64_t seq, Now now) {
@@ -137,32 +170,92 @@ void Core::dead_letter_closed(std::string_view name, uint64_t seq, Now now) {
   if (found->second.empty()) clear_alarm("dead-letters/" + std::string(name), now);
 }
 
-void Core::unreadable(std::string_view name, uint64_t seq, Now now) {
-  Channel& home = channel(name);
-  Open* open = home.find(seq);
-  if (!open) return;
-  for (const uint64_t id : consumers(name).sessions) {
-    Session& session = *find_session(id);
-    if (!session.erase_under_way(name, seq)) continue;
-    --consumers(name).under_way;
-    // The consumer never sees it, and so gives nothing back for it.
-    auto& credit = session.credit[home.name()];
-    ++credit.count;
-    credit.bytes += open->at.size;
+// ---- what the journal does not give at the moment
+
+void Core::bodies_read(const Outgoing::Bodies& bodies, const Unread& unread, Now now) {
+  if (!failing_.empty()) {
+    const auto is_in = [](const std::vector<Outgoing::Item>& items, uint64_t seq) {
+      return std::any_of(items.begin(), items.end(), [&](const auto& item) { return item.seq == seq; });
+    };
+    for (const auto& item : bodies.items) {
+      if (!is_in(unread.lost, item.seq) && !is_in(unread.failed, item.seq) && !is_in(unread.untried, item.seq))
+        readable({bodies.channel, item.seq}, now);
+    }
   }
-  dead_letter(home, *open, "its text cannot be read from the journal any more", now);
+  if (unread.empty()) return;
+  Channel& home = channel(bodies.channel);
+  auto& served = consumers(bodies.channel);
+  // The consumer never sees it, and so gives nothing back for it.
+  const auto take_back = [&](const Outgoing::Item& item) -> Open* {
+    Session* session = find_session(bodies.session);
+    if (!session || !session->erase_under_way(bodies.channel, item.seq)) return nullptr;
+    --served.under_way;
+    auto& credit = session->credit[bodies.channel];
+    ++credit.count;
+    credit.bytes += item.credit;
+    Open* open = home.find(item.seq);
+    if (open && open->attempts) --open->attempts;
+    return open;
+  };
+  for (const auto& item : unread.lost) {
+    if (Open* open = take_back(item)) {
+      dead_letter(home, *open, "its text cannot be read from the journal any more", now);
+    }
+  }
+  for (const auto& item : unread.failed) {
+    if (!take_back(item)) continue;
+    served.unread_until = now.mono + kUnreadPause;
+    home.put_back(item.seq, now.mono + read_failed({home.name(), item.seq}, item.at, unread.why, now), now);
+  }
+  for (const auto& item : unread.untried) {
+    if (take_back(item)) home.put_back(item.seq, now.mono, now);
+  }
+}
+
+Millis Core::read_failed(const DeliveryKey& delivery, const RecordRef& at, const std::string& why, Now now) {
+  auto& failing = failing_[delivery];
+  failing.at = at;
+  const Millis wait = std::min(kUnreadLast, kUnreadFirst * (1 << std::min(failing.times++, 10U)));
+  raise("journal-read", "the journal cannot be read: " + why,
+        "Nothing is lost: what cannot be read waits, and is delivered when it can be. Look at the disk and at the "
+        "broker's limit of open files.",
+        false, now);
+  return wait;
+}
+
+void Core::readable(const DeliveryKey& delivery, Now now) {
+  if (failing_.erase(delivery) && failing_.empty()) clear_alarm("journal-read", now);
+}
+
+void Core::check_ids(Now now) {
+  ids_.probe();
+  if (ids_.failing()) {
+    raise(
+        "ids-read", "a file of ids cannot be read: " + ids_.failing()->what,
+        "Signals whose ids may be in it are refused until it can be, since a repeat could not be told from a new one. "
+        "Look at the disk and at the broker's limit of open files.",
+        false, now);
+  } else {
+    clear_alarm("ids-read", now);
+  }
 }
 
 void Core::enforce_backlog_limit(Channel& home, Now now) {
   const auto oldest_s = (now.wall - options_.backlog_age).count() / 1000;
   uint64_t buried = 0;
-  for (int bound = 0; bound < 10'000 && buried < kMaxBuried; ++bound) {
-    Open* oldest = home.oldest_idle();
-    if (!oldest) return;
-    const bool too_old = int64_t{oldest->admitted_s} < oldest_s;
+  // Giving up settles nothing yet, so the queue stays as it is meanwhile.
+  for (size_t at = 0, bound = 0; at < home.queue().size() && bound < 10'000 && buried < kMaxBuried; ++at) {
+    const Open& oldest = home.queue()[at];
+    if (oldest.state == Open::State::Unsynced) return;
+    if (oldest.state == Open::State::Settled || oldest.state == Open::State::UnderWay ||
+        oldest.state == Open::State::GivenUp)
+      continue;
+    const bool too_old = int64_t{oldest.admitted_s} < oldest_s;
     if (home.bytes() <= options_.backlog_bytes && !too_old) return;
-    buried += oldest->at.size;
-    dead_letter(home, *oldest, "backlog", now);
+    if (given_up_.size() >= kMaxGivenUp) return;
+    buried += oldest.at.size;
+    ++bound;
+    dead_letter(home, *home.find(oldest.seq), "backlog", now);
   }
 }
 
@@ -173,7 +266,19 @@ bool Core::drop_channel(std::string_view name, Now now) {
   std::vector<uint64_t> idle;
   for (const Open& open : home.queue()) {
     if (open.state == Open::State::Unsynced) break;
-    if (open.state != Open::State::Settled && open.state != Open::State::UnderWay) idle.push_back(open.seq);
+    const bool is_idle =
+        open.state != Open::State::Settled && open.state != Open::State::UnderWay && open.state != Open::State::GivenUp;
+    if (is_idle) idle.push_back(open.seq);
+  }
+  // Of those given up, the ones whose letters are not just being written.
+  for (auto it = letters_due_.begin(); it != letters_due_.end();) {
+    if (it->second.channel != name) {
+      ++it;
+      continue;
+    }
+    idle.push_back(it->second.seq);
+    given_up_.erase(it->second);
+    it = letters_due_.erase(it);
   }
   for (const uint64_t seq : idle) {
     append_settled(home, seq, SettledRecord::DROPPED, {}, "the operator dropped the channel", now);

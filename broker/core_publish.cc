@@ -112,7 +112,9 @@ Core::Verdict Core::admit(std::span<char> signal, Now now, Rejection& fault) {
   std::memcpy(id.data(), head.id.data(), id.size());
   const auto known = ids_.insert(id, hash);
   if (!known) {
-    fault = {BUSY, known.error().what};
+    // Whether it is a repeat cannot be told. A publisher can wait; what was taken twice cannot be taken back.
+    check_ids(now);
+    fault = {BUSY, "whether its id is known cannot be told at the moment: " + known.error().what};
     return Verdict::Held;
   }
   if (*known) {

@@ -117,7 +117,7 @@ void Core::replay(std::string_view bytes, const RecordPosition& place, bool afte
     if (!revived && head.id.size() == 16 && !ids_.covered(place.segment)) {
       SignalId id;
       std::memcpy(id.data(), head.id.data(), id.size());
-      (void)ids_.insert(id, XXH3_64bits(signal.data(), signal.size()));
+      ids_.remember(id, XXH3_64bits(signal.data(), signal.size()));
     }
     open.at = {static_cast<uint32_t>(place.segment), place.offset, place.length};
     open.admitted_s = static_cast<uint32_t>(at_ms / 1000);
@@ -175,14 +175,30 @@ void Core::replay(std::string_view bytes, const RecordPosition& place, bool afte
 void Core::replay_dead(std::string_view bytes) {
   DeadRecord record;
   if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
-  if (record.has_letter()) dead_[record.letter().channel()].insert(record.letter().seq());
-  if (record.has_closed()) dead_[record.closed().channel()].erase(record.closed().seq());
+  if (record.has_letter()) {
+    const auto& letter = record.letter();
+    dead_[letter.channel()].insert(letter.seq());
+    restoring_->letters.insert_or_assign({letter.channel(), letter.seq()}, letter.cause());
+  }
+  if (record.has_closed()) {
+    dead_[record.closed().channel()].erase(record.closed().seq());
+    restoring_->letters.erase({record.closed().channel(), record.closed().seq()});
+  }
 }
 
 void Core::recovered(Now now) {
   missing_ += restoring_->open;
+  const auto letters = std::move(restoring_->letters);
   restoring_.reset();
   last_sweep_ = now;
+  // Its letter became durable, and the settling that follows did not.
+  for (const auto& [key, cause] : letters) {
+    const auto home = channels_.find(key.channel);
+    if (home != channels_.end() && home->second.find(key.seq)) settle_dead(home->second, key.seq, cause, now);
+  }
+  // Nothing has been tried yet.
+  clear_alarm("journal-read", now);
+  clear_alarm("ids-read", now);
 }
 
 }  // namespace detent

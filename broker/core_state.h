@@ -59,6 +59,7 @@ struct Core::Consumers {
   std::string why;
   std::string trouble;  // why a delivery came back last, until one succeeds and none waits to be tried again
   int64_t trouble_since_ms = 0;
+  Millis unread_until{0};  // bodies could not be read: no more is tried before
 };
 
 struct Core::Acks {
@@ -107,6 +108,7 @@ struct Core::Restoring {
     bool is_settled(uint64_t seq) const;
   };
   std::map<std::string, Past, std::less<>> channels;
+  std::map<DeliveryKey, std::string> letters;  // dead letters that are kept, and their causes
   uint64_t snapshot_next = 1;
   uint64_t open = 0;  // deliveries that the snapshot knows as open and no record was found for yet
 };

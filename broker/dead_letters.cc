@@ -39,12 +39,20 @@ Result<std::unique_ptr<DeadLetters>> DeadLetters::open(Disk& disk, const std::st
   return dead;
 }
 
-Result<std::vector<std::pair<DeadLetters::Key, RecordPosition>>> DeadLetters::write(
-    const std::vector<NewDeadLetter>& new_dead_letters, JournalReader& bodies) {
+std::vector<DeadLetters::Key> DeadLetters::Written::keys() const {
+  std::vector<Key> keys;
+  for (const auto& [key, place] : letters) keys.push_back(key);
+  return keys;
+}
+
+Result<DeadLetters::Written> DeadLetters::write(const std::vector<NewDeadLetter>& new_dead_letters,
+                                                JournalReader& bodies) {
   Batch batch;
-  std::vector<std::pair<Key, RecordPosition>> placed;
+  Written written;
+  auto& placed = written.letters;
   size_t first = 0;  // of `placed` that is in `batch`
   const auto append = [&]() -> Result<void> {
+    if (batch.empty()) return {};
     const auto appended = journal_->append(batch);
     if (!appended) return appended.error();
     for (; first < placed.size(); ++first) {
@@ -68,6 +76,11 @@ Result<std::vector<std::pair<DeadLetters::Key, RecordPosition>>> DeadLetters::wr
     for (const auto& part : given_up.parts) letter.add_parts()->ParseFromString(part);
     if (const auto body = bodies.read({given_up.at.segment, given_up.at.offset, given_up.at.size})) {
       letter.set_signal(std::string(signal_of(*body)));
+    } else if (!is_lost(body.error())) {
+      if (written.unread.empty()) spdlog::error("a dead letter waits for its text: {}", body.error().what);
+      written.unread.push_back({given_up.channel, given_up.seq});
+      written.why = body.error().what;
+      continue;
     } else {
       letter.set_cause(given_up.cause + " (its text is lost: " + body.error().what + ")");
       spdlog::error("a dead letter's text is lost: {}", body.error().what);
@@ -76,7 +89,7 @@ Result<std::vector<std::pair<DeadLetters::Key, RecordPosition>>> DeadLetters::wr
     placed.push_back({{given_up.channel, given_up.seq}, {0, batch.append(bytes), static_cast<uint32_t>(bytes.size())}});
   }
   if (auto done = append(); !done) return done.error();
-  return placed;
+  return written;
 }
 
 Result<void> DeadLetters::close(const std::vector<Key>& keys, bool retried, int64_t at_ms) {

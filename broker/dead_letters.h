@@ -16,11 +16,7 @@ namespace detent {
 
 class DeadLetters {
  public:
-  struct Key {
-    std::string channel;
-    uint64_t seq = 0;
-    auto operator<=>(const Key&) const = default;
-  };
+  using Key = DeliveryKey;
   struct Letter {
     std::string cause, signal;
     int64_t at_ms = 0;
@@ -32,9 +28,14 @@ class DeadLetters {
   static Result<std::unique_ptr<DeadLetters>> open(Disk& disk, const std::string& directory, Core& core,
                                                    const std::function<void(const Damage&)>& damaged);
 
-  /// Durable when it returns; bodies are read from the main journal. Where a body cannot be read the letter says so.
-  Result<std::vector<std::pair<Key, RecordPosition>>> write(const std::vector<NewDeadLetter>& new_dead_letters,
-                                                            JournalReader& bodies);
+  struct Written {
+    std::vector<std::pair<Key, RecordPosition>> letters;  // durable
+    std::vector<Key> unread;                              // not written, since their bodies could not be read this time
+    std::string why;
+    std::vector<Key> keys() const;  // of `letters`
+  };
+  /// Bodies are read from the main journal. Where one is lost for good the letter says so.
+  Result<Written> write(const std::vector<NewDeadLetter>& new_dead_letters, JournalReader& bodies);
   Result<void> close(const std::vector<Key>& keys, bool retried, int64_t at_ms);
 
   void written(const std::vector<std::pair<Key, RecordPosition>>& letters);

@@ -35,6 +35,17 @@ void Broker::prepare_spares(bool in_haste) {
   }
 }
 
+void Broker::probe_failing() {
+  constexpr int kMaxProbes = 16;
+  for (int i = 0; i < kMaxProbes && !core_->failing().empty(); ++i) {
+    auto next = core_->failing().upper_bound(probed_);
+    if (next == core_->failing().end()) next = core_->failing().begin();
+    probed_ = next->first;
+    const RecordRef at = next->second.at;
+    if (bodies_->read({at.segment, at.offset, at.size})) core_->readable(probed_, now_);
+  }
+}
+
 void Broker::check_disk() {
   if (looking_after_disk_) return;
   looking_after_disk_ = true;

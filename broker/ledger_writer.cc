@@ -26,13 +26,16 @@ constexpr Millis kGather{20};  // how long what was journalled may wait for more
 
 uint64_t place_number(const RecordPosition& place) { return place.segment << 32 | place.offset; }
 
+constexpr std::string_view kUnread = "journal-read";  // an alarm of its own, beside those of the log
+
 /// The number of the first signal that the journal still holds; 0: none.
-uint64_t first_seq(const Journal& journal) {
+Result<uint64_t> first_seq(const Journal& journal) {
   const auto tail = journal.tail();
   for (;;) {
     const auto next = tail->next(journal.end());
-    if (!next && next.error().code == EBADMSG) continue;
-    if (!next || !*next) return 0;
+    if (!next && is_lost(next.error())) continue;
+    if (!next) return next.error();
+    if (!*next) return 0;
     Reader outer((*next)->bytes);
     if (!outer.next() || outer.field() != Record::kAdmittedFieldNumber) continue;
     Reader reader(outer.bytes());
@@ -55,25 +58,30 @@ Result<std::unique_ptr<LedgerWriter>> LedgerWriter::open(const LedgerConfig& con
   options.limits.receipts_wait = config.receipts_within;
   options.limits.gather = config.gather_every;
   for (const auto& name : standing) {
-    if (name.starts_with(kAlarm)) options.standing.push_back(name.substr(kAlarm.size()));
+    if (name.starts_with(kAlarm) && name != std::string(kAlarm) + std::string(kUnread))
+      options.standing.push_back(name.substr(kAlarm.size()));
   }
   // A segment leaves the journal only when all of it is in the ledger.
-  if (const uint64_t first = first_seq(journal)) options.known_seq = first - 1;
+  const auto first = first_seq(journal);
+  if (!first) return first.error();
+  if (*first) options.known_seq = *first - 1;
   options.gather = config.gather;
   options.author = {config.author_name, config.author_email};
   auto log = AuditLog::open(options, system_now());
   if (!log) return log.error();
   const uint64_t complete = (*log)->progress().complete_to;
   const RecordPosition from{complete >> 32, static_cast<uint32_t>(complete), 0};
-  return std::unique_ptr<LedgerWriter>(
-      new LedgerWriter(std::move(*log), journal.tail(from), std::move(alarm), config.max_lag));
+  return std::unique_ptr<LedgerWriter>(new LedgerWriter(std::move(*log), journal.tail(from), std::move(alarm),
+                                                        config.max_lag,
+                                                        standing.contains(std::string(kAlarm) + std::string(kUnread))));
 }
 
 LedgerWriter::LedgerWriter(std::unique_ptr<AuditLog> log, std::unique_ptr<JournalTail> tail,
-                           std::function<void(const Alarm&)> alarm, uint64_t max_lag)
+                           std::function<void(const Alarm&)> alarm, uint64_t max_lag, bool says_unread)
     : log_(std::move(log)),
       tail_(std::move(tail)),
       alarm_(std::move(alarm)),
+      says_unread_(says_unread),
       ids_(kRemembered),
       pace_(max_lag),
       complete_segment_(log_->progress().complete_to >> 32),
@@ -193,10 +201,15 @@ bool LedgerWriter::feed() {
   while (!log_->full()) {
     const auto next = tail_->next(synced);
     if (!next) {
+      if (!is_lost(next.error())) {
+        cannot_read(next.error().what);
+        return false;
+      }
       spdlog::error("the ledger cannot read the journal: {}", next.error().what);
-      if (next.error().code == EBADMSG) continue;  // it goes on behind the damage
-      return false;
+      continue;  // it goes on behind the damage
     }
+    unread_ = false;
+    if (std::exchange(says_unread_, false)) alarm_({std::string(kAlarm) + std::string(kUnread), true, true, {}, {}});
     if (!*next) {
       taken_up_ = journalled;
       return false;
@@ -205,6 +218,14 @@ bool LedgerWriter::feed() {
     add((*next)->place, (*next)->bytes);
   }
   return true;
+}
+
+void LedgerWriter::cannot_read(const std::string& why) {
+  unread_ = true;
+  if (std::exchange(says_unread_, true)) return;
+  spdlog::error("the ledger cannot read the journal, and tries again: {}", why);
+  alarm_({std::string(kAlarm) + std::string(kUnread), false, true, "the journal cannot be read: " + why,
+          "Nothing is lost: it goes on where it stopped once the journal can be read."});
 }
 
 bool LedgerWriter::gives_way() {
@@ -246,7 +267,8 @@ void LedgerWriter::run(const std::stop_token& stop) {
     if (turned && (more || *turned)) continue;
     std::unique_lock lock(mutex_);
     waits_ = true;
-    changed_.wait_for(lock, stop, std::min(log_->wait(system_now()), turned ? Millis{60'000} : Millis{1'000}),
+    changed_.wait_for(lock, stop,
+                      std::min(log_->wait(system_now()), turned && !unread_ ? Millis{60'000} : Millis{1'000}),
                       [this] { return moved_; });
     waits_ = false;
     // Whoever publishes one signal after another is not to wake this thread for each.
@@ -257,13 +279,14 @@ void LedgerWriter::run(const std::stop_token& stop) {
   for (;;) {
     const bool more = feed();
     const auto flushed = log_->flush(system_now());
-    if (flushed && !more) break;
+    if (flushed && !more && !unread_) break;
     if (system_now().mono >= until) {
-      spdlog::error("the ledger could not be brought up to date: {}",
-                    flushed ? "it is too far behind" : flushed.error().what);
+      spdlog::error("the ledger could not be brought up to date: {}", !flushed  ? flushed.error().what
+                                                                      : unread_ ? "the journal cannot be read"
+                                                                                : "it is too far behind");
       break;
     }
-    if (flushed) continue;
+    if (flushed && !unread_) continue;
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, Millis{250});
   }

@@ -50,10 +50,11 @@ class LedgerWriter {
 
  private:
   LedgerWriter(std::unique_ptr<AuditLog> log, std::unique_ptr<JournalTail> tail,
-               std::function<void(const Alarm&)> alarm, uint64_t max_lag);
+               std::function<void(const Alarm&)> alarm, uint64_t max_lag, bool says_unread);
   void run(const std::stop_token& stop);
-  /// Hands the log what was journalled; true where there may be more.
+  /// Hands the log what was journalled; true where there may be more. What cannot be read at the moment is waited for.
   bool feed();
+  void cannot_read(const std::string& why);
   void add(const RecordPosition& place, std::string_view record);
   bool gives_way();
 
@@ -67,6 +68,8 @@ class LedgerWriter {
   std::string status_;
   bool moved_ = false;
   bool waits_ = false;            // the thread, for a move
+  bool unread_ = false;           // the journal could not be read the last time
+  bool says_unread_ = false;      // and an alarm stands about it
   std::vector<std::string> ids_;  // of the latest signals, by seq modulo its size
   uint64_t last_seen_seq_ = 0;
   LedgerPace pace_;

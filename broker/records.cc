@@ -8,6 +8,10 @@
 
 namespace detent {
 
+namespace {
+constexpr size_t kMaxFailed = 3;  // bodies of a frame, after which the others are not tried
+}  // namespace
+
 std::string_view signal_of(std::string_view record) {
   Reader outer(record);
   if (!outer.next() || outer.field() != Record::kAdmittedFieldNumber) return {};
@@ -45,7 +49,7 @@ bool read_admitted(std::string_view record, TailedSignal& out) {
   return true;
 }
 
-std::string deliver_frame(const Outgoing::Bodies& bodies, JournalReader& journal, std::vector<uint64_t>& lost) {
+std::string deliver_frame(const Outgoing::Bodies& bodies, JournalReader& journal, Unread& unread) {
   // Deliver{…}, written by hand: this is the path of every delivery.
   std::string body;
   size_t expected = 64 + bodies.channel.size();
@@ -53,10 +57,17 @@ std::string deliver_frame(const Outgoing::Bodies& bodies, JournalReader& journal
   body.reserve(expected);
   wire::bytes(body, Deliver::kChannelFieldNumber, bodies.channel);
   for (const auto& item : bodies.items) {
+    if (unread.failed.size() >= kMaxFailed) {
+      unread.untried.push_back(item);
+      continue;
+    }
     const auto record = journal.read({item.at.segment, item.at.offset, item.at.size});
     if (!record) {
-      spdlog::error("signal {} for {} cannot be read: {}", item.seq, bodies.channel, record.error().what);
-      lost.push_back(item.seq);
+      const bool lost = is_lost(record.error());
+      if (lost || unread.failed.empty())
+        spdlog::error("signal {} for {} cannot be read: {}", item.seq, bodies.channel, record.error().what);
+      if (!lost) unread.why = record.error().what;
+      (lost ? unread.lost : unread.failed).push_back(item);
       continue;
     }
     const std::string_view signal = signal_of(*record);

@@ -18,8 +18,7 @@ std::string_view signal_of(std::string_view record);
 /// False where the record is not an Admitted.
 bool read_admitted(std::string_view record, TailedSignal& out);
 
-/// A Deliver, sealed, with the bodies from the journal. `lost`: the numbers of those that cannot be read; they are left
-/// out.
-std::string deliver_frame(const Outgoing::Bodies& bodies, JournalReader& journal, std::vector<uint64_t>& lost);
+/// A Deliver, sealed, with the bodies from the journal. Those that cannot be read are left out.
+std::string deliver_frame(const Outgoing::Bodies& bodies, JournalReader& journal, Unread& unread);
 
 }  // namespace detent

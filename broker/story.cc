@@ -35,7 +35,7 @@ std::string name_of(SettledRecord::State state) {
 
 }  // namespace
 
-Story tell(JournalTail& tail, const LogPosition& synced, const Ulid& id) {
+Result<Story> tell(JournalTail& tail, const LogPosition& synced, const Ulid& id) {
   Story story;
   const auto channel = [&story](const std::string& name) -> Story::OneChannel& {
     for (auto& one : story.channels) {
@@ -48,8 +48,8 @@ Story tell(JournalTail& tail, const LogPosition& synced, const Ulid& id) {
   for (;;) {
     const auto next = tail.next(synced);
     if (!next) {
-      if (next.error().code == EBADMSG) continue;  // the rest may tell it all the same
-      break;
+      if (is_lost(next.error())) continue;  // the rest may tell it all the same
+      return next.error();
     }
     if (!*next) break;
     const std::string_view bytes = (*next)->bytes;

@@ -33,7 +33,7 @@ struct Story {
 };
 
 /// Reads the journal from `tail` up to `synced`. Any thread.
-Story tell(JournalTail& tail, const LogPosition& synced, const Ulid& id);
+Result<Story> tell(JournalTail& tail, const LogPosition& synced, const Ulid& id);
 
 /// A signal as JSON that is sure to fit into an answer: of a text over 64 KiB the first part, which says so at its end.
 std::string shortened_json(std::string_view signal);

@@ -50,9 +50,9 @@ bool Broker::feed(uint64_t session, Tailing& tailing) {
   while (more && read < kTailRead && filled < kTailFrame && tailed.signals_size() < kTailSignals) {
     const auto next = tailing.tail->next(synced_);
     if (!next) {
-      spdlog::warn("tail: {}", next.error().what);
-      tailed.set_missed(tailed.missed() + 1);
-      more = next.error().code == EBADMSG;  // it goes on behind the damage
+      more = is_lost(next.error());  // then it goes on behind the damage; else it is tried again in a later turn
+      if (more) spdlog::warn("tail: {}", next.error().what);
+      if (more) tailed.set_missed(tailed.missed() + 1);
       continue;
     }
     more = next->has_value();

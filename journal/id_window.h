@@ -19,8 +19,14 @@ class IdWindow {
  public:
   explicit IdWindow(IdFiles files) : files_(std::move(files)) {}
 
-  /// The content hash known for the id; else it is in from here on. An id file that cannot be read is an error.
+  /// The content hash known for the id; else it is in from here on. An id file that cannot be read is an error: whether
+  /// the id is known cannot be told until it can be.
   Result<std::optional<uint64_t>> insert(const SignalId& id, uint64_t content);
+  /// Takes in what a record that no file covers says, without looking at the files: during recovery.
+  void remember(const SignalId& id, uint64_t content) { (void)open_.insert(id, content); }
+  /// Why a file of ids cannot be read at the moment; none where all could be. `probe` tries again.
+  const std::optional<Error>& failing() const { return files_.failing(); }
+  void probe() { files_.probe(); }
   /// Makes an `insert` a moment later cheaper.
   void fetch(const SignalId& id) const { open_.fetch(id); }
   /// Whether all ids of `segment` are in files: else its records are to be replayed, and it must not be dropped.

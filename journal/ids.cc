@@ -148,6 +148,8 @@ struct IdFiles::State {
   std::map<std::uint64_t, Sealed, std::greater<>> files;  // newest first
   std::uint64_t newest_ms = 0;
   std::size_t open_files = 0;
+  std::optional<Error> failing;
+  SignalId failing_id{};  // that was looked for then
 };
 
 IdFiles::IdFiles(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -217,7 +219,13 @@ Result<void> IdFiles::State::open(std::uint64_t segment, Sealed& sealed) {
     for (auto& [other, one] : files) one.file.reset();
     open_files = 0;
   }
-  auto file = disk.open(directory + "/" + name_of(segment), OpenMode::kRead);
+  const std::string path = directory + "/" + name_of(segment);
+  auto file = disk.open(path, OpenMode::kRead);
+  if (!file && open_files > 0 && (file.error().code == EMFILE || file.error().code == ENFILE)) {
+    for (auto& [other, one] : files) one.file.reset();
+    open_files = 0;
+    file = disk.open(path, OpenMode::kRead);
+  }
   if (!file) return file.error();
   sealed.file = std::move(*file);
   ++open_files;
@@ -295,10 +303,21 @@ Result<std::optional<std::uint64_t>> IdFiles::find(const SignalId& id) {
     for (auto& [segment, sealed] : state_->files) {
       if (ms < sealed.header.oldest_ms || ms > sealed.header.newest_ms) continue;
       auto found = state_->find_in(segment, sealed, id);
+      if (!found) {
+        state_->failing = found.error();
+        state_->failing_id = id;
+      }
       if (!found || *found) return found;
     }
   }
   return {boost::system::in_place_value, std::nullopt};
+}
+
+const std::optional<Error>& IdFiles::failing() const { return state_->failing; }
+
+void IdFiles::probe() {
+  if (!state_->failing) return;
+  if (find(state_->failing_id)) state_->failing.reset();
 }
 
 bool IdFiles::has(std::uint64_t segment) const { return state_->files.contains(segment); }
@@ -316,7 +335,8 @@ Result<std::size_t> IdFiles::prune(std::uint64_t wall_ms) {
       ++it;
       continue;
     }
-    if (auto removed = state_->disk.remove(state_->directory + "/" + name_of(it->first)); !removed) {
+    auto removed = state_->disk.remove(state_->directory + "/" + name_of(it->first));
+    if (!removed && removed.error().code != ENOENT) {
       return removed.error();
     }
     if (it->second.file) --state_->open_files;

@@ -90,6 +90,11 @@ class IdFiles {
   /// Newest file first; an id newer than all of them costs no I/O. A damaged block is reported and taken as empty.
   Result<std::optional<std::uint64_t>> find(const SignalId& id);
 
+  /// Why the file that `find` last needed cannot be read; none where it could be.
+  const std::optional<Error>& failing() const;
+  /// Tries to read it again.
+  void probe();
+
   bool has(std::uint64_t segment) const;
   std::size_t count() const;  // ids in all files
   /// Removes the files whose newest id is older than `wall_ms`; returns how many.

@@ -10,6 +10,7 @@
 //   - each JournalReader and JournalTail: one thread each; they outlive the Journal safely.
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -42,6 +43,10 @@ struct LogPosition {
   std::uint64_t records = 0;
   bool operator==(const LogPosition&) const = default;
 };
+
+/// Whether what was asked for can never be read: its checksum is wrong, or it is not there. Every other error (no
+/// descriptor left, no memory, a disk that refuses) may be over when it is tried again.
+inline bool is_lost(const Error& error) { return error.code == EBADMSG || error.code == ENOENT; }
 
 /// True where the record lies before the mark.
 inline bool before(const RecordPosition& place, const LogPosition& mark) {
@@ -167,8 +172,8 @@ class Journal {
 class JournalReader {
  public:
   ~JournalReader();
-  /// The record's bytes, good until the next call. An error where they are damaged (EBADMSG), dropped (ENOENT) or the
-  /// disk fails. The place must have been appended or visited.
+  /// The record's bytes, good until the next call. An error where they are damaged (EBADMSG), dropped (ENOENT), or
+  /// cannot be read this time (any other code; `is_lost` tells). The place must have been appended or visited.
   Result<std::string_view> read(const RecordPosition& place);
 
  private:
@@ -187,7 +192,8 @@ class JournalTail {
     std::string_view bytes;  // good until the next call
   };
   /// The next record before `synced` (an Appended::end: nothing at or after it is touched); none where that is reached.
-  /// Damage is an error with code EBADMSG, once; the next call goes on behind it. A dropped segment is passed over.
+  /// What `is_lost` is an error once, and the next call goes on behind it; after any other error the next call tries
+  /// the same again. A dropped segment is passed over.
   Result<std::optional<Record>> next(const LogPosition& synced);
 
  private:

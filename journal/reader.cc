@@ -80,7 +80,10 @@ Result<std::optional<JournalTail::Record>> JournalTail::next(const LogPosition& 
         return {boost::system::in_place_value, std::nullopt};
       auto file = s.catalog->disk.open(s.catalog->path_of(segment->header.id), OpenMode::kRead);
       if (!file && !s.catalog->find(segment->header.id)) continue;
-      if (!file) return file.error();
+      if (!file) {
+        if (is_lost(file.error())) s.next_segment = segment->header.id + 1;
+        return file.error();
+      }
       s.file = std::move(*file);
       s.segment = segment->header.id;
       s.scan.emplace(*s.file, segment->header, segment->header.first, segment->header.first, std::nullopt, s.window);

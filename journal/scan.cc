@@ -56,9 +56,10 @@ Result<SegmentScan::Found> SegmentScan::next() {
       return Found::kRecord;
     }
     if (saved_at_ < saved_.size()) {
-      const Piece piece = saved_[saved_at_++];
+      const Piece piece = saved_[saved_at_];
       auto bytes = get(piece.offset + sizeof(RecordHeader), piece.length);
       if (!bytes) return bytes.error();
+      ++saved_at_;
       record_offset_ = piece.offset;
       record_ = *bytes;
       return Found::kRecord;
@@ -141,7 +142,10 @@ Result<SegmentScan::Found> SegmentScan::pass_damage(const std::optional<BatchHea
     if (!used) return used.error();
     end = std::min(limit_, whole_sectors(std::max(synced_to_, std::min(*used, position_ + kBlindReach))));
   }
-  if (auto saved = save_records(position_ + sizeof(BatchHeader), end); !saved) return saved.error();
+  if (auto saved = save_records(position_ + sizeof(BatchHeader), end); !saved) {
+    saved_.clear();  // all of it is looked through again
+    return saved.error();
+  }
 
   std::optional<std::uint64_t> records;
   if (witness) {

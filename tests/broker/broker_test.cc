@@ -91,6 +91,81 @@ TEST(Broker, KeepsASegmentUntilTheDeadLetterInItIsWritten) {
   EXPECT_TRUE(letter.at("signal").at("body").as_string().starts_with(kWhole.substr(0, 64 << 10)));
 }
 
+bool stands(const boost::json::value& status, std::string_view alarm) {
+  const auto& alarms = status.at("alarms").as_array();
+  return std::any_of(alarms.begin(), alarms.end(), [&](const auto& one) { return one.as_string() == alarm; });
+}
+
+/// No file of the journal can be opened or read, as with the descriptors used up or a disk that hangs for a moment.
+MemoryDisk::Failing segments_fail(int code) {
+  return [code](Call call, const std::string& path) {
+    const bool reads = call == Call::kOpen || call == Call::kRead;
+    return reads && path.starts_with("state/journal/") && path.ends_with(".segment") ? code : 0;
+  };
+}
+
+TEST(Broker, ATextThatCannotBeReadForAMomentIsDeliveredLater) {
+  for (const int code : {EMFILE, EIO, ENOMEM, EACCES}) {
+    Running running;
+    running.start();
+    std::vector<std::string> signals;
+    {
+      Caller producer(running.endpoint());
+      signals = publish_segments(producer, 5);
+      ASSERT_TRUE(running.wait_for(is_in_the_ledger));
+    }
+    running.disk.fail_when(segments_fail(code));
+    Caller caller(running.endpoint(), Link::Role::Consumer, {kChannel});
+    caller.credit(kChannel, 10);
+    caller.until([] { return true; });
+    ASSERT_TRUE(running.wait_for([](const auto& now) { return stands(now, "journal-read"); }, Millis{10'000}));
+    running.disk.heal();
+    ASSERT_TRUE(caller.until([&] { return caller.deliveries.size() == signals.size(); }));
+    for (size_t i = 0; i < signals.size(); ++i) EXPECT_EQ(caller.deliveries[i].signal(), signals[i]);
+    ASSERT_TRUE(running.wait_for([](const auto& now) { return !stands(now, "journal-read"); }));
+    EXPECT_EQ(running.status().at("counters").at("dead").to_number<int>(), 0);
+  }
+}
+
+TEST(Broker, ADeadLetterWaitsUntilItsTextCanBeRead) {
+  Running running;
+  running.start();
+  std::vector<std::string> signals;
+  {
+    Caller producer(running.endpoint());
+    signals = publish_segments(producer, 5);
+    ASSERT_TRUE(running.wait_for(is_in_the_ledger));
+  }
+  Caller caller(running.endpoint(), Link::Role::Consumer, {kChannel});
+  caller.credit(kChannel, 5);
+  ASSERT_TRUE(caller.until([&] { return caller.deliveries.size() == 5; }));
+  running.disk.fail_when(segments_fail(EMFILE));
+  for (const auto& delivery : caller.deliveries) caller.give_up(kChannel, delivery.delivery());
+  caller.until([] { return true; });
+  ASSERT_TRUE(running.wait_for([](const auto& now) { return stands(now, "journal-read"); }, Millis{10'000}));
+  EXPECT_GE(segments(running.status()), 5u) << "they hold what is open";
+  running.stop();
+  running.disk.heal();
+  running.start();
+  Caller again(running.endpoint(), Link::Role::Consumer, {kChannel});
+  again.credit(kChannel, 5);
+  ASSERT_TRUE(again.until([&] { return again.deliveries.size() == 5; })) << "what was not kept is still open";
+  running.disk.fail_when(segments_fail(EMFILE));
+  for (const auto& delivery : again.deliveries) again.give_up(kChannel, delivery.delivery());
+  again.until([] { return true; });
+  ASSERT_TRUE(running.wait_for([](const auto& now) { return stands(now, "journal-read"); }, Millis{10'000}));
+  running.disk.heal();
+  ASSERT_TRUE(running.wait_for(
+      [](const auto& now) { return !stands(now, "journal-read") && stands(now, "dead-letters/" + kChannel); }));
+  Caller asking(running.endpoint());
+  for (int seq = 1; seq <= 5; ++seq) {
+    const auto letter = asking.ask({{"command", "dead.show"}, {"seq", seq}});
+    ASSERT_TRUE(letter.is_object()) << letter;
+    EXPECT_EQ(letter.at("cause").as_string(), "400");
+    EXPECT_TRUE(letter.at("signal").at("body").as_string().starts_with(kWhole.substr(0, 64 << 10)));
+  }
+}
+
 TEST(Broker, GivesWhatAConsumerHeldThatDiedToAnotherAtOnce) {
   Running running;
   running.start();

@@ -70,16 +70,116 @@ TEST_F(CoreDeliveryTest, RemembersWhyDeliveriesComeBackUntilTheyDoNoMore) {
   EXPECT_EQ(why(), "");
 }
 
-TEST_F(CoreDeliveryTest, GivesTheCreditBackForWhatCannotBeRead) {
+/// Reads of the journal fail with this.
+test::MemoryDisk::Failing reads_fail(int code) {
+  return [code](test::Call call, const std::string& path) {
+    return (call == test::Call::kOpen || call == test::Call::kRead) && path.starts_with("s/journal/") ? code : 0;
+  };
+}
+
+TEST_F(CoreDeliveryTest, GivesTheCreditBackForWhatIsLost) {
   auto& alerts = consumer("c", "discord.alerts", 1);
-  publish(connect("p"), {signal(), signal()});
+  int reads = 0;
+  disk.fail_when([&](test::Call call, const std::string& path) {
+    return call == test::Call::kRead && path.starts_with("s/journal/") && ++reads <= 2 ? EBADMSG : 0;
+  });
+  publish(connect("p"), {signal()});
+  turn();
+  EXPECT_THAT(dead->letters(), SizeIs(1));
+  EXPECT_TRUE(dead->read(dead->letters().begin()->first)->signal.empty());
+  EXPECT_TRUE(core->alarms().contains("dead-letters/discord.alerts"));
+  EXPECT_FALSE(core->alarms().contains("journal-read"));
+  EXPECT_THAT(alerts.delivered, SizeIs(1)) << "the credit is the next one's: the alarm's";
+  EXPECT_TRUE(core->credit_is_sound());
+}
+
+TEST_F(CoreDeliveryTest, TriesAgainLaterWhatCannotBeReadAndSaysSoWhileItLasts) {
+  auto& alerts = consumer("c", "discord.alerts", 10);
+  disk.fail_when(reads_fail(EMFILE));
+  publish(connect("p"), {signal(), signal(), signal(), signal(), signal()});
+  for (int i = 0; i < 50; ++i) {
+    turn();
+    now.mono += Millis{300};
+  }
+  EXPECT_THAT(alerts.delivered, SizeIs(0));
+  EXPECT_EQ(core->counters().alarms, 1u) << "said once";
+  EXPECT_TRUE(core->alarms().contains("journal-read"));
+  EXPECT_TRUE(core->credit_is_sound());
+  disk.heal();
+  now.mono += Millis{60'000};
+  turn();
+  now.mono += Millis{60'000};
+  turn();
+  ASSERT_THAT(alerts.delivered, SizeIs(7)) << "the alarm, and that it is over, as well";
+  for (const auto& delivery : alerts.delivered) EXPECT_EQ(delivery.attempt(), 1u) << "it was never sent before";
+  EXPECT_THAT(core->alarms(), IsEmpty());
+  EXPECT_THAT(dead->letters(), SizeIs(0));
+  EXPECT_EQ(core->counters().redelivered, 0u);
+}
+
+TEST_F(CoreDeliveryTest, AFewTextsThatCannotBeReadHoldUpNothingElse) {
+  auto& alerts = consumer("c", "discord.alerts", 3);
+  publish(connect("p"), {signal(), signal(), signal()});
+  turn();
+  ASSERT_THAT(alerts.delivered, SizeIs(3));
+  for (const auto& delivery : alerts.delivered) settle(alerts, "discord.alerts", delivery.delivery(), NOT_NOW);
+  alerts.delivered.clear();
+  now.mono += Millis{60'000};
+  int reads = 0;
+  disk.fail_when([&](test::Call call, const std::string& path) {
+    return call == test::Call::kRead && path.starts_with("s/journal/") && ++reads == 1 ? EIO : 0;
+  });
+  reader = journal->reader(1);
+  credit(alerts, "discord.alerts", 3);
+  ASSERT_THAT(alerts.delivered, SizeIs(2));
+  now.mono += Millis{1'000};
+  credit(alerts, "discord.alerts", 3);
+  EXPECT_THAT(alerts.delivered, SizeIs(5)) << "with the alarm's own signal, and that it is over";
+}
+
+TEST_F(CoreDeliveryTest, ADeadLetterWithoutItsTextWaitsAndHoldsItsThread) {
+  auto& alerts = consumer("c", "discord.alerts", 1);
+  Signal first = signal("incident.detected", "first"), second = signal("incident.detected", "second");
+  first.set_thread("one");
+  second.set_thread("one");
+  publish(connect("p"), {first, second});
   turn();
   ASSERT_THAT(alerts.delivered, SizeIs(1));
-  core->unreadable("discord.alerts", alerts.delivered[0].delivery(), now);
+  disk.fail_when(reads_fail(EIO));
+  reader = journal->reader();
+  settle(alerts, "discord.alerts", alerts.delivered[0].delivery(), GIVEN_UP, "no");
+  EXPECT_THAT(dead->letters(), SizeIs(0));
+  EXPECT_TRUE(core->alarms().contains("journal-read"));
+  EXPECT_FALSE(core->alarms().contains("dead-letters/discord.alerts"));
+  EXPECT_GE(open("discord.alerts"), 2u);
+  disk.heal();
+  now.mono += Millis{1'000};
   turn();
-  EXPECT_THAT(alerts.delivered, SizeIs(2));
+  ASSERT_THAT(dead->letters(), SizeIs(1));
+  EXPECT_EQ(dead->read(dead->letters().begin()->first)->signal, first.SerializeAsString());
+  EXPECT_FALSE(core->alarms().contains("journal-read"));
+  credit(alerts, "discord.alerts", 1);
+  ASSERT_THAT(alerts.delivered, SizeIs(2));
+  EXPECT_EQ(alerts.delivered[1].signal(), second.SerializeAsString());
+}
+
+TEST_F(CoreDeliveryTest, ADeliveryWhoseDeadLetterIsKeptIsSettledByTheNextStart) {
+  auto& alerts = consumer("c", "discord.alerts", 1);
+  publish(connect("p"), {signal()});
+  turn();
+  Settle settle;
+  settle.set_channel("discord.alerts");
+  auto* one = settle.add_settled();
+  one->set_delivery(alerts.delivered[0].delivery());
+  one->set_outcome(GIVEN_UP);
+  alerts.link.send(Frame::kSettle, settle.SerializeAsString());
+  exchange();
+  const auto work = core->take_work();
+  ASSERT_TRUE(dead->write(work.new_dead_letters, *reader));
+  restart();  // before it was settled
   EXPECT_THAT(dead->letters(), SizeIs(1));
-  EXPECT_TRUE(core->credit_is_sound());
+  EXPECT_EQ(open("discord.alerts"), 1u) << "the alarm that there is a dead letter";
+  EXPECT_TRUE(core->alarms().contains("dead-letters/discord.alerts"));
 }
 
 TEST_F(CoreDeliveryTest, CountsADeathForWhatWasBegunAndNotForWhatWasHeldBesides) {

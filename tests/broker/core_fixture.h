@@ -97,8 +97,11 @@ struct CoreTest : testing::Test {
     std::vector<Outgoing> out;
     out.swap(core->outgoing);
     for (auto& message : out) {
-      std::vector<uint64_t> lost;
-      if (message.deliver) message.frame = deliver_frame(*message.deliver, *reader, lost);
+      Unread unread;
+      if (message.deliver) {
+        message.frame = deliver_frame(*message.deliver, *reader, unread);
+        core->bodies_read(*message.deliver, unread, now);
+      }
       const auto found = clients.find(message.peer);
       if (found != clients.end()) hear(found->second, message.frame);
     }
@@ -106,7 +109,8 @@ struct CoreTest : testing::Test {
   void sync() {
     while (core->wants_sync()) {
       auto work = core->take_work();
-      if (!work.new_dead_letters.empty()) dead->written(*dead->write(work.new_dead_letters, *reader));
+      const auto letters = *dead->write(work.new_dead_letters, *reader);
+      dead->written(letters.letters);
       const auto appended = *journal->append(work.batch);
       if (snapshot) {
         snapshot = false;
@@ -114,6 +118,7 @@ struct CoreTest : testing::Test {
         ASSERT_TRUE(journal->put_snapshot(appended.end, core->snapshot()));
       }
       core->journalled(static_cast<uint32_t>(appended.segment), appended.base_offset, now);
+      core->dead_lettered(letters.keys(), letters.unread, letters.why, now);
     }
   }
   void turn() {

@@ -44,17 +44,20 @@ struct World {
   void sync() {
     while (core->wants_sync()) {
       auto work = core->take_work();
-      if (!work.new_dead_letters.empty()) dead->buried(dead->dead_letter(work.new_dead_letters, *reader).value());
+      const auto letters = dead->write(work.new_dead_letters, *reader).value();
+      dead->written(letters.letters);
       const auto appended = journal->append(work.batch).value();
       core->journalled(static_cast<uint32_t>(appended.segment), appended.base_offset, now);
+      core->dead_lettered(letters.keys(), letters.unread, letters.why, now);
     }
   }
 
   void hear() {
     core->flush(now);
     for (auto& message : core->outgoing) {
-      std::vector<uint64_t> lost;
-      if (message.deliver) message.frame = deliver_frame(*message.deliver, *reader, lost);
+      Unread unread;
+      if (message.deliver) message.frame = deliver_frame(*message.deliver, *reader, unread);
+      if (message.deliver) core->bodies_read(*message.deliver, unread, now);
       FrameView frame;
       CHECK(open_frame(message.frame, frame), "what leaves is a frame");
       Welcome welcome;

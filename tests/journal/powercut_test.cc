@@ -38,7 +38,7 @@ struct Case {
   }
 };
 
-const std::vector<MemoryDisk::Rejection> kFaults = {
+const std::vector<MemoryDisk::Fault> kFaults = {
     {0, EIO, false, false},   {0, EIO, true, false},    {0, ENOSPC, false, false},
     {0, ENOSPC, true, false}, {0, ENOSPC, false, true}, {0, EIO, true, true},
 };

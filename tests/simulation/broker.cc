@@ -112,9 +112,10 @@ void SimulatedBroker::turn(Now now) {
   core_->flush(now);
   start_work(now);
   for (auto& message : core_->outgoing) {
-    std::vector<uint64_t> lost;
-    if (message.deliver) message.frame = deliver_frame(*message.deliver, *bodies_, lost);
-    if (!lost.empty()) broken_("a body cannot be read");
+    Unread unread;
+    if (message.deliver) message.frame = deliver_frame(*message.deliver, *bodies_, unread);
+    if (message.deliver) core_->bodies_read(*message.deliver, unread, now);
+    if (!unread.empty()) broken_("a body cannot be read");
     outgoing.emplace_back(std::move(message.peer), std::move(message.frame));
   }
   core_->outgoing.clear();
@@ -177,9 +178,10 @@ void SimulatedBroker::work_done(Now now) {
     const Millis due = now.mono + Millis{dice_.below(400)};
     chores_.push_back({due, appended->end, std::move(sync->snapshot), sync->sealed, std::move(sync->ids)});
   }
-  dead_->written(sync->dead_lettered);
+  dead_->written(sync->dead_lettered.letters);
   synced_ = appended->end;
   core_->journalled(static_cast<uint32_t>(appended->segment), appended->base_offset, now);
+  core_->dead_lettered(sync->dead_lettered.keys(), sync->dead_lettered.unread, sync->dead_lettered.why, now);
   snapshot_due_ = appended->rolled || dice_.chance(0.02);
   if (appended->rolled) sealed_ = appended->sealed;
 }

@@ -63,7 +63,7 @@ class SimulatedBroker {
     std::string snapshot;
     uint64_t sealed = 0;
     std::vector<KnownId> ids;
-    std::vector<std::pair<DeadLetters::Key, RecordPosition>> dead_lettered;
+    DeadLetters::Written dead_lettered;
   };
   struct Chore {
     Millis due{0};

@@ -24,8 +24,8 @@ void copy_sector(const std::string& from, std::string& to, std::uint64_t sector)
 
 class MemoryFile : public File {
  public:
-  MemoryFile(MemoryDisk& disk, MemoryDisk::InodePtr inode)
-      : disk_(disk), inode_(std::move(inode)), generation_(disk.generation_) {}
+  MemoryFile(MemoryDisk& disk, MemoryDisk::InodePtr inode, std::string path)
+      : disk_(disk), inode_(std::move(inode)), path_(std::move(path)), generation_(disk.generation_) {}
 
   Result<void> write(std::uint64_t offset, std::string_view bytes) override {
     const std::lock_guard lock(disk_.mutex_);
@@ -40,7 +40,7 @@ class MemoryFile : public File {
   Result<void> sync() override {
     const std::lock_guard lock(disk_.mutex_);
     if (closed()) return off();
-    const auto [effect, error] = disk_.meet(false);
+    const auto [effect, error] = disk_.meet(Call::kSync, path_);
     if (error) {
       if (!disk_.off_) MemoryDisk::fail_flush(*inode_);
       return *error;
@@ -52,7 +52,7 @@ class MemoryFile : public File {
   Result<std::size_t> read(std::uint64_t offset, std::span<char> into) override {
     const std::lock_guard lock(disk_.mutex_);
     if (closed()) return off();
-    const auto [effect, error] = disk_.meet(false);
+    const auto [effect, error] = disk_.meet(Call::kRead, path_);
     if (error) return *error;
     const std::string& bytes = inode_->live;
     if (offset >= bytes.size()) return std::size_t{0};
@@ -64,7 +64,7 @@ class MemoryFile : public File {
   Result<std::uint64_t> size() override {
     const std::lock_guard lock(disk_.mutex_);
     if (closed()) return off();
-    const auto [effect, error] = disk_.meet(false);
+    const auto [effect, error] = disk_.meet(Call::kSize, path_);
     if (error) return *error;
     return std::uint64_t{inode_->live.size()};
   }
@@ -72,7 +72,7 @@ class MemoryFile : public File {
   Result<void> truncate(std::uint64_t size) override {
     const std::lock_guard lock(disk_.mutex_);
     if (closed()) return off();
-    const auto [effect, error] = disk_.meet(false);
+    const auto [effect, error] = disk_.meet(Call::kTruncate, path_);
     if (error) return *error;
     inode_->live.resize(size, '\0');
     inode_->size_dirty = true;
@@ -92,7 +92,7 @@ class MemoryFile : public File {
 
   Result<void> write_locked(std::uint64_t offset, std::string_view bytes, bool durable) {
     if (closed()) return off();
-    const auto [effect, error] = disk_.meet(true);
+    const auto [effect, error] = disk_.meet(Call::kWrite, path_);
     if (effect == MemoryDisk::Effect::kHalf) bytes = bytes.substr(0, bytes.size() / 2);
     if (effect != MemoryDisk::Effect::kNone) {
       auto stored = disk_.store(*inode_, offset, bytes);
@@ -108,6 +108,7 @@ class MemoryFile : public File {
 
   MemoryDisk& disk_;
   MemoryDisk::InodePtr inode_;
+  const std::string path_;  // as it was opened
   const std::uint64_t generation_;
 };
 
@@ -126,13 +127,18 @@ class MemoryDisk::Lock : public DirectoryLock {
   const std::uint64_t generation_;
 };
 
-std::pair<MemoryDisk::Effect, std::optional<Error>> MemoryDisk::meet(bool is_write) {
+std::pair<MemoryDisk::Effect, std::optional<Error>> MemoryDisk::meet(Call kind, const std::string& path) {
+  const bool is_write = kind == Call::kWrite;
   if (off_) return {Effect::kNone, off()};
   const std::uint64_t call = ++calls_;
   if (call >= cut_at_) {
     off_ = true;
     // A write under way when the power goes may have reached the cache, and any of its sectors the disk.
     return {is_write ? Effect::kWhole : Effect::kNone, off()};
+  }
+  if (const int code = failing_ ? failing_(kind, path) : 0) {
+    fault_met_ = true;
+    return {Effect::kNone, system_error("a fault of the test", code)};
   }
   if (fault_ && (call == fault_->at || (fault_->permanent && call > fault_->at))) {
     fault_met_ = true;
@@ -223,7 +229,7 @@ void MemoryDisk::power_on(Cut cut, std::uint64_t seed) {
 
 Result<std::unique_ptr<File>> MemoryDisk::open(const std::string& path, OpenMode mode) {
   const std::lock_guard lock(mutex_);
-  const auto [effect, error] = meet(false);
+  const auto [effect, error] = meet(Call::kOpen, path);
   if (error) return *error;
   auto found = live_.find(path);
   const bool makes = mode == OpenMode::kCreate || mode == OpenMode::kReplace;
@@ -237,12 +243,12 @@ Result<std::unique_ptr<File>> MemoryDisk::open(const std::string& path, OpenMode
     found->second->live.clear();
     found->second->size_dirty = true;
   }
-  return std::unique_ptr<File>(std::make_unique<MemoryFile>(*this, found->second));
+  return std::unique_ptr<File>(std::make_unique<MemoryFile>(*this, found->second, path));
 }
 
 Result<void> MemoryDisk::rename(const std::string& from, const std::string& to) {
   const std::lock_guard lock(mutex_);
-  const auto [effect, error] = meet(false);
+  const auto [effect, error] = meet(Call::kRename, from);
   if (error) return *error;
   const auto found = live_.find(from);
   if (found == live_.end()) return system_error("cannot rename " + from, ENOENT);
@@ -254,7 +260,7 @@ Result<void> MemoryDisk::rename(const std::string& from, const std::string& to) 
 
 Result<void> MemoryDisk::remove(const std::string& path) {
   const std::lock_guard lock(mutex_);
-  const auto [effect, error] = meet(false);
+  const auto [effect, error] = meet(Call::kRemove, path);
   if (error) return *error;
   const auto found = live_.find(path);
   if (found == live_.end()) return system_error("cannot remove " + path, ENOENT);
@@ -265,7 +271,7 @@ Result<void> MemoryDisk::remove(const std::string& path) {
 
 Result<std::vector<std::string>> MemoryDisk::list(const std::string& directory) {
   const std::lock_guard lock(mutex_);
-  const auto [effect, error] = meet(false);
+  const auto [effect, error] = meet(Call::kList, directory);
   if (error) return *error;
   if (!directories_.contains(directory)) return system_error("cannot list " + directory, ENOENT);
   std::vector<std::string> names;
@@ -281,7 +287,7 @@ Result<std::vector<std::string>> MemoryDisk::list(const std::string& directory) 
 
 Result<void> MemoryDisk::make_directory(const std::string& directory) {
   const std::lock_guard lock(mutex_);
-  const auto [effect, error] = meet(false);
+  const auto [effect, error] = meet(Call::kMakeDirectory, directory);
   if (error) return *error;
   for (std::string path = directory; path != "." && path != "/"; path = directory_of(path)) directories_.insert(path);
   return {};
@@ -289,7 +295,7 @@ Result<void> MemoryDisk::make_directory(const std::string& directory) {
 
 Result<void> MemoryDisk::sync_directory(const std::string& directory) {
   const std::lock_guard lock(mutex_);
-  const auto [effect, error] = meet(false);
+  const auto [effect, error] = meet(Call::kSyncDirectory, directory);
   if (error) return *error;
   std::vector<Change> others;
   for (const Change& change : changes_) {
@@ -307,9 +313,9 @@ Result<void> MemoryDisk::sync_directory(const std::string& directory) {
   return {};
 }
 
-Result<std::uint64_t> MemoryDisk::free_bytes(const std::string&) {
+Result<std::uint64_t> MemoryDisk::free_bytes(const std::string& directory) {
   const std::lock_guard lock(mutex_);
-  const auto [effect, error] = meet(false);
+  const auto [effect, error] = meet(Call::kFreeBytes, directory);
   if (error) return *error;
   return capacity_ == UINT64_MAX ? std::uint64_t{1} << 40 : capacity_ - std::min(capacity_, used());
 }
@@ -321,7 +327,7 @@ bool MemoryDisk::exists(const std::string& path) {
 
 Result<std::uint64_t> MemoryDisk::size(const std::string& path) {
   const std::lock_guard lock(mutex_);
-  const auto [effect, error] = meet(false);
+  const auto [effect, error] = meet(Call::kSize, path);
   if (error) return *error;
   const auto found = live_.find(path);
   if (found == live_.end()) return system_error("cannot look at " + path, ENOENT);
@@ -330,7 +336,7 @@ Result<std::uint64_t> MemoryDisk::size(const std::string& path) {
 
 Result<std::unique_ptr<DirectoryLock>> MemoryDisk::lock(const std::string& directory) {
   const std::lock_guard lock(mutex_);
-  const auto [effect, error] = meet(false);
+  const auto [effect, error] = meet(Call::kLock, directory);
   if (error) return *error;
   if (!locks_.insert(directory).second) return system_error("cannot lock " + directory, EWOULDBLOCK);
   return std::unique_ptr<DirectoryLock>(std::make_unique<Lock>(*this, directory));

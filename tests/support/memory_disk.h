@@ -21,9 +21,26 @@ namespace detent::test {
 /// change of a directory by itself, the toss of a seeded coin.
 enum class Cut { kKeep, kDrop, kTear };
 
+/// What is asked of the disk or of one of its files.
+enum class Call {
+  kOpen,
+  kRead,
+  kWrite,
+  kSync,
+  kSize,
+  kTruncate,
+  kRename,
+  kRemove,
+  kList,
+  kMakeDirectory,
+  kSyncDirectory,
+  kFreeBytes,
+  kLock,
+};
+
 class MemoryDisk : public Disk {
  public:
-  struct Rejection {
+  struct Fault {
     std::uint64_t at = 0;      // fails the call with this number (they are counted from 1)
     int code = 0;              // EIO, ENOSPC …
     bool permanent = false;    // and all after it
@@ -52,8 +69,19 @@ class MemoryDisk : public Disk {
   /// it was a kill in the middle of that call instead.
   void kill();
 
-  void fail(const Rejection& fault) { fault_ = fault; }
-  void heal() { fault_.reset(); }
+  void fail(const Fault& fault) { fault_ = fault; }
+  /// Asked at every call: the errno that it fails with, without effect, or 0. Called under the disk's lock, by any
+  /// thread.
+  using Failing = std::function<int(Call call, const std::string& path)>;
+  void fail_when(Failing failing) {
+    const std::lock_guard lock(mutex_);
+    failing_ = std::move(failing);
+  }
+  void heal() {
+    const std::lock_guard lock(mutex_);
+    fault_.reset();
+    failing_ = nullptr;
+  }
   bool fault_was_met() const { return fault_met_; }
 
   /// How many bytes fit; beyond: ENOSPC.
@@ -81,7 +109,7 @@ class MemoryDisk : public Disk {
 
   enum class Effect { kWhole, kHalf, kNone };
   /// Counts a call; what of it takes effect, and the error it returns.
-  std::pair<Effect, std::optional<Error>> meet(bool is_write);
+  std::pair<Effect, std::optional<Error>> meet(Call call, const std::string& path);
   Result<void> store(Inode& inode, std::uint64_t offset, std::string_view bytes);
   static void flush(Inode& inode);
   static void fail_flush(Inode& inode);
@@ -97,7 +125,8 @@ class MemoryDisk : public Disk {
   std::uint64_t cut_at_ = UINT64_MAX;
   bool off_ = false;
   bool fault_met_ = false;
-  std::optional<Rejection> fault_;
+  std::optional<Fault> fault_;
+  Failing failing_;
   std::uint64_t capacity_ = UINT64_MAX;
 };
 
