@@ -35,7 +35,7 @@ struct Story {
   Tone tone = Tone::Grey;
   int severity = 0;
   bool needs_response = false;
-  bool copy = false;  // the operator is asked in Telegram
+  bool copy = false;  // the operator is asked in another channel
   std::string late;   // "6 h late", or empty
   bool repeat_unproven = false;
   std::string thread;
@@ -46,6 +46,9 @@ struct Story {
   std::string file_name;
   std::string file;
   bool overlong = false;  // `body` is only its beginning: the file is to be sent
+
+  /// The operator is asked here: it buzzes, whatever its severity and however quiet the channel is.
+  bool asks() const { return needs_response && !copy; }
 };
 
 /// Reads a delivery's signal. What is not as its type asks is shown as far as it can be read; nothing fails. `wall_ms`:

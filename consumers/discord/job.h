@@ -26,7 +26,10 @@ class Job : public consumers::Job {
   enum class Doing { Learn, FindThread, BeginThread, Look, Send };
 
   void draw();
-  bool keyed() const { return !story_.thread.empty() && !channel_.place_.webhook && channel_.threads_; }
+  /// It belongs in a thread. What is to be answered here does not: Discord tells only those who follow a thread.
+  bool keyed() const {
+    return !story_.thread.empty() && !story_.asks() && !channel_.place_.webhook && channel_.threads_;
+  }
   consumers::Step ask(Doing doing, std::string method, const std::string& path, std::string body, const Lane& lane);
   consumers::Step look(const consumers::PartState& part);
   consumers::Step send(const Message& message, bool begin);

@@ -136,7 +136,8 @@ std::string compact_line(const Story& story, size_t most, bool repeat) {
 
 void finish(Message& message, json::object body, const Story& story, const Style& style, bool later_part) {
   int flags = 0;
-  if (style.silent || later_part) flags |= kSuppressNotifications;
+  // One buzz a signal, and always one where the operator is to answer.
+  if (later_part || (style.silent && !story.asks())) flags |= kSuppressNotifications;
   // No preview of a link either: fetching it would tell its owner that this text was shown.
   if (!message.embeds) flags |= kSuppressEmbeds;
   if (flags) body["flags"] = flags;

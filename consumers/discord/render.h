@@ -12,7 +12,7 @@ namespace detent::discord {
 
 struct Style {
   std::string channel;   // Detent's name of the channel: part of the nonce
-  bool silent = false;   // arrives without a buzz
+  bool silent = false;   // what needs no response here arrives without a buzz
   bool webhook = false;  // no nonce there
   bool repeat = false;   // an earlier attempt perhaps arrived: say so
   // What the channel's permissions allow.

@@ -68,7 +68,7 @@ std::string payload(const char* field, const std::string& text, bool as_html, bo
 }  // namespace
 
 std::vector<Message> render(const Story& story, const Style& style) {
-  const bool silent = story.severity < style.silent_below;
+  const bool silent = !story.asks() && story.severity < style.silent_below;
   const auto blocks = consumers::with_facts(story, false);
   auto pages = consumers::paginate(blocks, kText - 400 - 2 * kMarks - 220, measure);
   std::vector<Message> out;

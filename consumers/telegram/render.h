@@ -20,7 +20,7 @@ struct Message {
 };
 
 struct Style {
-  int silent_below = 0;  // severities below this arrive without a sound
+  int silent_below = 0;  // below this severity what needs no response arrives without a sound
   bool repeat = false;   // an earlier attempt perhaps arrived: say so
 };
 

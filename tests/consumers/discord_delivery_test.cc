@@ -377,6 +377,19 @@ TEST_F(DiscordDelivery, AThreadKeyBeginsAThreadOnItsFirstMessage) {
   EXPECT_EQ(desk.settled.back().parts(0).place(), root);
 }
 
+TEST_F(DiscordDelivery, WhatIsToBeAnsweredHereGoesToTheChannelSinceAThreadThatNobodyFollowsDoesNotBuzz) {
+  Signal first = note("first", "b"), question = note("deploy?", "b"), last = note("last", "b");
+  for (Signal* signal : {&first, &question, &last}) signal->set_thread("k");
+  question.set_needs_response(true);
+  for (const Signal& signal : {first, question, last}) {
+    desk.deliver(signal);
+    desk.run(platform);
+  }
+  ASSERT_EQ(desk.settled.size(), 3U);
+  EXPECT_EQ(desk.settled[1].parts(0).place(), "");
+  EXPECT_EQ(desk.settled[2].parts(0).place(), discord.messages.at(0).at("id").as_string());
+}
+
 TEST_F(DiscordDelivery, AThreadIsFoundAgainAfterARestart) {
   Signal first = note("first", "b"), second = note("second", "b");
   first.set_thread("k");

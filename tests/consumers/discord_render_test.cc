@@ -142,6 +142,35 @@ TEST(DiscordRender, SilencesByTheFlag) {
   EXPECT_FALSE(body(drawn(note("t", "b"))[0]).contains("flags"));
 }
 
+bool buzzes(const Message& message) {
+  const json::object object = body(message);
+  const auto* flags = object.if_contains("flags");
+  return !flags || (flags->as_int64() & (1 << 12)) == 0;
+}
+
+TEST(DiscordRender, WhatIsToBeAnsweredHereBuzzesEvenInASilentChannel) {
+  for (const bool embeds : {true, false}) {
+    for (const bool files : {true, false}) {
+      for (const size_t length : {10, 9'000, 4'000'000}) {  // one message, several, and a file
+        Signal question = note("deploy?", std::string(length, 'x'));
+        question.set_needs_response(true);
+        const auto messages = drawn(question, {.channel = "system", .silent = true, .embeds = embeds, .files = files});
+        EXPECT_TRUE(buzzes(messages[0])) << messages[0].payload.substr(0, 300);
+        for (size_t i = 1; i < messages.size(); ++i) EXPECT_FALSE(buzzes(messages[i])) << "one buzz is enough";
+      }
+    }
+  }
+}
+
+TEST(DiscordRender, ACopyOfWhatIsAnsweredElsewhereStaysAsSilentAsItsChannel) {
+  Signal question = note("deploy?", "yes or no");
+  question.set_needs_response(true);
+  Delivery copy = delivery(question);
+  copy.set_copy(true);
+  EXPECT_FALSE(buzzes(render(tell(copy, kWall), {.channel = "system", .silent = true})[0]));
+  EXPECT_TRUE(buzzes(render(tell(copy, kWall), {.channel = "alerts"})[0]));
+}
+
 TEST(DiscordRender, NoncesDifferByPartAndChannelAndStayOverAttempts) {
   const Signal signal = note("long", std::string(9000, 'x'));
   std::set<std::string> nonces;

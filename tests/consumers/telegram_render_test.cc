@@ -118,6 +118,23 @@ TEST(TelegramRender, IsSilentBelowTheSeverityAsked) {
       json::parse(drawn(signal, {.silent_below = NOTICE})[0].payload).as_object().contains("disable_notification"));
 }
 
+bool buzzes(const std::string& payload) { return !json::parse(payload).as_object().contains("disable_notification"); }
+
+TEST(TelegramRender, WhatNeedsAResponseBuzzesWhateverItsSeverity) {
+  for (const int silent_below : {int{INFO}, int{WARNING}, int{CRITICAL}, int{CRITICAL} + 1}) {
+    for (const bool repeat : {false, true}) {
+      for (const size_t length : {10, 9'000, 4'000'000}) {  // one message, several, and a file
+        Signal question = note("deploy?", std::string(length, 'x'));
+        question.set_needs_response(true);
+        const auto messages = drawn(question, {.silent_below = silent_below, .repeat = repeat});
+        EXPECT_TRUE(buzzes(messages[0].payload)) << silent_below << " " << length;
+        EXPECT_TRUE(buzzes(messages[0].plain)) << silent_below << " " << length;
+        for (size_t i = 1; i < messages.size(); ++i) EXPECT_FALSE(buzzes(messages[i].payload)) << "one buzz is enough";
+      }
+    }
+  }
+}
+
 TEST(TelegramRender, SendsAVeryLongBodyAsADocumentWithCaption) {
   const std::string long_body(4'000'000, 'x');
   const auto messages = drawn(note("long", long_body));
