@@ -21,8 +21,8 @@
 #include "broker/dead_orders.h"
 #include "broker/drops.h"
 #include "broker/ledger_writer.h"
-#include "broker/task_thread.h"
 #include "bus/router_socket.h"
+#include "host/task_thread.h"
 
 namespace detent {
 

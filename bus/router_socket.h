@@ -9,15 +9,16 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "bus/server_socket.h"
 
 namespace detent {
 
 /// Everything but `wake` is for the owner's thread alone.
-class RouterSocket {
+class RouterSocket : public ServerSocket {
  public:
   /// Binds. Throws Failure where that cannot be done. A port of 0 or * takes a free one: see `endpoint`.
   explicit RouterSocket(const std::string& endpoint);
-  ~RouterSocket();
+  ~RouterSocket() override;
 
   /// The endpoint as bound.
   std::string endpoint() const;
@@ -28,16 +29,10 @@ class RouterSocket {
   /// Waits for `wake` alone and does not fall asleep over it: it looks again after every other thread that wants the
   /// processor. Whether it came; for what is due in a moment.
   bool wakes_within(std::chrono::microseconds patience);
-  /// Whether a connection ended since the last call. ZeroMQ does not say whose: that is `Gone` when something is sent
-  /// to it, if not at once, then a moment later.
-  bool lost_someone();
-  /// Hands over messages that are there, until `bytes` of them or `count` are taken; returns the bytes.
+  bool lost_someone() override;
   size_t receive(size_t count, size_t bytes,
-                 const std::function<void(std::string_view peer, std::span<char> message)>&);
-
-  enum class Sent { Yes, Full, Gone };
-  /// Never blocks. Gone: no such peer any more. Full: it does not read.
-  Sent send(std::string_view peer, std::string_view message);
+                 const std::function<void(std::string_view peer, std::span<char> message)>& take) override;
+  Sent send(std::string_view peer, std::string_view message) override;
 
   /// Ends a wait. Any thread.
   void wake();

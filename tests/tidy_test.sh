@@ -7,8 +7,8 @@ fault() { echo "tidy: $1" >&2; failed=1; }
 
 declare -A may=(
   [base]="base" [proto]="proto base" [bus]="bus proto base" [http]="http proto base" [ledger]="ledger proto base"
-  [journal]="journal base" [routing]="routing base"
-  [broker]="broker bus http journal routing ledger proto base" [producers]="producers bus http ledger proto base"
+  [journal]="journal base" [routing]="routing base" [host]="host bus journal base"
+  [broker]="broker host bus http journal routing ledger proto base" [producers]="producers bus http ledger proto base"
   [consumers]="consumers bus http ledger proto base" [sandbox]="sandbox http proto base"
   [cli]="cli producers routing bus http ledger proto base"
 )

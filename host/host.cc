@@ -1,0 +1,305 @@
+#include "host/host.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace detent {
+
+namespace {
+
+constexpr Millis kBetweenProbes{100};  // for lost peers: many short connections come and go
+constexpr int kProbes = 2;             // after each: its pipe may outlive the connection by a moment
+constexpr size_t kLittle = 4096;       // bytes that are synced in a moment
+
+std::string journal_in(const std::string& directory) { return directory + "/journal"; }
+std::string ids_in(const std::string& directory) { return directory + "/ids"; }
+
+}  // namespace
+
+/// A work on its way, with what is done because of it.
+struct Host::Job {
+  Work work;
+  std::string snapshot;
+  uint64_t sealed = 0;
+  const std::vector<KnownId>* ids = nullptr;  // of `sealed`
+};
+
+Result<IdWindow> Host::open_ids(Disk& disk, const std::string& directory,
+                                std::function<void(const IdDamage&)> damaged) {
+  if (auto made = disk.make_directory(directory); !made) return made.error();
+  auto files = IdFiles::open(disk, ids_in(directory), std::move(damaged));
+  if (!files) return files.error();
+  return IdWindow(std::move(*files));
+}
+
+Host::Host(Machine& machine, IdWindow& ids, ServerSocket& socket, Executor& executor, Disk& disk, Options options)
+    : machine_(machine),
+      ids_(ids),
+      socket_(socket),
+      executor_(executor),
+      disk_(disk),
+      options_(std::move(options)) {}
+
+Host::~Host() = default;
+
+Result<void> Host::open(Now now) {
+  JournalVisitor visitor;
+  visitor.snapshot = [this](std::string_view bytes) { machine_.restore(bytes); };
+  visitor.record = [this](const RecordPosition& position, std::string_view bytes, bool after_snapshot) {
+    machine_.replay(bytes, position, after_snapshot);
+  };
+  visitor.damage = [this](const Damage& damage) { machine_.damaged(damage); };
+  const std::string directory = journal_in(options_.directory);
+  // The ids of sealed segments are in files of their own, so their records need not be remembered again.
+  ids_.look(segments_in(disk_, directory));
+  auto opened = Journal::open(disk_, directory, options_.journal, visitor);
+  if (!opened) return opened.error();
+  journal_ = std::move(*opened);
+  synced_ = journal_->end();
+  last_roll_ = now.mono;
+  if (auto recovered = machine_.recovered(*journal_, now); !recovered) return recovered;
+  took_space(journal_->space(), now);
+  return {};
+}
+
+// ---- a turn
+
+void Host::turn(Now now) {
+  again_ = false;
+  executor_.run_posted(now);
+  if (!full_) {
+    socket_.receive(options_.bite_messages, options_.bite_bytes,
+                    [&](std::string_view peer, std::span<char> message) { machine_.receive(peer, message, now); });
+  }
+  if (now.mono >= machine_.deadline()) machine_.tick(now);
+  if (now.mono >= next_look_) look(now);
+  probe_peers(now);
+  machine_.flush(now);
+  start_work(now);
+  send(now);
+  full_ = under_way_ && machine_.unsynced_bytes() >= options_.fill_while_syncing;
+}
+
+Millis Host::deadline() const {
+  if (again_) return Millis{0};
+  const Millis next = std::min(machine_.deadline(), next_look_);
+  return probes_ ? std::min(next, next_probe_) : next;
+}
+
+bool Host::began_little() { return std::exchange(began_little_, false); }
+
+void Host::send(Now now) {
+  std::vector<std::string> lost;
+  const auto send = [&](std::string_view peer, std::string_view message) {
+    // A peer that does not read has broken its credit; one that is gone is gone. Either way its session starts over.
+    if (socket_.send(peer, message) != ServerSocket::Sent::Yes) lost.emplace_back(peer);
+  };
+  again_ = machine_.send(send, now);
+  for (const auto& peer : lost) machine_.gone(peer, now);
+  if (!lost.empty()) again_ = true;  // what they held goes to others
+}
+
+void Host::probe_peers(Now now) {
+  if (socket_.lost_someone()) probes_ = kProbes;
+  if (probes_ == 0 || now.mono < next_probe_) return;
+  --probes_;
+  next_probe_ = now.mono + kBetweenProbes;
+  machine_.probe_peers();
+}
+
+// ---- making it durable
+
+void Host::start_work(Now now) {
+  if (under_way_) return;
+  auto work = machine_.take_work(now);
+  // Where nothing waits and nothing is under way, all that the machine has settled is durable.
+  if (!work) return drop(due_drops());
+  const auto job = std::make_shared<Job>();
+  job->work = std::move(*work);
+  if (std::exchange(snapshot_due_, false)) {
+    job->snapshot = machine_.snapshot();
+    job->sealed = std::exchange(sealed_, 0);
+    if (job->sealed) job->ids = &ids_.seal(job->sealed);
+  }
+  under_way_ = true;
+  if (job->work.empty() && job->snapshot.empty()) {
+    Appended nothing;  // only answers that waited for what is durable already
+    nothing.end = synced_;
+    return work_done(*job, nothing, now);
+  }
+  // What may go once this work is durable: until then a crash needs it, and `before` may read it.
+  Drops drops = due_drops();
+  began_little_ = job->work.batch.bytes() <= kLittle;
+  executor_.journal([this, job]() -> Executor::OnLoop {
+    const auto fail = [this](const Error& error) {
+      executor_.stop(error);
+      return Executor::OnLoop();
+    };
+    if (job->work.before) {
+      if (auto done = job->work.before(); !done) return fail(done.error());
+    }
+    Appended appended;
+    appended.end = journal_->end();
+    if (!job->work.batch.empty() || job->work.after || !job->snapshot.empty()) {
+      auto written = journal_->append(job->work.batch);
+      if (!written) return fail(written.error());
+      appended = *written;
+    }
+    if (job->work.after) {
+      if (auto done = job->work.after(); !done) return fail(done.error());
+    }
+    return [this, job, appended](Now now) { work_done(*job, appended, now); };
+  });
+  drop(std::move(drops));
+}
+
+void Host::work_done(Job& job, const Appended& appended, Now now) {
+  under_way_ = false;
+  synced_ = appended.end;
+  if (appended.segment) ++counters_.syncs;
+  if (!job.snapshot.empty()) put_snapshot(job, appended.end);
+  if (appended.rolled) {
+    snapshot_due_ = true;
+    sealed_ = appended.sealed;
+    const bool in_haste = now.mono - last_roll_ < Millis{10'000};
+    last_roll_ = now.mono;
+    executor_.chore([this, in_haste]() -> Executor::OnLoop {
+      prepare_spares(in_haste);
+      return [this, space = journal_->space()](Now later) { took_space(space, later); };
+    });
+  }
+  machine_.journalled(std::move(job.work), appended, now);
+}
+
+// ---- what nobody waits for
+
+void Host::put_snapshot(Job& job, const LogPosition& at) {
+  executor_.chore([this, at, bytes = std::move(job.snapshot)]() -> Executor::OnLoop {
+    if (auto put = journal_->put_snapshot(at, bytes); !put) {
+      spdlog::warn("no snapshot: {}", put.error().what);
+      return {};
+    }
+    return [this](Now) { ++counters_.snapshots; };
+  });
+  if (job.sealed) write_ids(job.sealed, *job.ids);
+}
+
+void Host::write_ids(uint64_t segment, const std::vector<KnownId>& ids) {
+  executor_.chore([this, segment, &ids]() -> Executor::OnLoop {
+    auto written = IdFiles::write(disk_, ids_in(options_.directory), segment, ids);
+    return [this, segment, written](Now) {
+      const auto sealed = written ? ids_.sealed(segment) : written;
+      if (sealed) {
+        ++counters_.id_files;
+        return;
+      }
+      ids_.unwritten(segment);
+      spdlog::warn("the id file of segment {} is tried again: {}", segment, sealed.error().what);
+    };
+  });
+}
+
+Host::Drops Host::due_drops() {
+  if (!std::exchange(drop_due_, false)) return {};
+  Drops drops;
+  drops.own = machine_.let_go();
+  const auto snapshot = journal_->snapshot_at();
+  if (!snapshot) return drops;
+  const Kept kept = machine_.kept();
+  const uint64_t before = std::min(kept.from, snapshot->segment);
+  for (const auto& segment : journal_->segments()) {
+    if (!segment.open && segment.id < before && !kept.segments.contains(static_cast<uint32_t>(segment.id)) &&
+        ids_.covered(segment.id)) {
+      drops.segments.push_back(segment.id);
+    }
+  }
+  return drops;
+}
+
+// A job of its own behind that of the work: who waits to be acknowledged does not wait for this.
+void Host::drop(Drops drops) {
+  if (drops.empty()) return;
+  executor_.journal([this, drops = std::move(drops)]() -> Executor::OnLoop {
+    if (drops.own) {
+      if (auto gone = drops.own(); !gone) spdlog::warn("what is not needed any more stays: {}", gone.error().what);
+    }
+    if (drops.segments.empty()) return {};
+    if (auto gone = journal_->drop(drops.segments); !gone) {
+      spdlog::warn("segments cannot be dropped: {}", gone.error().what);
+      return {};
+    }
+    return [this, count = drops.segments.size()](Now) { counters_.segments_dropped += count; };
+  });
+}
+
+void Host::prepare_spares(bool in_haste) {
+  for (;;) {
+    const auto prepared = journal_->prepare_spare(in_haste);
+    if (!prepared) spdlog::warn("no spare segment: {}", prepared.error().what);
+    if (!prepared || !*prepared) return;
+  }
+}
+
+void Host::look(Now now) {
+  next_look_ = now.mono + Millis{1000};
+  drop_due_ = true;
+  machine_.look(now);
+  if (looking_) return;
+  looking_ = true;
+  // What a burst has left in the allocator goes back to the system once it is over.
+  const bool quiet = counters_.syncs == syncs_seen_, trim = quiet && !trimmed_;
+  trimmed_ = quiet;
+  syncs_seen_ = counters_.syncs;
+  if (trim) ids_.trim();
+  executor_.chore([this, trim]() -> Executor::OnLoop {
+    if (trim && options_.give_back_memory) options_.give_back_memory();
+    auto space = journal_->space();
+    if (space && !space->low) {
+      prepare_spares(false);
+      if (!space->reserve_held) {
+        if (auto refilled = journal_->refill_reserve(); !refilled)
+          spdlog::warn("no reserve: {}", refilled.error().what);
+      }
+      space = journal_->space();
+    }
+    return [this, space](Now later) {
+      looking_ = false;
+      took_space(space, later);
+      if (auto pruned = ids_.prune(static_cast<uint64_t>((later.wall - options_.id_window).count())); !pruned) {
+        spdlog::warn("old id files stay: {}", pruned.error().what);
+      }
+      if (const auto [segment, ids] = ids_.again(); ids) write_ids(segment, *ids);
+    };
+  });
+}
+
+void Host::took_space(const Result<Space>& space, Now now) {
+  if (space) {
+    machine_.space(*space, now);
+  } else {
+    spdlog::warn("free space cannot be read: {}", space.error().what);
+  }
+}
+
+// ---- the end
+
+void Host::stop() {
+  stopping_ = true;
+  machine_.drain();
+}
+
+bool Host::drained() const { return stopping_ && !under_way_ && !machine_.has_work(); }
+
+void Host::close() {
+  executor_.journal([this, snapshot = machine_.snapshot()]() -> Executor::OnLoop {
+    if (auto put = journal_->put_snapshot(journal_->end(), snapshot); !put) {
+      spdlog::warn("no snapshot at the end: {}", put.error().what);
+    }
+    if (auto closed = journal_->close(); !closed) spdlog::warn("{}", closed.error().what);
+    return {};
+  });
+}
+
+}  // namespace detent
