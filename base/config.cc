@@ -34,6 +34,7 @@ void read_broker(Section& s, BrokerConfig& out) {
   s.address("http", out.http);
   fs::path token;
   s.path("http_token_file", token);
+  s.text("http_name", out.http_name);
   if (!token.empty()) out.http_token = Secret(token, "");
   if (!out.http.empty() && !is_loopback(out.http) && token.empty()) {
     s.expect(*s.raw().get("http"), "http", "an address of loopback, or http_token_file set too");

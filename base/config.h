@@ -36,6 +36,7 @@ struct BrokerConfig {
   std::string listen = "tcp://127.0.0.1:7400";
   std::string http = "127.0.0.1:7480";  // empty: no HTTP
   std::optional<Secret> http_token;
+  std::string http_name;  // the host's name in requests, beside loopback's and the address itself
   uint64_t segment = 64 * kMiB;
   /// Publishers are refused while less than this is free on the state's disk.
   uint64_t low_water = 512 * kMiB;

@@ -7,6 +7,7 @@
 
 #include "broker/admin.h"
 #include "broker/broker.h"
+#include "http/browser.h"
 #include "http/server.h"
 #include "proto/json.h"
 #include "proto/wire.pb.h"
@@ -41,7 +42,12 @@ void Broker::listen_http() {
   auto ids = std::make_shared<UlidSource>();  // the server's thread alone
   http::ServerOptions options{config_.broker.http};
   options.max_body = kMaxFrame;
-  http_ = std::make_unique<http::Server>(options, [this, token, ids](http::Incoming request, http::Reply reply) {
+  http_ = std::make_unique<http::Server>(options, [this, token, ids, name = config_.broker.http_name](
+                                                      http::Incoming request, http::Reply reply) {
+    if (const auto why = http::from_foreign_page(request, name)) {
+      return reply.send(error_answer(403, *why + ": web pages may not speak to the broker; a name of its own is set as "
+                                                 "http_name in [broker]"));
+    }
     if (!token.empty() && request.path != "/healthz" && !has_token(request, token)) {
       return reply.send(error_answer(401, "give the token: Authorization: Bearer …"));
     }

@@ -21,6 +21,7 @@ struct Incoming {
   Headers headers;
   std::string body;
   bool loopback = false;  // the peer's address is a loopback one
+  std::string reached;    // the address of ours that the peer connected to, without port
 
   /// The first value under that name, or "".
   std::string_view header(std::string_view name) const;

@@ -92,6 +92,7 @@ void Session::dispatch() {
   for (const auto& field : message) in.headers.emplace_back(field.name_string(), field.value());
   error_code failed;
   in.loopback = stream_.socket().remote_endpoint(failed).address().is_loopback();
+  in.reached = stream_.socket().local_endpoint(failed).address().to_string();
 
   ++number_;
   answering_ = true;
@@ -102,8 +103,9 @@ void Session::dispatch() {
   try {
     core_->serve(std::move(in), reply);
   } catch (const std::exception& thrown) {
-    spdlog::warn("http: {} {}: {}", message.method_string(), message.target().substr(0, message.target().find('?')),
-                 thrown.what());
+    const std::string_view target(message.target().data(), message.target().size());
+    spdlog::warn("http: {} {}: {}", std::string_view(message.method_string().data(), message.method_string().size()),
+                 target.substr(0, target.find('?')), thrown.what());
     reply.send({.status = 500, .body = R"({"error":"internal"})"});
   }
   watch();

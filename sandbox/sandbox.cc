@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "http/browser.h"
 #include "http/server.h"
 #include "sandbox/control.h"
 #include "sandbox/page.h"
@@ -101,6 +102,12 @@ class Sandbox::Town {
 
 void Sandbox::Town::serve(http::Incoming in, http::Reply reply) {
   const std::string path = in.path;
+  // On loopback it may be reached through the operator's browser; in a network of containers it has names that only
+  // that network knows.
+  const auto own_name = in.loopback ? std::optional<std::string_view>("") : std::nullopt;
+  if (const auto why = http::from_foreign_page(in, own_name); why && path != "/") {
+    return reply.send({.status = 403, .body = *why + "\n", .content_type = "text/plain"});
+  }
   for (const std::string_view base : {"/discord/api/v10", "/discord/api/v9"}) {
     if (const auto rest = behind(path, base); rest && rest->starts_with("/")) {
       return serve_discord(std::move(in), *rest, std::move(reply));

@@ -6,6 +6,7 @@
 #include "proto/wire.pb.h"
 #include "tests/house/house.h"
 #include "tests/house/stranger.h"
+#include "tests/http/raw.h"
 
 namespace detent::house {
 
@@ -68,6 +69,15 @@ class AtTheDoor : public testing::Test {
     EXPECT_EQ(house.metric(kRefused), before + 1);
     // The same peer is served as before.
     EXPECT_EQ(publish(stranger, good("Good, after " + says).SerializeAsString()).reason(), REASON_NONE);
+  }
+
+  /// The status of an answer to these very bytes, and nothing else about it.
+  int http_status(const std::string& request, const std::string& headers, const std::string& body = {}) {
+    http::RawClient client(std::stoi(house.http_url().substr(house.http_url().rfind(':') + 1)));
+    client.send(request + " HTTP/1.1\r\n" + headers + "Connection: close\r\n" +
+                "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+    const std::string answer = client.rest();
+    return answer.starts_with("HTTP/1.1 ") ? std::stoi(answer.substr(9, 3)) : 0;
   }
 
   /// Others are served, from their publish to their message.
@@ -280,6 +290,68 @@ TEST_F(AtTheDoor, HttpRefusesLikewiseWithTheReason) {
   EXPECT_EQ(house.get("/v1/nothing").status, 404);
   ASSERT_TRUE(house.settled());
   EXPECT_EQ(House::count(house.discord("system"), "By HTTP"), 1u);
+}
+
+TEST_F(AtTheDoor, AWebPageMayNeitherPublishNorReadThroughTheOperatorsBrowser) {
+  const std::string own = house.http_url().substr(7), host = "Host: " + own + "\r\n";
+  const std::string signal = R"({"type":"cron.output","title":"From a web page"})";
+  const std::string simple = "Content-Type: text/plain\r\n";  // what a page may send without asking first
+  const std::string foreign[] = {host + "Origin: https://evil.example\r\n",
+                                 host + "Origin: null\r\n",
+                                 host + "Origin: http://localhost:3000\r\n",
+                                 host + "Sec-Fetch-Site: cross-site\r\n",
+                                 host + "Sec-Fetch-Site: same-site\r\n",
+                                 "Host: evil.example\r\n",
+                                 "Host: evil.example\r\nOrigin: http://evil.example\r\n",
+                                 "Host: 127.0.0.1.evil.example:7480\r\n",
+                                 "Host: localhost:7480@evil.example\r\n"};
+  for (const std::string& headers : foreign) {
+    EXPECT_EQ(http_status("POST /v1/signals", headers + simple, signal), 403) << headers;
+    for (const char* path : {"/healthz", "/metrics", "/v1/status", "/v1/nothing", "/"}) {
+      EXPECT_EQ(http_status(std::string("GET ") + path, headers), 403) << path << "\n" << headers;
+    }
+  }
+  EXPECT_EQ(http_status("OPTIONS /v1/signals", host + "Origin: https://evil.example\r\n"
+                                                      "Access-Control-Request-Method: POST\r\n"),
+            403);
+  expect_the_rest_is_served();
+  EXPECT_EQ(House::count(house.discord("system"), "From a web page"), 0u);
+}
+
+TEST_F(AtTheDoor, CurlAsTheReadmeHasItAndOurOwnPagesAreServed) {
+  const std::string port = house.http_url().substr(house.http_url().rfind(':') + 1);
+  const std::string form =
+      "User-Agent: curl/7.88.1\r\nAccept: */*\r\nContent-Type: application/x-www-form-urlencoded\r\n";
+  int sent = 0;
+  for (const std::string& host : {"localhost:" + port, "127.0.0.1:" + port, "127.0.0.1" + std::string(),
+                                  "[::1]:" + port, "LOCALHOST:" + port, "127.8.8.8:1" + std::string()}) {
+    const std::string title = "By curl " + std::to_string(++sent);
+    EXPECT_EQ(http_status("POST /v1/signals", "Host: " + host + "\r\n" + form,
+                          R"({"type":"cron.output","title":")" + title + R"("})"),
+              200)
+        << host;
+    EXPECT_TRUE(eventually([&] { return House::count(house.discord("system"), title) == 1; })) << title;
+    // A page that the operator opens by hand, and what a page of the server's own would ask.
+    EXPECT_EQ(http_status("GET /v1/status", "Host: " + host + "\r\nSec-Fetch-Site: none\r\n"), 200) << host;
+    EXPECT_EQ(http_status("GET /v1/status",
+                          "Host: " + host + "\r\nOrigin: http://" + host + "\r\nSec-Fetch-Site: same-origin\r\n"),
+              200)
+        << host;
+  }
+}
+
+TEST(AtTheDoorOfANamedHost, TheConfiguredNameIsServedAndNoOther) {
+  House house({.broker = "http_name = \"detent.home.example\"\n"});
+  house.start_broker();
+  const auto status = [&](const std::string& host) {
+    http::RawClient client(std::stoi(house.http_url().substr(house.http_url().rfind(':') + 1)));
+    client.send("GET /healthz HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n\r\n");
+    return client.rest().substr(9, 3);
+  };
+  EXPECT_EQ(status("detent.home.example"), "200");
+  EXPECT_EQ(status("Detent.Home.Example:7480"), "200");
+  EXPECT_EQ(status("home.example"), "403");
+  EXPECT_EQ(status("localhost"), "200");
 }
 
 }  // namespace detent::house

@@ -19,7 +19,7 @@ TEST_F(Page, IsOneDocumentThatFetchesNothingElse) {
 
 TEST_F(Page, IsToldOfChangesAsTheyHappen) {
   http::RawClient page(std::stoi(sandbox_.url().substr(sandbox_.url().rfind(':') + 1)));
-  page.send("GET /control/events HTTP/1.1\r\nHost: x\r\n\r\n");
+  page.send("GET /control/events HTTP/1.1\r\nHost: localhost\r\n\r\n");
   ASSERT_NE(page.until("retry: 1000").find("text/event-stream"), std::string::npos);
   discord("POST", "/channels/11/messages", {{"content", "hello"}});
   const std::string seen = page.until("\"content\":\"hello\"");
@@ -29,6 +29,28 @@ TEST_F(Page, IsToldOfChangesAsTheyHappen) {
   EXPECT_NE(page.until("for the phone").find("telegram.message"), std::string::npos);
   control("reset");
   EXPECT_NE(page.until("\"reset\"").find("reset"), std::string::npos);
+}
+
+TEST_F(Page, IsTheOnlyOneThatMayPlayTheOperatorFromABrowser) {
+  const std::string own = sandbox_.url().substr(7);
+  const auto status = [&](const std::string& request, const std::string& headers) {
+    http::RawClient client(std::stoi(own.substr(own.rfind(':') + 1)));
+    client.send(request + " HTTP/1.1\r\n" + headers +
+                "Connection: close\r\nContent-Length: 12\r\n\r\n{\"text\":\"x\"}");
+    return client.rest().substr(9, 3);
+  };
+  for (const std::string& foreign :
+       {"Host: " + own + "\r\nOrigin: https://evil.example\r\n", "Host: " + own + "\r\nOrigin: null\r\n",
+        "Host: " + own + "\r\nSec-Fetch-Site: cross-site\r\n", std::string("Host: evil.example\r\n")}) {
+    EXPECT_EQ(status("POST /control/telegram/send", foreign), "403") << foreign;
+    EXPECT_EQ(status("POST /telegram/bot1:token/getMe", foreign), "403") << foreign;
+    EXPECT_EQ(status("GET /control/messages?service=telegram", foreign), "403") << foreign;
+  }
+  EXPECT_TRUE(there("telegram").empty());
+  EXPECT_EQ(status("POST /control/telegram/send",
+                   "Host: " + own + "\r\nOrigin: http://" + own + "\r\nSec-Fetch-Site: same-origin\r\n"),
+            "200");
+  EXPECT_EQ(there("telegram").size(), 1u);
 }
 
 TEST_F(Page, BeginsWithWhatIsThere) {
