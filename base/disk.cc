@@ -83,7 +83,8 @@ class RealFile : public File {
   }
 
   Result<void> truncate(std::uint64_t size) override {
-    if (::ftruncate(fd_.get(), static_cast<off_t>(size)) != 0) return failed("cannot truncate", path_);
+    if (repeat_on_signal([&] { return ::ftruncate(fd_.get(), static_cast<off_t>(size)); }) != 0)
+      return failed("cannot truncate", path_);
     return {};
   }
 
@@ -99,10 +100,11 @@ class RealFile : public File {
   }
 
   Result<void> allocate(std::uint64_t offset, std::uint64_t length) override {
-    if (::fallocate(fd_.get(), FALLOC_FL_ZERO_RANGE, static_cast<off_t>(offset), static_cast<off_t>(length)) == 0) {
-      return sync();
-    }
-    if (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINTR) return zero_fill(offset, length);
+    const auto made = repeat_on_signal([&] {
+      return ::fallocate(fd_.get(), FALLOC_FL_ZERO_RANGE, static_cast<off_t>(offset), static_cast<off_t>(length));
+    });
+    if (made == 0) return sync();
+    if (errno == EOPNOTSUPP || errno == ENOSYS) return zero_fill(offset, length);
     return failed("cannot allocate", path_);
   }
 
@@ -133,6 +135,10 @@ class FlockedDirectory : public DirectoryLock {
   Descriptor fd_;
 };
 
+int open_directory(const std::string& path) {
+  return repeat_on_signal([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+}
+
 int flags_of(OpenMode mode) {
   switch (mode) {
     case OpenMode::kRead:
@@ -156,18 +162,25 @@ Result<std::unique_ptr<File>> RealDisk::open(const std::string& path, OpenMode m
 }
 
 Result<void> RealDisk::rename(const std::string& from, const std::string& to) {
-  if (::rename(from.c_str(), to.c_str()) != 0) return failed("cannot rename", from + " to " + to);
+  if (repeat_on_signal([&] { return ::rename(from.c_str(), to.c_str()); }) != 0)
+    return failed("cannot rename", from + " to " + to);
   return {};
 }
 
 Result<void> RealDisk::remove(const std::string& path) {
-  if (::unlink(path.c_str()) != 0) return failed("cannot remove", path);
+  if (repeat_on_signal([&] { return ::unlink(path.c_str()); }) != 0) return failed("cannot remove", path);
   return {};
 }
 
 Result<std::vector<std::string>> RealDisk::list(const std::string& directory) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(directory.c_str()), ::closedir);
-  if (!stream) return failed("cannot list", directory);
+  const int fd = open_directory(directory);
+  if (fd < 0) return failed("cannot list", directory);
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(fd), ::closedir);
+  if (!stream) {
+    const Error error = failed("cannot list", directory);
+    ::close(fd);
+    return error;
+  }
   std::vector<std::string> names;
   errno = 0;
   while (const dirent* entry = ::readdir(stream.get())) {
@@ -181,10 +194,11 @@ Result<std::vector<std::string>> RealDisk::list(const std::string& directory) {
 }
 
 Result<void> RealDisk::make_directory(const std::string& directory) {
-  if (::mkdir(directory.c_str(), 0700) == 0) return sync_directory(directory_of(directory));
+  const auto make = [&] { return repeat_on_signal([&] { return ::mkdir(directory.c_str(), 0700); }); };
+  if (make() == 0) return sync_directory(directory_of(directory));
   if (errno == ENOENT) {
     if (auto made = make_directory(directory_of(directory)); !made) return made;
-    if (::mkdir(directory.c_str(), 0700) == 0) return sync_directory(directory_of(directory));
+    if (make() == 0) return sync_directory(directory_of(directory));
   }
   struct stat info;
   if (errno == EEXIST && ::stat(directory.c_str(), &info) == 0) {
@@ -195,14 +209,15 @@ Result<void> RealDisk::make_directory(const std::string& directory) {
 }
 
 Result<void> RealDisk::sync_directory(const std::string& directory) {
-  const Descriptor fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const Descriptor fd(open_directory(directory));
   if (fd.get() < 0 || ::fsync(fd.get()) != 0) return failed("cannot sync the directory", directory);
   return {};
 }
 
 Result<std::uint64_t> RealDisk::free_bytes(const std::string& directory) {
   struct statvfs info;
-  if (::statvfs(directory.c_str(), &info) != 0) return failed("cannot ask for the free space of", directory);
+  if (repeat_on_signal([&] { return ::statvfs(directory.c_str(), &info); }) != 0)
+    return failed("cannot ask for the free space of", directory);
   return static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
 }
 
@@ -215,7 +230,7 @@ Result<std::uint64_t> RealDisk::size(const std::string& path) {
 }
 
 Result<std::unique_ptr<DirectoryLock>> RealDisk::lock(const std::string& directory) {
-  const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int fd = open_directory(directory);
   if (fd < 0) return failed("cannot open", directory);
   auto locked = std::make_unique<FlockedDirectory>(fd);
   if (repeat_on_signal([&] { return ::flock(fd, LOCK_EX | LOCK_NB); }) != 0) {

@@ -29,6 +29,8 @@ constexpr int kLooks = 2;                        // after each: its pipe may out
 constexpr size_t kFillWhileSyncing = 1 << 20;    // appended behind a sync under way, from which on no more is read
 // So few bytes are synced in a moment, over which the loop does not fall asleep: to do so and be woken takes a virtual
 // core a third of what the publisher waits (bench: "one publish at a time").
+constexpr uint64_t kLookAtDisk = 8 << 20;  // bytes appended, after which the disk's room is asked for
+constexpr Millis kAppendAgain{250};
 constexpr size_t kLittle = 4096;
 constexpr std::chrono::microseconds kAwake{300};
 
@@ -97,9 +99,11 @@ void Broker::recover() {
   visitor.damage = [this](const Damage& damage) { damage_[damage.file] = damage.why; };
   const std::string directory = state_path(config_, "journal");
   // The ids of sealed segments are in files of their own, so their records need not be remembered again.
-  ids_->look(segments_in(disk_, directory));
+  ids_->look(value_or_throw(segments_in(disk_, directory)));
   journal_ = value_or_throw(Journal::open(disk_, directory, journal_options, visitor));
-  dead_ = value_or_throw(DeadLetters::open(disk_, state_path(config_, "dead"), *core_, visitor.damage));
+  dead_ = value_or_throw(
+      DeadLetters::open(disk_, state_path(config_, "dead"), *core_, visitor.damage, [this] { give_up_reserve(); }));
+  dead_->append = [this](Journal& journal, Batch& batch) { return append(journal, batch); };
   dead_orders_ = std::make_unique<DeadOrders>(*core_, *dead_);
   core_->recovered(now_);
   if (const uint64_t missing = core_->missing()) {
@@ -133,6 +137,7 @@ void Broker::recover() {
   for (const auto& alarm : standing) {
     if (alarm.starts_with(kDamage) && !damage_.contains(alarm.substr(kDamage.size()))) core_->clear_alarm(alarm, now_);
   }
+  take_space(value_or_throw(journal_->space()));  // before the first publisher is heard
   size_t open = 0;
   for (const auto& [name, channel] : core_->channels()) open += channel.open();
   spdlog::info("recovered {} undelivered signals; next is {}", open, core_->next_seq());
@@ -158,7 +163,11 @@ void Broker::run_posted() {
 }
 
 void Broker::stop() {
-  stopping_ = true;
+  {
+    const std::lock_guard lock(stop_mutex_);
+    stopping_ = true;
+  }
+  stopped_.notify_all();
   socket_.wake();
 }
 
@@ -236,7 +245,7 @@ void Broker::probe_disconnected_consumers() {
 void Broker::start_work() {
   if (core_->is_syncing()) return;
   auto bite = dead_orders_->bite(stopping_, now_);
-  if (!bite && !core_->wants_sync()) {
+  if (!bite && !core_->wants_sync() && !snapshot_again_) {
     // Nothing waits and nothing is under way, so all that the core has settled is durable.
     if (drop_due_) journal_thread_.post([this, drops = due_drops()] { drop(drops); });
     return;
@@ -255,6 +264,7 @@ void Broker::start_work() {
   job->work = core_->take_work();
   job->bite = std::move(bite);
   job->at_ms = now_.wall.count();
+  snapshot_again_ = false;
   if (snapshot_due_) {
     snapshot_due_ = false;
     job->snapshot = core_->snapshot();
@@ -284,13 +294,20 @@ void Broker::start_work() {
     Appended nothing;
     nothing.end = journal_->end();
     const bool appends = !job->work.batch.empty() || job->bite || !job->snapshot.empty();
-    const Result<Appended> appended = appends ? journal_->append(job->work.batch) : nothing;
+    const Result<Appended> appended = appends ? append(*journal_, job->work.batch) : nothing;
     if (!appended) return fail(appended.error());
+    unlooked_ += job->work.batch.bytes();
+    std::optional<Space> space;
+    if (appended->rolled || unlooked_ >= kLookAtDisk) {
+      unlooked_ = 0;
+      if (const auto found = journal_->space()) space = *found;
+    }
     if (job->bite && !job->bite->keys.empty()) {
       const auto closed = dead_->close(job->bite->keys, job->bite->retried, job->at_ms);
       if (!closed) return fail(closed.error());
     }
-    post([this, job, appended = *appended] {
+    post([this, job, appended = *appended, space] {
+      if (space) take_space(*space);
       dead_->written(job->dead_lettered.letters);
       core_->reuse(std::move(job->work.batch));
       work_done(appended);
@@ -300,16 +317,44 @@ void Broker::start_work() {
     drop(job->drops);
     if (!job->snapshot.empty()) {
       chores_.post([this, job, at = appended->end] {
-        if (auto put = journal_->put_snapshot(at, job->snapshot); !put)
+        if (auto put = journal_->put_snapshot(at, job->snapshot); !put) {
           spdlog::warn("no snapshot: {}", put.error().what);
+          post([this] { snapshot_failed_ = true; });
+        }
         if (job->sealed) write_ids(job->sealed, *job->ids);
       });
     }
   });
 }
 
+Result<Appended> Broker::append(Journal& journal, Batch& batch) {
+  for (bool said = false;; said = true) {
+    auto appended = journal.append(batch);
+    if (appended || !may_pass(appended.error())) return appended;
+    const std::string why = appended.error().what;
+    if (!said) {
+      spdlog::error("the journal cannot be written, and is tried again: {}", why);
+      post([this, why] {
+        core_->raise(
+            "journal-write", "the journal cannot be written: " + why,
+            "Nothing is acknowledged until it can be. Make room on the disk, or raise the limit of open files.", false,
+            now_);
+        journal_failed_ = now_.mono;
+      });
+    }
+    // A restart would need the same, so the broker stays and waits; but it does not wait to be stopped.
+    std::unique_lock lock(stop_mutex_);
+    if (stopped_.wait_for(lock, kAppendAgain, [this] { return stopping_.load(); })) return appended;
+  }
+}
+
+void Broker::give_up_reserve() {
+  if (auto given = journal_->give_up_reserve(); !given) spdlog::warn("{}", given.error().what);
+}
+
 void Broker::write_ids(uint64_t segment, const std::vector<KnownId>& ids) {
   auto written = IdFiles::write(disk_, state_path(config_, "ids"), segment, ids);
+  if (!written && written.error().code == ENOSPC) give_up_reserve();  // without them no segment is dropped
   post([this, segment, written] {
     const auto sealed = written ? ids_->sealed(segment) : written;
     if (sealed) return;

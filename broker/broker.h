@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
@@ -67,6 +68,10 @@ class Broker {
   /// Tries to read what could not be read, so that its alarm ends also where nobody asks for it.
   void probe_failing();
   void check_disk();
+  void take_space(const Space& space);
+  /// On the journal's thread: tries again what fails for want of room or of descriptors, until the broker stops.
+  Result<Appended> append(Journal& journal, Batch& batch);
+  void give_up_reserve();
   void check_ledger();
   /// Whether publishers are refused: no room, or the ledger too far behind.
   void check_publishers();
@@ -105,10 +110,11 @@ class Broker {
   Now now_;
   Now started_;
   LogPosition synced_;
-  bool snapshot_due_ = false;
+  bool snapshot_due_ = false, snapshot_failed_ = false, snapshot_again_ = false;
   Millis last_roll_{0};       // monotonic: when the open segment was begun
   Millis journal_failed_{0};  // monotonic
   uint64_t sealed_ = 0;       // a segment whose ids are to be written
+  uint64_t unlooked_ = 0;     // bytes appended since the journal's thread last asked for the disk's room
   std::map<std::string, std::string> damage_;
   bool drop_due_ = false;  // segments are to be looked through
   Space space_;
@@ -124,6 +130,8 @@ class Broker {
   std::mutex posted_mutex_;
   std::vector<std::function<void()>> posted_;
   std::atomic<bool> stopping_ = false;
+  std::mutex stop_mutex_;
+  std::condition_variable stopped_;  // `stopping_` was set
 
   std::unique_ptr<LedgerWriter> ledger_;  // its thread posts until it has ended
   std::unique_ptr<http::Server> http_;

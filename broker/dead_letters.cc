@@ -16,13 +16,15 @@ constexpr size_t kMaxBury =
 }  // namespace
 
 Result<std::unique_ptr<DeadLetters>> DeadLetters::open(Disk& disk, const std::string& directory, Core& core,
-                                                       const std::function<void(const Damage&)>& damaged) {
+                                                       const std::function<void(const Damage&)>& damaged,
+                                                       std::function<void()> make_room) {
   auto dead = std::make_unique<DeadLetters>();
   JournalOptions options;
   options.segment_bytes = 8 << 20;
   options.spares = 1;
   options.reserve_bytes = 0;
   options.low_water = 0;
+  options.make_room = std::move(make_room);
   JournalVisitor visitor;
   visitor.record = [&](const RecordPosition& place, std::string_view bytes, bool) {
     core.replay_dead(bytes);
@@ -51,9 +53,9 @@ Result<DeadLetters::Written> DeadLetters::write(const std::vector<NewDeadLetter>
   Written written;
   auto& placed = written.letters;
   size_t first = 0;  // of `placed` that is in `batch`
-  const auto append = [&]() -> Result<void> {
+  const auto write_batch = [&]() -> Result<void> {
     if (batch.empty()) return {};
-    const auto appended = journal_->append(batch);
+    const auto appended = append(*journal_, batch);
     if (!appended) return appended.error();
     for (; first < placed.size(); ++first) {
       placed[first].second.segment = appended->segment;
@@ -64,7 +66,7 @@ Result<DeadLetters::Written> DeadLetters::write(const std::vector<NewDeadLetter>
   };
   for (const NewDeadLetter& given_up : new_dead_letters) {
     if (batch.bytes() >= kMaxBury) {
-      if (auto done = append(); !done) return done.error();
+      if (auto done = write_batch(); !done) return done.error();
     }
     DeadRecord record;
     auto& letter = *record.mutable_letter();
@@ -88,7 +90,7 @@ Result<DeadLetters::Written> DeadLetters::write(const std::vector<NewDeadLetter>
     const std::string bytes = record.SerializeAsString();
     placed.push_back({{given_up.channel, given_up.seq}, {0, batch.append(bytes), static_cast<uint32_t>(bytes.size())}});
   }
-  if (auto done = append(); !done) return done.error();
+  if (auto done = write_batch(); !done) return done.error();
   return written;
 }
 
@@ -103,7 +105,7 @@ Result<void> DeadLetters::close(const std::vector<Key>& keys, bool retried, int6
     closed.set_at_ms(at_ms);
     batch.append(record.SerializeAsString());
   }
-  const auto appended = journal_->append(batch);
+  const auto appended = append(*journal_, batch);
   if (!appended) return appended.error();
   return {};
 }

@@ -3,6 +3,7 @@
 // `bury` and `close` are for the journal thread, everything else for the loop's.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -25,8 +26,10 @@ class DeadLetters {
   };
 
   /// Recovers what is in `directory` and tells the core of it.
+  /// `make_room`: asked for on a full disk.
   static Result<std::unique_ptr<DeadLetters>> open(Disk& disk, const std::string& directory, Core& core,
-                                                   const std::function<void(const Damage&)>& damaged);
+                                                   const std::function<void(const Damage&)>& damaged,
+                                                   std::function<void()> make_room = {});
 
   struct Written {
     std::vector<std::pair<Key, RecordPosition>> letters;  // durable
@@ -37,6 +40,11 @@ class DeadLetters {
   /// Bodies are read from the main journal. Where one is lost for good the letter says so.
   Result<Written> write(const std::vector<NewDeadLetter>& new_dead_letters, JournalReader& bodies);
   Result<void> close(const std::vector<Key>& keys, bool retried, int64_t at_ms);
+
+  /// How both append: once, where nobody says otherwise.
+  std::function<Result<Appended>(Journal& journal, Batch& batch)> append = [](Journal& journal, Batch& batch) {
+    return journal.append(batch);
+  };
 
   void written(const std::vector<std::pair<Key, RecordPosition>>& letters);
   void closed(const std::vector<Key>& keys);

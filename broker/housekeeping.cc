@@ -47,6 +47,7 @@ void Broker::probe_failing() {
 }
 
 void Broker::check_disk() {
+  if (std::exchange(snapshot_failed_, false)) snapshot_due_ = snapshot_again_ = true;
   if (looking_after_disk_) return;
   looking_after_disk_ = true;
   // What a burst has left in the allocator goes back to the system once it is over.
@@ -68,14 +69,7 @@ void Broker::check_disk() {
     post([this, space] {
       looking_after_disk_ = false;
       if (space) {
-        space_ = *space;
-        check_publishers();
-        if (space_.low) {
-          core_->raise("disk-low", fmt::format("the broker's disk is low: {} MiB free", space_.free >> 20),
-                       "Publishers are refused until there is room again; what was taken in is safe.", false, now_);
-        } else {
-          core_->clear_alarm("disk-low", now_);
-        }
+        take_space(*space);
       } else {
         spdlog::warn("free space cannot be read: {}", space.error().what);
       }
@@ -88,6 +82,17 @@ void Broker::check_disk() {
       }
     });
   });
+}
+
+void Broker::take_space(const Space& space) {
+  space_ = space;
+  check_publishers();
+  if (space_.low) {
+    core_->raise("disk-low", fmt::format("the broker's disk is low: {} MiB free", space_.free >> 20),
+                 "Publishers are refused until there is room again; what was taken in is safe.", false, now_);
+  } else {
+    core_->clear_alarm("disk-low", now_);
+  }
 }
 
 void Broker::hold(int reason, std::string text) {

@@ -1,5 +1,5 @@
-// The server's end of all its links, as whoever runs a server uses it: a ROUTER in production, a simulated network in the
-// tests. One thread.
+// The server's end of all its links, as whoever runs a server uses it: a ROUTER in production, a simulated network in
+// the tests. One thread.
 #pragma once
 
 #include <cstddef>

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 namespace detent {
@@ -12,6 +13,8 @@ namespace {
 constexpr Millis kBetweenProbes{100};  // for lost peers: many short connections come and go
 constexpr int kProbes = 2;             // after each: its pipe may outlive the connection by a moment
 constexpr size_t kLittle = 4096;       // bytes that are synced in a moment
+constexpr uint64_t kLook = 8 << 20;    // bytes appended, after which the disk's room is asked for
+constexpr Millis kTryAgain{250};       // a work that failed for want of room or descriptors
 
 std::string journal_in(const std::string& directory) { return directory + "/journal"; }
 std::string ids_in(const std::string& directory) { return directory + "/ids"; }
@@ -24,6 +27,12 @@ struct Host::Job {
   std::string snapshot;
   uint64_t sealed = 0;
   const std::vector<KnownId>* ids = nullptr;  // of `sealed`
+  // What may go once this work is durable: until then a crash needs it, and `before` may read it.
+  Drops drops;
+
+  Appended appended;
+  bool is_appended = false, has_failed = false;
+  std::optional<Result<Space>> space;
 };
 
 Result<IdWindow> Host::open_ids(Disk& disk, const std::string& directory,
@@ -35,12 +44,7 @@ Result<IdWindow> Host::open_ids(Disk& disk, const std::string& directory,
 }
 
 Host::Host(Machine& machine, IdWindow& ids, ServerSocket& socket, Executor& executor, Disk& disk, Options options)
-    : machine_(machine),
-      ids_(ids),
-      socket_(socket),
-      executor_(executor),
-      disk_(disk),
-      options_(std::move(options)) {}
+    : machine_(machine), ids_(ids), socket_(socket), executor_(executor), disk_(disk), options_(std::move(options)) {}
 
 Host::~Host() = default;
 
@@ -53,14 +57,18 @@ Result<void> Host::open(Now now) {
   visitor.damage = [this](const Damage& damage) { machine_.damaged(damage); };
   const std::string directory = journal_in(options_.directory);
   // The ids of sealed segments are in files of their own, so their records need not be remembered again.
-  ids_.look(segments_in(disk_, directory));
+  const auto segments = segments_in(disk_, directory);
+  if (!segments) return segments.error();
+  ids_.look(*segments);
   auto opened = Journal::open(disk_, directory, options_.journal, visitor);
   if (!opened) return opened.error();
   journal_ = std::move(*opened);
   synced_ = journal_->end();
   last_roll_ = now.mono;
   if (auto recovered = machine_.recovered(*journal_, now); !recovered) return recovered;
-  took_space(journal_->space(), now);
+  const auto space = journal_->space();
+  if (!space) return space.error();
+  took_space(space, now);
   return {};
 }
 
@@ -77,6 +85,7 @@ void Host::turn(Now now) {
   if (now.mono >= next_look_) look(now);
   probe_peers(now);
   machine_.flush(now);
+  if (later_ && (now.mono >= later_at_ || stopping_)) hand_over(std::exchange(later_, nullptr));
   start_work(now);
   send(now);
   full_ = under_way_ && machine_.unsynced_bytes() >= options_.fill_while_syncing;
@@ -84,7 +93,8 @@ void Host::turn(Now now) {
 
 Millis Host::deadline() const {
   if (again_) return Millis{0};
-  const Millis next = std::min(machine_.deadline(), next_look_);
+  Millis next = std::min(machine_.deadline(), next_look_);
+  if (later_) next = std::min(next, later_at_);
   return probes_ ? std::min(next, next_probe_) : next;
 }
 
@@ -115,50 +125,69 @@ void Host::start_work(Now now) {
   if (under_way_) return;
   auto work = machine_.take_work(now);
   // Where nothing waits and nothing is under way, all that the machine has settled is durable.
-  if (!work) return drop(due_drops());
+  if (!work && !snapshot_again_) return drop(due_drops());
   const auto job = std::make_shared<Job>();
-  job->work = std::move(*work);
+  if (work) job->work = std::move(*work);
+  if (std::exchange(snapshot_again_, false)) snapshot_due_ = true;
   if (std::exchange(snapshot_due_, false)) {
     job->snapshot = machine_.snapshot();
     job->sealed = std::exchange(sealed_, 0);
     if (job->sealed) job->ids = &ids_.seal(job->sealed);
   }
   under_way_ = true;
-  if (job->work.empty() && job->snapshot.empty()) {
-    Appended nothing;  // only answers that waited for what is durable already
-    nothing.end = synced_;
-    return work_done(*job, nothing, now);
-  }
-  // What may go once this work is durable: until then a crash needs it, and `before` may read it.
-  Drops drops = due_drops();
+  job->appended.end = synced_;
+  if (job->work.empty() && job->snapshot.empty()) return work_done(*job, now);  // answers that wait for nothing new
+  job->drops = due_drops();
   began_little_ = job->work.batch.bytes() <= kLittle;
-  executor_.journal([this, job]() -> Executor::OnLoop {
-    const auto fail = [this](const Error& error) {
-      executor_.stop(error);
-      return Executor::OnLoop();
-    };
-    if (job->work.before) {
-      if (auto done = job->work.before(); !done) return fail(done.error());
-    }
-    Appended appended;
-    appended.end = journal_->end();
-    if (!job->work.batch.empty() || job->work.after || !job->snapshot.empty()) {
-      auto written = journal_->append(job->work.batch);
-      if (!written) return fail(written.error());
-      appended = *written;
-    }
-    if (job->work.after) {
-      if (auto done = job->work.after(); !done) return fail(done.error());
-    }
-    return [this, job, appended](Now now) { work_done(*job, appended, now); };
-  });
-  drop(std::move(drops));
+  hand_over(job);
 }
 
-void Host::work_done(Job& job, const Appended& appended, Now now) {
+void Host::hand_over(std::shared_ptr<Job> job) {
+  executor_.journal([this, job]() -> Executor::OnLoop {
+    const auto done = do_work(*job);
+    if (done) return [this, job](Now now) { work_done(*job, now); };
+    if (may_pass(done.error())) return [this, job, error = done.error()](Now now) { work_failed(job, error, now); };
+    executor_.stop(done.error());
+    return {};
+  });
+}
+
+Result<void> Host::do_work(Job& job) {
+  if (job.work.before) {
+    if (auto done = job.work.before(); !done) return done;
+    job.work.before = nullptr;
+  }
+  if (!job.is_appended && (!job.work.batch.empty() || job.work.after || !job.snapshot.empty())) {
+    auto written = journal_->append(job.work.batch);
+    if (!written) return written.error();
+    job.appended = *written;
+    job.is_appended = true;
+    unlooked_ += job.work.batch.bytes();
+    if (written->rolled || unlooked_ >= kLook) {
+      unlooked_ = 0;
+      job.space = journal_->space();
+    }
+  }
+  if (!job.work.after) return {};
+  return job.work.after();
+}
+
+// A restart would meet the same, so the process stays and waits: but it does not wait to be stopped.
+void Host::work_failed(std::shared_ptr<Job> job, const Error& error, Now now) {
+  if (stopping_) return executor_.stop(error);
+  if (!std::exchange(job->has_failed, true))
+    spdlog::error("the journal cannot be written, and is tried again: {}", error.what);
+  machine_.cannot_write(error, now);
+  later_ = std::move(job);
+  later_at_ = now.mono + kTryAgain;
+}
+
+void Host::work_done(Job& job, Now now) {
+  const Appended& appended = job.appended;
   under_way_ = false;
   synced_ = appended.end;
   if (appended.segment) ++counters_.syncs;
+  if (job.space) took_space(*job.space, now);
   if (!job.snapshot.empty()) put_snapshot(job, appended.end);
   if (appended.rolled) {
     snapshot_due_ = true;
@@ -167,9 +196,10 @@ void Host::work_done(Job& job, const Appended& appended, Now now) {
     last_roll_ = now.mono;
     executor_.chore([this, in_haste]() -> Executor::OnLoop {
       prepare_spares(in_haste);
-      return [this, space = journal_->space()](Now later) { took_space(space, later); };
+      return {};
     });
   }
+  drop(std::move(job.drops));
   machine_.journalled(std::move(job.work), appended, now);
 }
 
@@ -178,8 +208,8 @@ void Host::work_done(Job& job, const Appended& appended, Now now) {
 void Host::put_snapshot(Job& job, const LogPosition& at) {
   executor_.chore([this, at, bytes = std::move(job.snapshot)]() -> Executor::OnLoop {
     if (auto put = journal_->put_snapshot(at, bytes); !put) {
-      spdlog::warn("no snapshot: {}", put.error().what);
-      return {};
+      spdlog::warn("no snapshot, it is tried again: {}", put.error().what);
+      return [this](Now) { snapshot_failed_ = true; };
     }
     return [this](Now) { ++counters_.snapshots; };
   });
@@ -189,6 +219,10 @@ void Host::put_snapshot(Job& job, const LogPosition& at) {
 void Host::write_ids(uint64_t segment, const std::vector<KnownId>& ids) {
   executor_.chore([this, segment, &ids]() -> Executor::OnLoop {
     auto written = IdFiles::write(disk_, ids_in(options_.directory), segment, ids);
+    if (!written && written.error().code == ENOSPC) {
+      // Without it no segment is dropped.
+      if (auto given = journal_->give_up_reserve(); !given) spdlog::warn("{}", given.error().what);
+    }
     return [this, segment, written](Now) {
       const auto sealed = written ? ids_.sealed(segment) : written;
       if (sealed) {
@@ -245,6 +279,7 @@ void Host::prepare_spares(bool in_haste) {
 void Host::look(Now now) {
   next_look_ = now.mono + Millis{1000};
   drop_due_ = true;
+  snapshot_again_ = std::exchange(snapshot_failed_, false);
   machine_.look(now);
   if (looking_) return;
   looking_ = true;

@@ -1,10 +1,11 @@
 // Runs a state machine on a socket and a journal: drains the socket in bounded bites, steps the machine, makes what it
-// says durable with one write and one sync, and only then has it acknowledge. Production and simulation run these lines;
-// they differ in the socket, the disk, the executor and the clock.
+// says durable with one write and one sync, and only then has it acknowledge. Production and simulation run these
+// lines; they differ in the socket, the disk, the executor and the clock.
 //
 // A turn reads what came and hands all that waits to the journal's lane at once, while at most one such work is under
-// way; what comes in meanwhile goes with the next. When a work is durable, the machine sends what waited for it, and the
-// journal's lane drops the segments that nobody needs any more; snapshots, files of ids and spare segments are chores.
+// way; what comes in meanwhile goes with the next. When a work is durable, the machine sends what waited for it, and
+// the journal's lane drops the segments that nobody needs any more; snapshots, files of ids and spare segments are
+// chores.
 //
 // All on the loop's thread.
 #pragma once
@@ -82,7 +83,11 @@ class Host {
   };
 
   void start_work(Now now);
-  void work_done(Job& job, const Appended& appended, Now now);
+  void hand_over(std::shared_ptr<Job> job);
+  /// On the journal's lane.
+  Result<void> do_work(Job& job);
+  void work_failed(std::shared_ptr<Job> job, const Error& error, Now now);
+  void work_done(Job& job, Now now);
   void put_snapshot(Job& job, const LogPosition& at);
   void write_ids(uint64_t segment, const std::vector<KnownId>& ids);
   Drops due_drops();
@@ -101,7 +106,10 @@ class Host {
   const Options options_;
   std::unique_ptr<Journal> journal_;
 
-  bool under_way_ = false;  // a work
+  bool under_way_ = false;      // a work
+  std::shared_ptr<Job> later_;  // which waits to be tried again
+  Millis later_at_{0};
+  uint64_t unlooked_ = 0;  // the journal's lane: bytes appended since it last asked for the disk's room
   LogPosition synced_;
   bool full_ = false;
   bool again_ = false;  // another turn at once
@@ -109,6 +117,7 @@ class Host {
   bool stopping_ = false;
 
   bool snapshot_due_ = false;
+  bool snapshot_failed_ = false, snapshot_again_ = false;
   uint64_t sealed_ = 0;  // a segment whose ids are to be written
   Millis last_roll_{0};  // when the open segment was begun
   bool drop_due_ = false;

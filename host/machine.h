@@ -1,6 +1,6 @@
-// What a state machine offers to the host that runs it. The machine does no waiting and reads no clock: messages and the
-// time go in; records to be made durable and messages to be sent come out. The broker is one; the dispatcher is to be
-// another.
+// What a state machine offers to the host that runs it. The machine does no waiting and reads no clock: messages and
+// the time go in; records to be made durable and messages to be sent come out. The broker is one; the dispatcher is to
+// be another.
 //
 // All of it is called on the loop's thread, but for `Work::before` and `Work::after` and what `let_go` returns, which
 // are called on the journal's.
@@ -21,7 +21,7 @@
 
 namespace detent {
 
-/// What is to be made durable at once, in this order.
+/// What is to be made durable at once, in this order. Where one of them fails and `may_pass`, it is done again later.
 struct Work {
   std::function<Result<void>()> before;  // the machine's own, elsewhere than in the journal; null: nothing
   Batch batch;
@@ -74,7 +74,9 @@ class Machine {
   /// The work taken last is durable; its batch's records lie behind `appended.base_offset`. `appended.segment` is 0
   /// where there was nothing to append.
   virtual void journalled(Work work, const Appended& appended, Now now) = 0;
-  /// How much room there is: at the start, once a second, and with each segment.
+  /// The work taken last cannot be made durable at the moment (no room, no descriptor): it is tried again until it can.
+  virtual void cannot_write(const Error& error, Now now) = 0;
+  /// How much room there is: at the start, once a second, with each segment and every few MiB.
   virtual void space(const Space& space, Now now) = 0;
 
   // ---- what must stay, and how much waits

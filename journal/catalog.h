@@ -35,6 +35,17 @@ struct Catalog {
     return found->second;
   }
 
+  void put(const Segment& segment) {
+    const std::lock_guard lock(mutex);
+    segments[segment.header.id] = segment;
+  }
+
+  std::optional<Segment> take(std::uint64_t segment) {
+    const std::lock_guard lock(mutex);
+    const auto taken = segments.extract(segment);
+    return taken ? std::optional(taken.mapped()) : std::nullopt;
+  }
+
   /// The first segment with this id or a later one.
   std::optional<Segment> at_or_after(std::uint64_t segment) const {
     const std::lock_guard lock(mutex);

@@ -35,16 +35,36 @@ struct Journal::State {
   std::unique_ptr<File> file;
   Catalog::Segment open;
   std::uint64_t next_segment = 1;
-  // Segments that are not in the catalog, but whose name may come back after a power cut: given up, or being dropped.
-  std::vector<format::SegmentEnd> also_named;
+  // Segments that are not in the catalog, but whose name may come back after a power cut: given up, and dropped ones
+  // whose removal is not known to be on the disk.
+  std::vector<format::SegmentEnd> given_up, removed;
+  std::vector<std::string> renamed;  // to spares, and not known to be so on the disk
   std::optional<Error> stopped;
+  std::string failure;  // of a write to the open segment, which a fresh one has not made good yet
 
   mutable std::mutex mutex;  // over snapshot_at
   std::optional<LogPosition> snapshot_at;
 
-  void publish() {
-    const std::lock_guard guard(catalog->mutex);
-    catalog->segments[open.header.id] = open;
+  void publish() { catalog->put(open); }
+
+  void directory_is_synced() {
+    store.stock(std::exchange(renamed, {}));
+    removed.clear();
+  }
+
+  /// A dropped segment's file becomes a spare, or goes.
+  Result<void> remove(const Catalog::Segment& segment) {
+    const std::string path = catalog->path_of(segment.header.id);
+    if (!segment.suspect) {
+      auto spare = store.rename_to_spare(path, segment.file_bytes, renamed.size());
+      if (spare && *spare) {
+        renamed.push_back(std::move(**spare));
+        return {};
+      }
+    }
+    auto removed = disk.remove(path);
+    if (!removed && removed.error().code == ENOENT) return {};
+    return removed;
   }
 };
 
@@ -60,14 +80,22 @@ format::SegmentEnd end_of(const Catalog::Segment& segment) {
 }
 }  // namespace
 
-std::vector<std::uint64_t> segments_in(Disk& disk, const std::string& directory) {
+// Each try to begin a segment is a file of its own, of which nothing counts unless all of it went well.
+bool may_pass(const Error& error) {
+  constexpr int kPassing[] = {EMFILE, ENFILE, ENOMEM, EINTR, EAGAIN, EACCES, ENOSPC, EDQUOT};
+  return std::find(std::begin(kPassing), std::end(kPassing), error.code) != std::end(kPassing);
+}
+
+Result<std::vector<std::uint64_t>> segments_in(Disk& disk, const std::string& directory) {
   std::vector<std::uint64_t> segments;
-  if (const auto names = disk.list(directory)) {
+  const auto names = disk.list(directory);
+  if (!names && names.error().code != ENOENT) return names.error();
+  if (names) {
     for (const std::string& name : *names) {
       if (const auto segment = format::segment_of(name)) segments.push_back(*segment);
     }
   }
-  return segments;
+  return {boost::system::in_place_value, std::move(segments)};
 }
 
 Journal::Journal(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -94,7 +122,12 @@ Result<std::unique_ptr<Journal>> Journal::open(Disk& disk, const std::string& di
 
   std::unique_ptr<Journal> journal(new Journal(std::move(state)));
   Appended begun;
-  if (auto began = journal->begin_segment_or_stop(recovery.tail(), begun); !began) return began.error();
+  auto began = journal->begin_segment_or_stop(recovery.tail(), begun);
+  if (!began && began.error().code == ENOSPC) {
+    if (auto cut = recovery.cut_unused(catalog); !cut) return cut.error();
+    began = journal->begin_segment_or_stop(recovery.tail(), begun);
+  }
+  if (!began) return began.error();
   if (auto tidied = recovery.tidy(catalog); !tidied) return tidied.error();
   if (auto visited = recovery.visit(catalog); !visited) return visited.error();
   return journal;
@@ -108,16 +141,18 @@ Result<Appended> Journal::append(Batch& batch) {
   const bool full = s.open.end + whole > s.options.segment_bytes;
   // One that began while none was ready grows with each write, whose sync then takes the disk one write more.
   const bool grows = s.open.file_bytes < s.options.segment_bytes && s.store.has_spare();
-  if (s.open.records > 0 && (full || grows)) {
+  if (s.open.suspect || (s.open.records > 0 && (full || grows))) {
     answer.sealed = s.open.header.id;
     answer.rolled = true;
+    answer.after_failure = s.open.suspect;
+    answer.failure = s.failure;
     if (auto begun = begin_segment_or_stop(batch, answer); !begun) return begun.error();
     return answer;
   }
   if (auto written = write(batch, answer); !written) {
     answer.rolled = answer.after_failure = true;
     answer.sealed = s.open.header.id;
-    answer.failure = written.error().what;
+    answer.failure = s.failure = written.error().what;
     spdlog::error("{}: going on in a fresh segment", answer.failure);
     s.open.suspect = true;
     s.publish();
@@ -154,7 +189,8 @@ Result<void> Journal::begin_segment(Batch& batch, Appended& answer) {
       fresh.header.ends.push_back(end_of(segment));
     }
   }
-  fresh.header.ends.insert(fresh.header.ends.end(), s.also_named.begin(), s.also_named.end());
+  for (const auto* ends : {&s.given_up, &s.removed})
+    fresh.header.ends.insert(fresh.header.ends.end(), ends->begin(), ends->end());
   const std::string front = format::encode(fresh.header);
   fresh.header.ends.clear();
 
@@ -174,9 +210,10 @@ Result<void> Journal::begin_segment(Batch& batch, Appended& answer) {
   auto named = s.disk.rename(blank->path, path);
   if (named) named = s.disk.sync_directory(s.directory);
   if (!named) {
-    s.also_named.push_back({fresh.header.id, header.offset, fresh.header.chain, 0});
+    s.given_up.push_back({fresh.header.id, header.offset, fresh.header.chain, 0});
     return named;
   }
+  s.directory_is_synced();
 
   fresh.end = header.end();
   fresh.chain = format::chain_after(header);
@@ -198,6 +235,7 @@ Result<void> Journal::begin_segment_or_stop(Batch& batch, Appended& answer) {
   spdlog::error("{}: a fresh segment could not be begun: {}", s.directory, first.error().what);
   if (first.error().code == ENOSPC || first.error().code == EDQUOT) {
     if (auto given = s.store.give_up_reserve(); !given) spdlog::error("{}", given.error().what);
+    if (s.options.make_room) s.options.make_room();
   }
   const auto second = begin_segment(batch, answer);
   if (second) {
@@ -205,6 +243,7 @@ Result<void> Journal::begin_segment_or_stop(Batch& batch, Appended& answer) {
     if (answer.failure.empty()) answer.failure = first.error().what;
     return {};
   }
+  if (may_pass(second.error())) return second.error();
   s.stopped = Error{"the journal takes no more: " + second.error().what, second.error().code};
   return *s.stopped;
 }
@@ -226,7 +265,13 @@ LogPosition Journal::end() const {
 }
 
 Result<void> Journal::put_snapshot(const LogPosition& at, std::string_view bytes) {
-  if (auto written = write_snapshot(state_->disk, state_->directory, at, bytes); !written) return written;
+  auto written = write_snapshot(state_->disk, state_->directory, at, bytes);
+  if (!written && written.error().code == ENOSPC) {
+    // No segment is dropped without one, so this is what makes room.
+    if (auto given = state_->store.give_up_reserve(); !given) return given;
+    written = write_snapshot(state_->disk, state_->directory, at, bytes);
+  }
+  if (!written) return written;
   const std::lock_guard guard(state_->mutex);
   state_->snapshot_at = at;
   return {};
@@ -241,37 +286,23 @@ std::optional<LogPosition> Journal::snapshot_at() const {
 // of which no header says where it ends.
 Result<void> Journal::drop(std::span<const std::uint64_t> segments) {
   State& s = *state_;
-  std::vector<Catalog::Segment> leaving;
-  {
-    const std::lock_guard guard(s.catalog->mutex);
-    for (const std::uint64_t id : segments) {
-      CHECK(id != s.open.header.id, "the open segment is never dropped");
-      const auto found = s.catalog->segments.find(id);
-      if (found == s.catalog->segments.end()) continue;
-      leaving.push_back(found->second);
-      s.catalog->segments.erase(found);
+  Result<void> dropped;
+  for (const std::uint64_t id : segments) {
+    CHECK(id != s.open.header.id, "the open segment is never dropped");
+    // Out of the catalog first: a reader that finds it there may trust what it reads.
+    const auto leaving = s.catalog->take(id);
+    if (!leaving) continue;
+    if (auto removed = s.remove(*leaving); !removed) {
+      s.catalog->put(*leaving);
+      dropped = removed;
+      continue;
     }
+    s.removed.push_back(end_of(*leaving));
   }
-  const std::size_t named_before = s.also_named.size();
-  for (const auto& segment : leaving) s.also_named.push_back(end_of(segment));
-
-  std::vector<std::string> spares;
-  Result<void> removed;
-  for (const auto& segment : leaving) {
-    const std::string path = s.catalog->path_of(segment.header.id);
-    if (!segment.suspect) {
-      auto spare = s.store.rename_to_spare(path, segment.file_bytes, spares.size());
-      if (spare && *spare) {
-        spares.push_back(std::move(**spare));
-        continue;
-      }
-    }
-    if (auto one = s.disk.remove(path); !one) removed = one;
-  }
+  if (s.removed.empty()) return dropped;
   if (auto synced = s.disk.sync_directory(s.directory); !synced) return synced;
-  s.store.stock(std::move(spares));
-  if (removed) s.also_named.resize(named_before);
-  return removed;
+  s.directory_is_synced();
+  return dropped;
 }
 
 std::vector<SegmentInfo> Journal::segments() const {
@@ -292,6 +323,7 @@ std::uint64_t Journal::bytes() const {
 
 Result<bool> Journal::prepare_spare(bool in_haste) { return state_->store.prepare_spare(in_haste); }
 Result<bool> Journal::refill_reserve() { return state_->store.refill_reserve(); }
+Result<void> Journal::give_up_reserve() { return state_->store.give_up_reserve(); }
 Result<Space> Journal::space() const { return state_->store.space(); }
 
 std::unique_ptr<JournalReader> Journal::reader(std::size_t window) const {

@@ -48,6 +48,10 @@ struct LogPosition {
 /// descriptor left, no memory, a disk that refuses) may be over when it is tried again.
 inline bool is_lost(const Error& error) { return error.code == EBADMSG || error.code == ENOENT; }
 
+/// Whether it says nothing of the disk's bytes, but that there is no room, no descriptor or no memory at the moment:
+/// then the batch that was not appended may be given again later.
+bool may_pass(const Error& error);
+
 /// True where the record lies before the mark.
 inline bool before(const RecordPosition& place, const LogPosition& mark) {
   return place.segment < mark.segment || (place.segment == mark.segment && place.offset < mark.offset);
@@ -91,6 +95,7 @@ struct JournalOptions {
   std::uint64_t reserve_bytes = 64ull << 20;  // the file that is given up on a full disk; 0: none
   std::uint64_t low_water = 256ull << 20;     // below this many free bytes, publishers are to be refused
   std::size_t scan_window = 1 << 20;          // bytes read at a time at start
+  std::function<void()> make_room;            // asked for on a full disk, when the reserve is given up already
 };
 
 struct SegmentInfo {
@@ -108,7 +113,7 @@ struct Space {
 };
 
 /// The numbers of the segments whose files are in the directory, in order; none where there is no directory yet.
-std::vector<std::uint64_t> segments_in(Disk& disk, const std::string& directory);
+Result<std::vector<std::uint64_t>> segments_in(Disk& disk, const std::string& directory);
 
 struct Catalog;
 class JournalReader;
@@ -124,8 +129,9 @@ class Journal {
 
   /// Writes and syncs the batch: when it returns, its records are on the disk. After a failed write or sync the batch
   /// goes to a fresh segment, once; an error means that nothing of it may be acknowledged and the journal takes no
-  /// more: exit, and recover. The batch is left as it is; its records' places are in the answer. An empty batch is
-  /// allowed: it names the one before it as synced.
+  /// more: exit, and recover. But where the error `may_pass`, the same batch may be given again later. The batch is
+  /// left as it is; its records' places are in the answer. An empty batch is allowed: it names the one before it as
+  /// synced.
   Result<Appended> append(Batch& batch);
 
   /// Names the last batch as synced, so that the next start knows all of it to be. No append after that.
@@ -138,7 +144,8 @@ class Journal {
   Result<void> put_snapshot(const LogPosition& at, std::string_view bytes);
   std::optional<LogPosition> snapshot_at() const;
 
-  /// Removes sealed segments, in any order, or keeps them as spares. Their records can no longer be read.
+  /// Removes sealed segments, in any order, or keeps them as spares. Their records can no longer be read. What an error
+  /// left in place is still a segment, and may be dropped again.
   Result<void> drop(std::span<const std::uint64_t> segments);
   /// In order; the last is open.
   std::vector<SegmentInfo> segments() const;
@@ -151,6 +158,9 @@ class Journal {
   Result<bool> prepare_spare(bool in_haste = false);
   /// Makes the reserve file again where it was given up and there is room for it above the low-water mark.
   Result<bool> refill_reserve();
+  /// Frees the reserve's bytes, where what is to be written makes room elsewhere and finds none: a snapshot, ids,
+  /// commits.
+  Result<void> give_up_reserve();
   Result<Space> space() const;
 
   std::unique_ptr<JournalReader> reader(std::size_t window = 256 << 10) const;

@@ -163,6 +163,16 @@ Result<void> Recovery::keep_tail(File& file, const format::BatchHeader& batch) {
   return {};
 }
 
+Result<void> Recovery::cut_unused(Catalog& catalog) {
+  const auto last = catalog.segments.find(last_);
+  if (last == catalog.segments.end() || last->second.file_bytes <= last_written_to_) return {};
+  auto file = disk_.open(catalog.path_of(last_), OpenMode::kWrite);
+  if (!file) return file.error();
+  if (auto cut = (*file)->truncate(last_written_to_); !cut) return cut;
+  last->second.file_bytes = last_written_to_;
+  return {};
+}
+
 Result<void> Recovery::tidy(Catalog& catalog) {
   std::vector<std::uint64_t> empty;
   for (auto& [id, segment] : catalog.segments) {
@@ -171,11 +181,8 @@ Result<void> Recovery::tidy(Catalog& catalog) {
     if (segment.records == 0 && segment.records_known && !segment.suspect) {
       if (auto removed = disk_.remove(path); !removed) return removed;
       empty.push_back(id);
-    } else if (id == last_ && segment.file_bytes > last_written_to_) {
-      auto file = disk_.open(path, OpenMode::kWrite);
-      if (!file) return file.error();
-      if (auto cut = (*file)->truncate(last_written_to_); !cut) return cut;
-      segment.file_bytes = last_written_to_;
+    } else if (id == last_) {
+      if (auto cut = cut_unused(catalog); !cut) return cut;
     }
   }
   if (empty.empty()) return {};

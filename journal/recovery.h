@@ -28,7 +28,9 @@ class Recovery {
   std::uint64_t next_segment() const { return next_segment_; }
   const std::optional<LogPosition>& snapshot_at() const { return snapshot_at_; }
 
-  /// Removes segments without a record and frees what lies behind the last one's end.
+  /// Frees what lies behind the end of the last segment. Needs no room, and nothing is read from there again.
+  Result<void> cut_unused(Catalog& catalog);
+  /// Removes segments without a record, and does the same.
   Result<void> tidy(Catalog& catalog);
   /// Every record of every segment, in order.
   Result<void> visit(Catalog& catalog);

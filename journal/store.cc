@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <optional>
 
@@ -67,6 +68,7 @@ Result<SegmentStore::Blank> SegmentStore::take() {
       return Blank{std::move(*file), path_of(name), options_.segment_bytes};
     } else {
       spdlog::warn("a ready segment cannot be used: {}", file.error().what);
+      if (file.error().code != ENOENT) stock({name});
     }
   }
   {

@@ -123,7 +123,7 @@ TEST(Broker, ATextThatCannotBeReadForAMomentIsDeliveredLater) {
     ASSERT_TRUE(caller.until([&] { return caller.deliveries.size() == signals.size(); }));
     for (size_t i = 0; i < signals.size(); ++i) EXPECT_EQ(caller.deliveries[i].signal(), signals[i]);
     ASSERT_TRUE(running.wait_for([](const auto& now) { return !stands(now, "journal-read"); }));
-    EXPECT_EQ(running.status().at("counters").at("dead").to_number<int>(), 0);
+    EXPECT_EQ(running.status().at("counters").at("dead_letters").to_number<int>(), 0);
   }
 }
 
@@ -164,6 +164,71 @@ TEST(Broker, ADeadLetterWaitsUntilItsTextCanBeRead) {
     EXPECT_EQ(letter.at("cause").as_string(), "400");
     EXPECT_TRUE(letter.at("signal").at("body").as_string().starts_with(kWhole.substr(0, 64 << 10)));
   }
+}
+
+TEST(Broker, AFullDiskRefusesPublishersBeforeTheReserveIsTouched) {
+  Running running;
+  running.disk.set_capacity(8 << 20);
+  running.config.broker.low_water = 4 << 20;
+  running.start();
+  Caller caller(running.endpoint());
+  // Faster than anyone looks after the disk once a second.
+  for (int i = 0; i < 100 && !caller.held.resume(); ++i) caller.try_to_publish({signal_of("fills", kWhole)});
+  ASSERT_TRUE(caller.until([&] { return caller.held.resume() != 0; }));
+  EXPECT_EQ(caller.held.reason(), DISK_LOW);
+  const auto journal = running.status().at("journal");
+  EXPECT_TRUE(journal.at("reserve_held").as_bool());
+  EXPECT_GT(journal.at("disk_free").to_number<uint64_t>(), uint64_t{1} << 20);
+}
+
+TEST(Broker, ADiskThatIsLowAtTheStartRefusesTheFirstPublish) {
+  Running running;
+  running.disk.set_capacity(4 << 20);
+  running.config.broker.low_water = 8 << 20;
+  running.start();
+  Caller caller(running.endpoint());
+  caller.try_to_publish({signal_of("first", "")});
+  ASSERT_TRUE(caller.until([&] { return caller.held.resume() != 0; }));
+  EXPECT_EQ(caller.held.reason(), DISK_LOW);
+  running.disk.set_capacity(64 << 20);
+  EXPECT_TRUE(running.wait_for([](const auto& now) { return now.at("publishers").as_string() == "accepted"; }));
+}
+
+TEST(Broker, StartsOnAFullDiskDeliversAndSoMakesRoom) {
+  Running running;
+  running.start();
+  {
+    Caller caller(running.endpoint());
+    publish_segments(caller, 14);
+    ASSERT_TRUE(running.wait_for(is_in_the_ledger));
+  }
+  running.stop();
+  running.disk.set_capacity(running.disk.used());
+  running.config.broker.low_water = 1 << 20;
+  running.start();
+  EXPECT_TRUE(stands(running.status(), "disk-low"));
+  Caller consumer(running.endpoint(), Link::Role::Consumer, {kChannel});
+  consumer.credit(kChannel, 14);
+  ASSERT_TRUE(consumer.until([&] { return consumer.deliveries.size() == 14; }));
+  for (const auto& delivery : consumer.deliveries) consumer.settle(kChannel, delivery.delivery());
+  consumer.until([] { return true; });
+  ASSERT_TRUE(running.wait_for(
+      [](const auto& now) { return now.at("publishers").as_string() == "accepted" && !stands(now, "disk-low"); }));
+  Caller(running.endpoint()).publish({signal_of("there is room again", kWhole)});
+}
+
+TEST(Broker, WaitsForRoomInsteadOfEndingWhereNotASegmentFits) {
+  Running running;
+  running.start();
+  Caller caller(running.endpoint());
+  caller.publish({signal_of("one", "")});
+  running.disk.fail_when([](Call call, const std::string& path) {
+    return (call == Call::kOpen || call == Call::kWrite) && path.starts_with("state/journal/") ? EMFILE : 0;
+  });
+  caller.try_to_publish({signal_of("two", kWhole), signal_of("three", kWhole)});
+  ASSERT_TRUE(running.wait_for([](const auto& now) { return stands(now, "journal-write"); }));
+  running.disk.heal();
+  EXPECT_TRUE(caller.until([&] { return caller.is_acknowledged(); }));
 }
 
 TEST(Broker, GivesWhatAConsumerHeldThatDiedToAnotherAtOnce) {

@@ -59,12 +59,16 @@ class Caller {
   void send(uint32_t field, const std::string& body) { connection_.link().send(field, body); }
   /// Waits until the signals are durable.
   void publish(const std::vector<std::string>& signals);
+  /// The same without waiting, and perhaps refused.
+  void try_to_publish(const std::vector<std::string>& signals);
+  bool is_acknowledged() const { return acknowledged_ == published_; }
   /// The answer as JSON, or its error's text.
   boost::json::value ask(const boost::json::object& call);
   /// Asks without waiting; the number that its answer will have.
   uint64_t begin_to_ask(const boost::json::object& call);
   void credit(const std::string& channel, uint32_t count);
   void tail(int64_t since_ms);
+  void settle(const std::string& channel, uint64_t delivery);
   void give_up(const std::string& channel, uint64_t delivery);
 
   Connection& connection() { return connection_; }
@@ -73,6 +77,7 @@ class Caller {
   std::vector<AdminReply> answers;
   int lost = 0;  // sessions
   bool caught_up = false;
+  Published held;  // the first answer that told to wait
 
  private:
   void take(const Link::Event& event);

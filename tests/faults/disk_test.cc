@@ -112,6 +112,26 @@ TEST_F(AFullDisk, HoldsPublishersWhileSettlingGoesOnAndEndsByItself) {
   house->expect_a_whole_ledger();
 }
 
+TEST_F(AFullDisk, WithoutAByteLeftABrokerStartsAndDelivers) {
+  for (int i = 0; i < 100; ++i)
+    house->publish({.type = "cron.output", .title = "Before " + std::to_string(i), .body = std::string(20'000, 'b')});
+  for (int starts = 0; starts < 3; ++starts) {
+    disk.fill(0);
+    house->kill("broker");
+    house->start_broker();
+  }
+  EXPECT_TRUE(low());
+  house->start_discord({"system", "alerts"});
+  ASSERT_TRUE(eventually([&] { return house->status_of("discord.system").at("pending").to_number<int>() == 0; }));
+  const json::array system = house->discord("system");
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(House::count(system, "**Before " + std::to_string(i) + "**"), 1u) << i;
+  disk.empty();
+  house->publish({.type = "cron.output", .title = "There is room again"});
+  ASSERT_TRUE(house->settled());
+  house->stop_all();
+  house->expect_a_whole_ledger();
+}
+
 TEST_F(AFullDisk, ToTheLastByteUnderLoadLosesNothingAcknowledged) {
   house->start_discord({"system", "alerts"});
   const std::string body(20'000, 'b');

@@ -109,18 +109,111 @@ TEST(Host, DoesTheMachinesOwnWorkAroundTheBatch) {
 TEST(Host, AcknowledgesNothingAndStopsWhereTheMachinesOwnWorkFails) {
   MemoryDisk disk;
   Life life(disk);
-  life.tally.before = []() -> Result<void> { return Error{"no room", ENOSPC}; };
+  life.tally.before = []() -> Result<void> { return Error{"a bad disk", EIO}; };
   life.says("1");
   life.turn();
   life.settle();
   ASSERT_TRUE(life.executor.failure());
-  EXPECT_EQ(life.executor.failure()->what, "no room");
+  EXPECT_EQ(life.executor.failure()->what, "a bad disk");
   EXPECT_THAT(life.socket.sent, IsEmpty());
   life.says("2");
   life.turn();
   life.executor.step_journal();
   life.turn();
   EXPECT_THAT(life.socket.sent, IsEmpty());
+}
+
+TEST(Host, TriesAgainWhatFailsForWantOfRoomWithoutDoingTwiceWhatWasDone) {
+  MemoryDisk disk;
+  Life life(disk);
+  life.says("1");
+  life.settle();
+  int before = 0, after = 0;
+  life.tally.before = [&]() -> Result<void> {
+    if (++before < 3) return Error{"no room", ENOSPC};
+    return {};
+  };
+  life.tally.after = [&]() -> Result<void> {
+    if (++after < 3) return Error{"no descriptor", EMFILE};
+    return {};
+  };
+  life.says("2");
+  life.turn();
+  for (int i = 0; i < 4; ++i) {
+    life.settle();
+    EXPECT_THAT(life.socket.sent, ElementsAre("1"));
+    EXPECT_LE(life.host.deadline(), life.now.mono + Millis{250});
+    life.turn(Millis{250});
+  }
+  life.settle();
+  EXPECT_THAT(life.socket.sent, ElementsAre("1", "3"));
+  EXPECT_THAT(life.tally.failures, ElementsAre(ENOSPC, ENOSPC, EMFILE, EMFILE));
+  EXPECT_EQ(before, 3);
+  EXPECT_EQ(after, 3);
+  EXPECT_EQ(life.host.counters().syncs, 2u);
+}
+
+TEST(Host, WaitsForADescriptorForTheNextSegmentButNotToBeStopped) {
+  MemoryDisk disk;
+  Life life(disk);
+  disk.fail_when([](Call call, const std::string& path) {
+    const bool begins = call == Call::kOpen && (path.find("spare") != std::string::npos);
+    return begins ? EMFILE : 0;
+  });
+  for (int i = 0; life.tally.failures.empty() && i < 100; ++i) {
+    life.says("1");
+    life.turn();
+    life.settle();
+  }
+  ASSERT_FALSE(life.tally.failures.empty());
+  ASSERT_FALSE(life.executor.failure());
+  const auto answered = life.socket.sent.size();
+  disk.heal();
+  life.turn(Millis{250});
+  life.settle();
+  EXPECT_GT(life.socket.sent.size(), answered);
+  disk.fail_when(
+      [](Call call, const std::string&) { return call == Call::kOpen || call == Call::kWrite ? EMFILE : 0; });
+  life.says("1");
+  life.turn();
+  life.host.stop();
+  life.settle();
+  EXPECT_TRUE(life.executor.failure()) << "the next start recovers";
+}
+
+TEST(Host, TakesASnapshotThatFailedAgainThoughNothingElseIsToBeWritten) {
+  MemoryDisk disk;
+  Life life(disk);
+  disk.fail_when([](Call, const std::string& path) { return path.find("snapshot") != std::string::npos ? ENOMEM : 0; });
+  life.host.want_snapshot();
+  life.says("1");
+  life.turn();
+  life.settle();
+  EXPECT_EQ(life.host.counters().snapshots, 0u);
+  disk.heal();
+  for (int i = 0; i < 3; ++i) {
+    life.turn(Millis{1000});
+    life.settle();
+  }
+  EXPECT_EQ(life.host.counters().snapshots, 1u);
+}
+
+TEST(Host, TellsTheMachineBeforeItAcknowledgesThatTheDiskHasBecomeLow) {
+  MemoryDisk disk;
+  disk.set_capacity(40 << 10);
+  auto options = Life::small();
+  options.journal.low_water = 20 << 10;
+  Life life(disk, options);
+  EXPECT_THAT(life.tally.spaces, ElementsAre(false)) << "before the first message";
+  while (!life.tally.spaces.back()) {
+    ASSERT_LT(life.socket.sent.size(), 100u);
+    life.says("1");
+    life.turn(Millis{0});
+    life.executor.step_journal();  // no chore comes round
+    life.turn(Millis{0});
+  }
+  EXPECT_GT(disk.used(), 10u << 10);
+  EXPECT_LT(disk.used(), 30u << 10);
 }
 
 TEST(Host, AcknowledgesNothingWhereTheJournalCannotBeWritten) {
@@ -182,11 +275,12 @@ TEST(Host, DropsNothingBeforeTheWorkThatSettlesItIsDurableAndAcknowledgesFirst) 
     return {};
   };
   life.turn(Millis{1000});
-  EXPECT_EQ(life.executor.journal_jobs(), 2u);
+  EXPECT_EQ(life.executor.journal_jobs(), 1u);
   life.executor.step_journal();
   life.turn();
   EXPECT_THAT(life.socket.sent, ElementsAre("1"));
   EXPECT_FALSE(dropped);
+  EXPECT_EQ(life.executor.journal_jobs(), 1u);
   life.executor.step_journal();
   EXPECT_TRUE(dropped);
 }

@@ -1,5 +1,6 @@
-// A state machine as small as can be, on the real host: each message is a number that is added up, and answered with the
-// sum once that is durable. And what a test runs it on: a disk in memory, a socket in memory, an executor that it steps.
+// A state machine as small as can be, on the real host: each message is a number that is added up, and answered with
+// the sum once that is durable. And what a test runs it on: a disk in memory, a socket in memory, an executor that it
+// steps.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -67,6 +68,7 @@ class Tally : public Machine {
     works.push_back(appended);
     for (auto& answer : std::exchange(under_way_, {})) outgoing_.push_back(std::move(answer));
   }
+  void cannot_write(const Error& error, Now) override { failures.push_back(error.code); }
   void space(const Space& space, Now) override { spaces.push_back(space.low); }
   bool has_work() const override { return !batch_.empty() || !answers_.empty() || before || after; }
   size_t unsynced_bytes() const override { return batch_.bytes(); }
@@ -83,6 +85,7 @@ class Tally : public Machine {
   std::vector<RecordPosition> replayed;
   std::vector<Appended> works;
   std::vector<bool> spaces;
+  std::vector<int> failures;
   Kept keeps{UINT64_MAX, {}};
   std::function<Result<void>()> before, after, own_drop;
   std::unique_ptr<JournalReader> bodies;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <random>
 #include <unordered_map>
 
@@ -166,6 +167,52 @@ TEST(IdFiles, ATruncatedFileIsReportedAndItsRestServed) {
     EXPECT_EQ(f.known(ids), blocks == 0 ? 0 : std::min<std::size_t>(ids.size(), 170 * (blocks - 1))) << size;
     EXPECT_FALSE(f.damages.empty()) << size;
   }
+}
+
+TEST(IdFiles, AnIdThatCannotBeLookedUpIsNeverSaidToBeUnknown) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Files f;
+    std::vector<std::vector<KnownId>> sealed;
+    for (std::uint64_t segment = 1; segment <= 40; ++segment) {
+      sealed.push_back(some_ids(10'000 * segment, 300, segment));
+      f.seal(segment, sealed.back());
+    }
+    f.reopen();
+    std::mt19937_64 dice(seed);
+    constexpr int kCodes[] = {EMFILE, ENFILE, ENOMEM, EIO, EACCES};
+    f.disk.fail_when([&](Call, const std::string&) { return dice() % 2 ? kCodes[dice() % 5] : 0; });
+    int failed = 0;
+    for (int i = 0; i < 1000; ++i) {
+      const auto& ids = sealed[dice() % sealed.size()];
+      const KnownId& one = ids[dice() % ids.size()];
+      const auto found = f.files->find(one.id);
+      failed += !found;
+      if (found) {
+        ASSERT_EQ(*found, one.content);
+      } else {
+        ASSERT_TRUE(f.files->failing());
+      }
+    }
+    EXPECT_GT(failed, 10);
+    EXPECT_TRUE(f.damages.empty());
+    f.disk.heal();
+    f.files->probe();
+    EXPECT_FALSE(f.files->failing());
+  }
+}
+
+TEST(IdWindow, RemembersWhatIsReplayedWithoutLookingAtFiles) {
+  MemoryDisk disk;
+  IdWindow window(IdFiles::open(disk, kDirectory).value());
+  window.insert(id_at(5'000, 1), 1).value();
+  IdFiles::write(disk, kDirectory, 1, window.seal(1)).value();
+  window.sealed(1).value();
+  disk.fail_when([](Call, const std::string&) { return EIO; });
+  window.remember(id_at(5'000, 2), 2);
+  EXPECT_FALSE(window.insert(id_at(5'000, 3), 3));
+  disk.heal();
+  EXPECT_EQ(window.insert(id_at(5'000, 2), 9).value(), 2u);
+  EXPECT_EQ(window.insert(id_at(5'000, 3), 3).value(), std::nullopt) << "it was not taken in then";
 }
 
 TEST(IdFiles, APowerCutLeavesTheWholeFileOrNone) {

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cerrno>
 #include <filesystem>
+#include <random>
 #include <thread>
 
 #include <unistd.h>
@@ -253,6 +254,157 @@ TEST(JournalTail, StartsInTheMiddleAndStopsAtTheMark) {
   EXPECT_FALSE(tail->next(marks[119]).value());
   EXPECT_FALSE(tail->next(marks[10]).value()) << "a mark behind it";
   EXPECT_EQ((*tail->next(marks[199]).value()).place, places[120]);
+}
+
+/// Each call that reads fails with this chance.
+MemoryDisk::Failing reads_fail_at_random(std::uint64_t seed, std::uint64_t one_in) {
+  return [dice = std::mt19937_64(seed), one_in](Call call, const std::string&) mutable {
+    constexpr int kCodes[] = {EMFILE, ENFILE, ENOMEM, EIO, EACCES};
+    const bool reads = call == Call::kOpen || call == Call::kRead || call == Call::kSize;
+    return reads && dice() % one_in == 0 ? kCodes[dice() % 5] : 0;
+  };
+}
+
+TEST(JournalTail, TellsEachRecordOnceWhateverFailsForAMoment) {
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    MemoryDisk disk;
+    auto journal = Journal::open(disk, kDirectory, small(), {}).value();
+    const auto places = append(*journal, 0, 40);
+    for (int i = 40; i < 120; ++i) append(*journal, i, 1);
+    if (seed % 2) {  // a batch in the middle loses a record, and what is whole of it is told one by one
+      const std::string path = kDirectory + "/" + disk.list(kDirectory).value().at(0);
+      std::string bytes = disk.content(path).value();
+      bytes[places[20].offset + 50] ^= 1;
+      disk.set_content(path, bytes);
+    }
+    disk.fail_when(reads_fail_at_random(seed, 3));
+    auto tail = journal->tail({}, 512);
+    std::vector<std::string> told;
+    int lost = 0;
+    for (;;) {
+      const auto next = tail->next(journal->end());
+      if (!next) {
+        lost += is_lost(next.error());
+        continue;
+      }
+      if (!*next) break;
+      told.emplace_back((*next)->bytes);
+    }
+    std::vector<std::string> all;
+    for (int i = 0; i < 120; ++i) {
+      if (seed % 2 && i == 20) continue;
+      all.push_back(record(i));
+    }
+    ASSERT_EQ(told, all) << "seed " << seed;
+    ASSERT_EQ(lost, static_cast<int>(seed % 2)) << "seed " << seed;
+  }
+}
+
+TEST(JournalTail, GoesPastASegmentWhoseFileIsGoneAndSaysSoOnce) {
+  MemoryDisk disk;
+  auto journal = Journal::open(disk, kDirectory, small(), {}).value();
+  for (int i = 0; journal->segments().size() < 4; ++i) append(*journal, i, 1);
+  disk.remove(kDirectory + "/" + disk.list(kDirectory).value().at(1)).value();
+  auto tail = journal->tail();
+  int told = 0, lost = 0;
+  for (;;) {
+    const auto next = tail->next(journal->end());
+    if (!next) {
+      ++lost;
+      continue;
+    }
+    if (!*next) break;
+    ++told;
+  }
+  EXPECT_EQ(lost, 1);
+  EXPECT_GT(told, 0);
+}
+
+TEST(Journal, WhatCannotBeReadForAMomentIsNotTakenForDamage) {
+  MemoryDisk disk;
+  auto journal = Journal::open(disk, kDirectory, small(), {}).value();
+  std::vector<RecordPosition> places;
+  for (int i = 0; i < 100; ++i) places.push_back(append(*journal, i, 1)[0]);
+  disk.fail_when(reads_fail_at_random(7, 2));
+  auto reader = journal->reader(512);
+  int failed = 0;
+  for (int i = 0; i < 100;) {
+    const auto got = reader->read(places[static_cast<std::size_t>(i)]);
+    if (!got) {
+      ++failed;
+      ASSERT_FALSE(is_lost(got.error())) << got.error().what;
+      continue;
+    }
+    ASSERT_EQ(*got, record(i++));
+  }
+  EXPECT_GT(failed, 20);
+}
+
+TEST(Journal, WhatCouldNotBeDroppedIsStillThereAndDroppedLater) {
+  for (const Call fails : {Call::kRemove, Call::kSyncDirectory}) {
+    MemoryDisk disk;
+    JournalOptions options = small();
+    options.spares = 0;
+    auto journal = Journal::open(disk, kDirectory, options, {}).value();
+    RecordPosition first = append(*journal, 0, 1)[0];
+    for (int i = 1; journal->segments().size() < 3; ++i) append(*journal, i, 1);
+    const auto id = journal->segments()[0].id;
+    disk.fail_when([&](Call call, const std::string&) { return call == fails ? EIO : 0; });
+    EXPECT_FALSE(journal->drop(std::vector{id}));
+    disk.heal();
+    if (fails != Call::kSyncDirectory) {
+      EXPECT_EQ(journal->reader()->read(first).value(), record(0));
+      EXPECT_EQ(journal->segments().size(), 3u);
+    }
+    for (int i = 50; i < 52; ++i) append(*journal, i, 1);
+    journal->drop(std::vector{id}).value();
+    EXPECT_EQ(journal->segments().size(), 2u);
+    journal.reset();
+    disk.power_on(Cut::kDrop, 0);
+    EXPECT_FALSE(records_of(disk, options).empty());
+  }
+}
+
+TEST(Journal, WhereNoSegmentCanBeBegunTheSameBatchMayComeAgain) {
+  for (const int code : {EMFILE, ENOMEM, ENOSPC}) {
+    MemoryDisk disk;
+    auto journal = Journal::open(disk, kDirectory, small(), {}).value();
+    int taken = 0;
+    while (journal->segments().size() < 2) append(*journal, taken++, 1);
+    disk.fail_when([&](Call call, const std::string&) {
+      return call == Call::kOpen || call == Call::kWrite || call == Call::kSyncDirectory ? code : 0;
+    });
+    Batch batch;
+    batch.append(record(taken));
+    for (int i = 0; i < 3; ++i) {
+      const Error error = journal->append(batch).error();
+      EXPECT_EQ(error.code, code);
+      ASSERT_TRUE(may_pass(error));
+    }
+    disk.heal();
+    const Appended appended = journal->append(batch).value();
+    EXPECT_TRUE(appended.rolled && appended.after_failure) << "never again in the segment whose write failed";
+    journal.reset();
+    disk.power_on(Cut::kDrop, 0);
+    std::vector<std::string> all;
+    for (int i = 0; i <= taken; ++i) all.push_back(record(i));
+    EXPECT_EQ(records_of(disk), all);
+  }
+}
+
+TEST(Journal, StartsOnAFullDiskByGivingBackWhatTheLastSegmentDidNotUse) {
+  MemoryDisk disk;
+  JournalOptions options = small();
+  options.spares = 1;
+  {
+    auto journal = Journal::open(disk, kDirectory, options, {}).value();
+    ASSERT_TRUE(journal->prepare_spare().value());
+    append(*journal, 0, 1);
+    append(*journal, 1, 1);
+  }
+  disk.kill();
+  disk.set_capacity(disk.used());
+  EXPECT_EQ(records_of(disk, options), (std::vector{record(0), record(1)}));
 }
 
 TEST(JournalTail, FollowsOnAnotherThreadWhileSegmentsRollAndAreDropped) {

@@ -39,8 +39,9 @@ struct Case {
 };
 
 const std::vector<MemoryDisk::Fault> kFaults = {
-    {0, EIO, false, false},   {0, EIO, true, false},    {0, ENOSPC, false, false},
-    {0, ENOSPC, true, false}, {0, ENOSPC, false, true}, {0, EIO, true, true},
+    {0, EIO, false, false},    {0, EIO, true, false},    {0, ENOSPC, false, false},
+    {0, ENOSPC, true, false},  {0, ENOSPC, false, true}, {0, EIO, true, true},
+    {0, EMFILE, false, false}, {0, EMFILE, true, false}, {0, ENOMEM, false, true},
 };
 
 std::uint64_t calls_of(std::uint64_t seed, int steps) {

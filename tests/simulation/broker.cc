@@ -49,7 +49,7 @@ void SimulatedBroker::start(Now now) {
     core_->replay(bytes, place, after);
   };
   visitor.damage = [&](const Damage& damage) { broken_("damage after a crash: " + damage.why); };
-  ids_->look(segments_in(disk_, kJournal));
+  ids_->look(segments_in(disk_, kJournal).value());
   auto opened = Journal::open(disk_, kJournal, journal, visitor);
   if (!good(opened, "journal")) return;
   journal_ = std::move(*opened);

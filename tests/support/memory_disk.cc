@@ -149,7 +149,7 @@ std::pair<MemoryDisk::Effect, std::optional<Error>> MemoryDisk::meet(Call kind, 
   return {Effect::kWhole, std::nullopt};
 }
 
-std::uint64_t MemoryDisk::used() const {
+std::uint64_t MemoryDisk::used_locked() const {
   std::uint64_t sum = 0;
   for (const auto& [path, inode] : live_) sum += inode->live.size();
   return sum;
@@ -158,7 +158,7 @@ std::uint64_t MemoryDisk::used() const {
 Result<void> MemoryDisk::store(Inode& inode, std::uint64_t offset, std::string_view bytes) {
   const std::uint64_t end = offset + bytes.size();
   if (end > inode.live.size()) {
-    if (capacity_ != UINT64_MAX && used() + (end - inode.live.size()) > capacity_) {
+    if (capacity_ != UINT64_MAX && used_locked() + (end - inode.live.size()) > capacity_) {
       return system_error("the test's disk", ENOSPC);
     }
     inode.live.resize(end, '\0');
@@ -317,7 +317,7 @@ Result<std::uint64_t> MemoryDisk::free_bytes(const std::string& directory) {
   const std::lock_guard lock(mutex_);
   const auto [effect, error] = meet(Call::kFreeBytes, directory);
   if (error) return *error;
-  return capacity_ == UINT64_MAX ? std::uint64_t{1} << 40 : capacity_ - std::min(capacity_, used());
+  return capacity_ == UINT64_MAX ? std::uint64_t{1} << 40 : capacity_ - std::min(capacity_, used_locked());
 }
 
 bool MemoryDisk::exists(const std::string& path) {

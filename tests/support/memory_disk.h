@@ -85,7 +85,14 @@ class MemoryDisk : public Disk {
   bool fault_was_met() const { return fault_met_; }
 
   /// How many bytes fit; beyond: ENOSPC.
-  void set_capacity(std::uint64_t bytes) { capacity_ = bytes; }
+  void set_capacity(std::uint64_t bytes) {
+    const std::lock_guard lock(mutex_);
+    capacity_ = bytes;
+  }
+  std::uint64_t used() const {
+    const std::lock_guard lock(mutex_);
+    return used_locked();
+  }
 
   /// The file's content as it is on the disk, synced; none where there is no such file.
   std::optional<std::string> content(const std::string& path) const;
@@ -113,7 +120,7 @@ class MemoryDisk : public Disk {
   Result<void> store(Inode& inode, std::uint64_t offset, std::string_view bytes);
   static void flush(Inode& inode);
   static void fail_flush(Inode& inode);
-  std::uint64_t used() const;
+  std::uint64_t used_locked() const;
 
   mutable std::mutex mutex_;
   std::map<std::string, InodePtr> live_, durable_;
