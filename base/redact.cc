@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/token_shapes.h"
+#include "base/utf8.h"
 
 namespace detent {
 
@@ -51,8 +52,6 @@ namespace {
 constexpr size_t kWorkForALine = 1 << 20;
 constexpr size_t kWorkForAText = 4 * kWorkForALine;
 constexpr size_t kWorkForAByte = 128;
-
-bool continues_a_character(char byte) { return (static_cast<uint8_t>(byte) & 0xc0) == 0x80; }
 
 void mask(char* from, char* to) {
   constexpr std::string_view word = "[redacted]";
@@ -115,8 +114,8 @@ bool redact_line(const boost::regex& expression, char* from, char* end, Work& te
     for (Place at(from, work); at < stop && boost::regex_search(at, stop, match, expression, boost::match_not_null);) {
       char* first = match[0].first.get();
       char* last = match[0].second.get();
-      while (first > from && continues_a_character(*first)) --first;
-      while (last < end && continues_a_character(*last)) ++last;
+      while (first > from && continues_character(*first)) --first;
+      while (last < end && continues_character(*last)) ++last;
       mask(first, last);
       any = true;
       at = Place(last, work);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "base/utf8.h"
 #include "broker/records.h"
 #include "proto/journal.pb.h"
 #include "proto/json.h"
@@ -106,8 +107,7 @@ std::string shortened_json(std::string_view signal) {
   for (auto& member : value.as_object()) {
     auto* text = member.value().if_string();
     if (!text || text->size() <= kMaxText) continue;
-    size_t kept = kMaxText;
-    while (((*text)[kept] & 0xC0) == 0x80) --kept;  // not in the middle of a character
+    const size_t kept = character_start(std::string_view(text->data(), text->size()), kMaxText);
     const std::string note = fmt::format("… (the first {} of {} bytes)", kept, text->size());
     text->resize(kept);
     text->append(note);

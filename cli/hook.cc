@@ -8,6 +8,7 @@
 #include <memory>
 #include <sstream>
 
+#include "base/utf8.h"
 #include "cli/command.h"
 #include "cli/git.h"
 #include "cli/publishing.h"

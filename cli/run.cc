@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "base/utf8.h"
 #include "cli/command.h"
 #include "cli/publishing.h"
 #include "cli/text.h"

@@ -19,11 +19,4 @@ const boost::json::array& list_of(const boost::json::value& object, std::string_
 
 /// `text` without control characters (a signal's title must not move the cursor); the newline and tab become spaces.
 std::string plain(std::string_view text);
-/// `text` with every ill-formed UTF-8 sequence replaced by U+FFFD.
-std::string to_utf8(std::string_view text);
-/// At most the first `most` bytes of `text`, cut at a character's end.
-std::string_view head_of(std::string_view text, size_t most);
-/// The last `most` bytes of `text`, cut at a character's beginning.
-std::string_view tail_of(std::string_view text, size_t most);
-
 }  // namespace detent

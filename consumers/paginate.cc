@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/result.h"
+#include "base/utf8.h"
 #include "consumers/markdown.h"
 #include "consumers/text.h"
 
@@ -71,7 +72,7 @@ std::optional<Block> cut_head(Block& block, size_t limit, Measure measure) {
       high = middle - 1;
     }
   }
-  while (low > 0 && low < text.size() && (static_cast<uint8_t>(text[low]) & 0xC0) == 0x80) --low;
+  low = character_start(text, low);
   if (low == 0) return std::nullopt;
   size_t cut = good_cut(text, low);
   Block head = piece(block, 0, cut);

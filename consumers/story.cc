@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/ulid.h"
+#include "base/utf8.h"
 #include "consumers/text.h"
 #include "proto/reader.h"
 #include "proto/signal.pb.h"
@@ -240,11 +241,9 @@ void bound_facts(Draft& draft) {
 /// The end of `text`, from the beginning of a line, in at most `most` units.
 std::string_view ending(std::string_view text, size_t most) {
   if (text.size() <= most) return text;
-  text.remove_prefix(text.size() - most);
+  text = tail_of(text, most);
   const size_t line = text.find('\n');
-  if (line != std::string_view::npos && line < most / 2) return text.substr(line + 1);
-  while (!text.empty() && (static_cast<unsigned char>(text.front()) & 0xC0) == 0x80) text.remove_prefix(1);
-  return text;
+  return line != std::string_view::npos && line < most / 2 ? text.substr(line + 1) : text;
 }
 
 /// The beginning of `text` in at most `most` units, up to the end of a line where one is near.

@@ -5,68 +5,14 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "base/utf8.h"
+
 namespace detent::consumers {
 namespace {
 
-constexpr uint32_t kReplacement = 0xFFFD;
-
-/// Takes one code point from the beginning of `text`; U+FFFD and one byte where it is not valid UTF-8.
-uint32_t take(std::string_view text, size_t& at) {
-  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<uint8_t>(text[i]) : 0U; };
-  const uint32_t first = byte(at);
-  if (first < 0x80) {
-    ++at;
-    return first;
-  }
-  const int more = first >= 0xF0 && first <= 0xF4 ? 3 : first >= 0xE0 ? 2 : first >= 0xC2 ? 1 : 0;
-  if (more == 0 || first > 0xF4) {
-    ++at;
-    return kReplacement;
-  }
-  uint32_t point = first & (0x3FU >> more);
-  for (int i = 1; i <= more; ++i) {
-    if ((byte(at + i) & 0xC0) != 0x80) {
-      ++at;
-      return kReplacement;
-    }
-    point = point << 6 | (byte(at + i) & 0x3F);
-  }
-  constexpr uint32_t kLeast[] = {0, 0x80, 0x800, 0x10000};
-  if (point < kLeast[more] || (point >= 0xD800 && point <= 0xDFFF) || point > 0x10FFFF) {
-    ++at;
-    return kReplacement;
-  }
-  at += more + 1;
-  return point;
-}
-
-void put(std::string& out, uint32_t point) {
-  if (point < 0x80) {
-    out += static_cast<char>(point);
-  } else if (point < 0x800) {
-    out += static_cast<char>(0xC0 | point >> 6);
-    out += static_cast<char>(0x80 | (point & 0x3F));
-  } else if (point < 0x10000) {
-    out += static_cast<char>(0xE0 | point >> 12);
-    out += static_cast<char>(0x80 | (point >> 6 & 0x3F));
-    out += static_cast<char>(0x80 | (point & 0x3F));
-  } else {
-    out += static_cast<char>(0xF0 | point >> 18);
-    out += static_cast<char>(0x80 | (point >> 12 & 0x3F));
-    out += static_cast<char>(0x80 | (point >> 6 & 0x3F));
-    out += static_cast<char>(0x80 | (point & 0x3F));
-  }
-}
-
-bool changes_direction(uint32_t point) {
+bool changes_direction(char32_t point) {
   return point == 0x061C || point == 0x200E || point == 0x200F || (point >= 0x202A && point <= 0x202E) ||
          (point >= 0x2066 && point <= 0x206F);
-}
-
-bool combines(uint32_t point) {
-  return (point >= 0x0300 && point <= 0x036F) || point == 0x200D || (point >= 0xFE00 && point <= 0xFE0F) ||
-         (point >= 0x1F3FB && point <= 0x1F3FF) || (point >= 0x20D0 && point <= 0x20FF) ||
-         (point >= 0x1AB0 && point <= 0x1AFF) || (point >= 0xE0020 && point <= 0xE007F);
 }
 
 /// The end of the terminal sequence that begins at `at` (an ESC), or `at` where there is none.
@@ -110,17 +56,18 @@ std::string harmless(std::string_view text) {
       at += at + 1 < text.size() && text[at + 1] == '\n' ? 2 : 1;
       continue;
     }
-    const uint32_t point = take(text, at);
+    const auto [point, size, well_formed] = first_character(text.substr(at));
+    at += size;
     if (point < 0x20) {
-      put(out, 0x2400 + point);
+      append_utf8(out, 0x2400 + point);
     } else if (point == 0x7F) {
-      put(out, 0x2421);
+      append_utf8(out, 0x2421);
     } else if ((point >= 0x80 && point < 0xA0) || (point & 0xFFFE) == 0xFFFE || (point >= 0xFDD0 && point <= 0xFDEF)) {
-      put(out, kReplacement);
+      append_utf8(out, kReplacement);
     } else if (point == 0x2028 || point == 0x2029) {
       out += '\n';
     } else if (!changes_direction(point) && point != 0xFEFF) {
-      put(out, point);
+      append_utf8(out, point);
     }
   }
   return out;
@@ -139,26 +86,14 @@ std::string one_line(std::string_view text) {
   return out;
 }
 
-size_t units(std::string_view text) {
-  size_t count = 0;
-  for (const char byte : text) {
-    const auto value = static_cast<uint8_t>(byte);
-    count += (value & 0xC0) != 0x80;
-    count += value >= 0xF0;
-  }
-  return count;
-}
+size_t units(std::string_view text) { return utf16_units(text); }
 
 size_t whole(std::string_view text, size_t at) {
-  at = std::min(at, text.size());
-  while (at > 0 && at < text.size() && (static_cast<uint8_t>(text[at]) & 0xC0) == 0x80) --at;
+  at = character_start(text, at);
   size_t best = at;
   for (int tries = 0; tries < 16 && best > 0 && best < text.size(); ++tries) {
-    size_t next = best;
-    size_t before = best - 1;
-    while (before > 0 && (static_cast<uint8_t>(text[before]) & 0xC0) == 0x80) --before;
-    size_t previous = before;
-    if (!combines(take(text, next)) && take(text, previous) != 0x200D) return best;
+    const size_t before = character_start(text, best - 1);
+    if (!combines(first_character(text.substr(before)).point, first_character(text.substr(best)).point)) return best;
     best = before;
   }
   return best == 0 ? at : best;
@@ -168,7 +103,7 @@ size_t fit(std::string_view text, size_t limit) {
   size_t count = 0;
   for (size_t at = 0; at < text.size(); ++at) {
     const auto value = static_cast<uint8_t>(text[at]);
-    if ((value & 0xC0) == 0x80) continue;
+    if (continues_character(text[at])) continue;
     count += value >= 0xF0 ? 2 : 1;
     if (count > limit) return whole(text, at);
   }

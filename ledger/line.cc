@@ -3,6 +3,8 @@
 #include <boost/json.hpp>
 #include <charconv>
 
+#include "base/base64.h"
+#include "base/json_string.h"
 #include "ledger/text.h"
 
 namespace detent {

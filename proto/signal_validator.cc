@@ -6,6 +6,7 @@
 
 #include "base/redact.h"
 #include "base/result.h"
+#include "base/utf8.h"
 #include "proto/frame.h"
 #include "proto/limits.pb.h"
 #include "proto/reader.h"
@@ -289,46 +290,5 @@ std::string_view text_field(std::string_view payload, uint32_t field) {
 
 std::string_view payload_title(std::string_view payload) { return text_field(payload, Note::kTitleFieldNumber); }
 std::string_view payload_body(std::string_view payload) { return text_field(payload, Note::kBodyFieldNumber); }
-
-namespace {
-bool is_ascii(const uint8_t* eight_bytes) {
-  uint64_t eight = 0;
-  std::memcpy(&eight, eight_bytes, 8);
-  return (eight & 0x8080808080808080) == 0;
-}
-}  // namespace
-
-bool is_utf8(std::string_view text) {
-  const auto* at = reinterpret_cast<const uint8_t*>(text.data());
-  const auto* end = at + text.size();
-  while (at != end) {
-    // Nearly all text is ASCII: eight bytes at once, the last ones by looking at some a second time.
-    while (end - at >= 8 && is_ascii(at)) at += 8;
-    if (at == end || (end - at < 8 && text.size() >= 8 && is_ascii(end - 8))) break;
-    const uint8_t first = *at++;
-    if (first < 0x80) continue;
-    // Unicode 15, table 3-7: the well-formed sequences by their first byte.
-    int more = 0;
-    uint8_t low = 0x80, high = 0xbf;
-    if (first >= 0xc2 && first <= 0xdf) {
-      more = 1;
-    } else if (first >= 0xe0 && first <= 0xef) {
-      more = 2;
-      if (first == 0xe0) low = 0xa0;
-      if (first == 0xed) high = 0x9f;
-    } else if (first >= 0xf0 && first <= 0xf4) {
-      more = 3;
-      if (first == 0xf0) low = 0x90;
-      if (first == 0xf4) high = 0x8f;
-    } else {
-      return false;
-    }
-    for (; more > 0; --more, low = 0x80, high = 0xbf) {
-      if (at == end || *at < low || *at > high) return false;
-      ++at;
-    }
-  }
-  return true;
-}
 
 }  // namespace detent

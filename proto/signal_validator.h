@@ -73,9 +73,6 @@ class SignalValidator {
   uint64_t masked_ = 0;
 };
 
-/// Whether `bytes` is valid UTF-8.
-bool is_utf8(std::string_view bytes);
-
 /// Reads the head of a signal that passed the door before.
 SignalHeader read_header(std::string_view signal);
 

@@ -1,10 +1,10 @@
 #include "sandbox/discord_api.h"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 
 #include <cmath>
 
+#include "base/base64.h"
 #include "sandbox/discord_errors.h"
 #include "sandbox/discord_form.h"
 #include "sandbox/text.h"
@@ -166,13 +166,8 @@ http::Outgoing DiscordApi::answer(DiscordCall& call, const Fault* fault, Now now
 json::object DiscordApi::author(const DiscordCall& call) const {
   // A bot's token begins with its id in base64; any other token makes an id of its own.
   std::string encoded = call.token.substr(0, call.token.find('.'));
-  while (encoded.size() % 4) encoded += '=';
-  std::string decoded(encoded.size() + 1, '\0');
-  const int length = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(decoded.data()),
-                                     reinterpret_cast<const unsigned char*>(encoded.data()), int(encoded.size()));
-  decoded.resize(length > 0 ? std::size_t(length) : 0);
-  while (!decoded.empty() && decoded.back() == '\0') decoded.pop_back();
-  const auto named = parse_id(decoded);
+  encoded.append((4 - encoded.size() % 4) % 4, '=');
+  const auto named = parse_id(from_base64(encoded).value_or(""));
   const std::uint64_t id = named ? *named : 900'000'000'000'000'000u + hash_of(call.token) % 90'000'000'000'000'000u;
   return {{"id", std::to_string(id)}, {"username", "detent"}, {"discriminator", "0000"}, {"global_name", nullptr},
           {"avatar", nullptr},        {"bot", true},          {"public_flags", 0}};

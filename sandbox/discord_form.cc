@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <set>
 
+#include "base/utf8.h"
 #include "sandbox/text.h"
 
 namespace detent::sandbox {

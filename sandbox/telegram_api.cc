@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "sandbox/telegram_answers.h"
-#include "sandbox/text.h"
 
 namespace detent::sandbox {
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sandbox/telegram_markup.h"
+#include "sandbox/text.h"
 
 namespace detent::sandbox {
 

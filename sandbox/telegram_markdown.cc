@@ -36,11 +36,7 @@ Error no_end(std::string_view name, std::size_t byte) {
 bool escapable(char c) { return c > 0 && c < 127; }
 
 /// A whole multi-byte character at once, so that lengths in UTF-16 units stay right.
-std::size_t character(std::string_view text, std::size_t at) {
-  std::size_t length = 1;
-  while (at + length < text.size() && (static_cast<unsigned char>(text[at + length]) & 0xc0) == 0x80) ++length;
-  return length;
-}
+std::size_t character(std::string_view text, std::size_t at) { return first_character(text.substr(at)).size; }
 
 /// Code from behind its opening mark to its closing one: only the mark and backslashes are special inside.
 bool take_code(std::string_view text, std::size_t& at, std::string_view mark, Growing& growing) {

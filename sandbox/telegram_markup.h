@@ -5,8 +5,8 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "base/utf8.h"
 #include "sandbox/telegram_text.h"
-#include "sandbox/text.h"
 
 namespace detent::sandbox {
 

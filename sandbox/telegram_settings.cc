@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "sandbox/telegram_answers.h"
-#include "sandbox/text.h"
 
 // What a bot keeps at the service: its webhook, its commands, its files.
 namespace detent::sandbox {

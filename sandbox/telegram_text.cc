@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "http/headers.h"
 #include "sandbox/telegram_markup.h"
 #include "sandbox/text.h"
@@ -85,7 +86,7 @@ Formatted finished(Formatted formatted) {
 }  // namespace
 
 Result<Formatted> parse_formatted(std::string_view text, std::string_view mode) {
-  if (!valid_utf8(text)) return Error{"strings must be encoded in UTF-8"};
+  if (!is_utf8(text)) return Error{"strings must be encoded in UTF-8"};
   Result<Formatted> parsed = Formatted{std::string(text), {}};
   if (http::same_name(mode, "HTML")) {
     parsed = parse_html(text);
@@ -101,7 +102,7 @@ Result<Formatted> parse_formatted(std::string_view text, std::string_view mode) 
 }
 
 Result<Formatted> with_entities(std::string_view text, const json::array& entities) {
-  if (!valid_utf8(text)) return Error{"strings must be encoded in UTF-8"};
+  if (!is_utf8(text)) return Error{"strings must be encoded in UTF-8"};
   Formatted formatted{std::string(text), {}};
   const auto units = std::int64_t(utf16_units(text));
   for (const json::value& entity : entities) {

@@ -254,14 +254,4 @@ TEST(Text, KeepsATitleFromMovingTheCursor) {
   EXPECT_EQ(plain("schön 日本"), "schön 日本");
 }
 
-TEST(Text, MakesUtf8OfAnything) {
-  EXPECT_EQ(to_utf8("a\xff"
-                    "b\xe2\x82"),
-            "a\xef\xbf\xbd"
-            "b\xef\xbf\xbd\xef\xbf\xbd");
-  EXPECT_EQ(to_utf8("schön"), "schön");
-  EXPECT_EQ(tail_of("ab€", 2), "");
-  EXPECT_EQ(tail_of("ab€", 3), "€");
-}
-
 }  // namespace detent

@@ -5,8 +5,8 @@
 #include <boost/json.hpp>
 #include <regex>
 
+#include "base/utf8.h"
 #include "consumers/text.h"
-#include "proto/signal_validator.h"
 #include "tests/consumers/requests.h"
 #include "tests/consumers/stories.h"
 

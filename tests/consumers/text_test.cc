@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "proto/signal_validator.h"
+#include "base/utf8.h"
 #include "tests/consumers/stories.h"
 
 namespace detent::consumers {

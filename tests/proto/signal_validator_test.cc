@@ -137,13 +137,6 @@ TEST(SignalValidator, RefusesTextThatIsNotUtf8) {
   EXPECT_TRUE(validator.check(bytes, head));
 }
 
-TEST(SignalValidator, KnowsWellFormedUtf8) {
-  for (const char* text : {"plain", "grüße", "\xf0\x9f\x94\xa7", "日本語 and more than eight bytes"})
-    EXPECT_TRUE(is_utf8(text)) << text;
-  for (const char* text : {"\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "cut\xe6\x97", "\x80"})
-    EXPECT_FALSE(is_utf8(text)) << text;
-}
-
 TEST(SignalValidator, PassesOnAFieldItDoesNotKnow) {
   auto signal = good();
   signal.set_payload(signal.payload() + std::string("\xfa\x3e\x03new", 6));  // field 1007

@@ -3,11 +3,11 @@
 
 #include <random>
 
+#include "base/utf8.h"
 #include "http/multipart.h"
 #include "sandbox/discord_api.h"
 #include "sandbox/telegram_api.h"
 #include "sandbox/telegram_text.h"
-#include "sandbox/text.h"
 
 namespace detent::sandbox {
 namespace {
@@ -179,7 +179,7 @@ TEST(OddBodies, MarkUpIsParsedOrRefusedAndEntitiesStayInside) {
       const std::string text = odd.bytes("<>/=\"' abcode&;#x12*_~|`[]()\\\n!.\xc3\xa9", 24);
       const auto parsed = parse_formatted(text, mode);
       if (!parsed) continue;
-      ASSERT_TRUE(valid_utf8(parsed->text)) << mode << ": " << text;
+      ASSERT_TRUE(is_utf8(parsed->text)) << mode << ": " << text;
       for (const json::value& entity : parsed->entities) {
         const auto from = entity.at("offset").as_int64(), length = entity.at("length").as_int64();
         ASSERT_GE(from, 0);
