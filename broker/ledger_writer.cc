@@ -8,7 +8,7 @@
 #include <algorithm>
 
 #include "broker/dead_letters.h"
-#include "ledger/audit_log.h"
+#include "ledger/audit/audit_log.h"
 #include "proto/journal.pb.h"
 #include "proto/json.h"
 #include "proto/reader.h"
@@ -65,6 +65,8 @@ Result<std::unique_ptr<LedgerWriter>> LedgerWriter::open(const LedgerConfig& con
   const auto first = first_seq(journal);
   if (!first) return first.error();
   if (*first) options.known_seq = *first - 1;
+  const LogPosition end = journal.end();
+  options.journal_end = place_number({end.segment, static_cast<uint32_t>(end.offset), 0});
   options.gather = config.gather;
   options.author = {config.author_name, config.author_email};
   auto log = AuditLog::open(options, system_now());

@@ -11,7 +11,7 @@
 #include "cli/broker_client.h"
 #include "cli/command.h"
 #include "cli/text.h"
-#include "ledger/audit_reader.h"
+#include "ledger/audit/audit_reader.h"
 #include "proto/wire.pb.h"
 
 namespace detent {

@@ -1,8 +1,8 @@
 #include "cli/git.h"
 
+#include "base/child.h"
 #include "base/result.h"
 #include "cli/text.h"
-#include "ledger/child.h"
 
 namespace detent {
 

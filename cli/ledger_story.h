@@ -4,7 +4,7 @@
 #include <boost/json/fwd.hpp>
 #include <vector>
 
-#include "ledger/audit_reader.h"
+#include "ledger/audit/audit_reader.h"
 
 namespace detent {
 

@@ -20,6 +20,9 @@ while IFS=: read -r file line; do
   [[ " ${may[$folder]} " == *" $included "* ]] || fault "$file includes $included/, which $folder may not know: $line"
 done < <(git ls-files '*.h' '*.cc' | xargs grep -H '^#include "[a-z_]*/' | sed 's/:[0-9]*:/:/')
 
+while IFS= read -r hit; do fault "ledger/repository knows git, and no log: $hit"; done < <(
+  git ls-files 'ledger/repository/*' 'ledger/*.h' 'ledger/*.cc' | grep -v '^ledger/audit/' | xargs grep -nE '^#include "ledger/audit/' || true)
+
 only() { # PATTERN FOLDER… : only these may include what matches
   local pattern=$1 file
   shift

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "base/crc32c.h"
-#include "ledger/audit_reader.h"
+#include "ledger/audit/audit_reader.h"
 #include "tests/broker/running.h"
 
 namespace detent::test {

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "base/ulid.h"
-#include "ledger/audit_log.h"
+#include "ledger/audit/audit_log.h"
 #include "proto/signal.pb.h"
 #include "tests/cli/invoke.h"
 #include "tests/support/small_broker.h"

@@ -10,7 +10,7 @@
 #include <fstream>
 #include <iostream>
 
-#include "ledger/audit_reader.h"
+#include "ledger/audit/audit_reader.h"
 #include "tests/support/paths.h"
 
 namespace detent::house {

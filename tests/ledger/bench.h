@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "ledger/audit_log.h"
-#include "ledger/child.h"
+#include "base/child.h"
+#include "ledger/audit/audit_log.h"
 
 namespace detent::test {
 

@@ -1,8 +1,9 @@
-// The ledger begins its work whatever became of its repository, says so, and loses nothing that can be read.
+// The ledger begins its work whatever became of its branch, says so, loses nothing that can be read, and leaves every
+// other branch of the repository as it is.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "ledger/audit_reader.h"
+#include "ledger/audit/audit_reader.h"
 #include "tests/ledger/bench.h"
 
 namespace detent {
@@ -23,6 +24,25 @@ class DamageTest : public testing::Test {
     for (int i = 0; i < 3; ++i) writer_.signal();
     tip_ = git(repository(), {"rev-parse", "refs/heads/detent/ledger"});
     writer_.close();
+    // The other branches of the repository: the task queue's, and one of the operator's own.
+    for (const std::string& branch : others_) {
+      const auto made =
+          test::shell("cd " + repository().string() + " && blob=$(echo " + branch +
+                      " | git hash-object -w --stdin) && tree=$(printf '100644 blob %s\tQUEUE.md\n' $blob | "
+                      "git mktree) && git -c user.name=Other -c user.email=other@example.org commit-tree "
+                      "-m queue $tree");
+      EXPECT_EQ(made.code, 0) << made.err;
+      git(repository(), {"update-ref", "refs/heads/" + branch, made.out.substr(0, 40)});
+    }
+    heads_of_others_ = read_others();
+  }
+  std::vector<std::string> read_others() const {
+    std::vector<std::string> heads;
+    for (const std::string& branch : others_) {
+      heads.push_back(git(repository(), {"rev-parse", "refs/heads/" + branch}));
+      EXPECT_EQ(git(repository(), {"cat-file", "-p", "refs/heads/" + branch + ":QUEUE.md"}), branch);
+    }
+    return heads;
   }
   std::filesystem::path repository() const { return folder_ / "ledger.git"; }
   AuditLog::Options options() const {
@@ -41,13 +61,14 @@ class DamageTest : public testing::Test {
     }
     return found;
   }
-  void expect_whole(std::uint64_t signals, std::uint64_t first = 1) const {
+  void expect_whole(std::uint64_t signals, std::uint64_t first = 1, bool all_objects = true) const {
     const auto reader = AuditReader::open(repository());
     ASSERT_TRUE(reader) << reader.error().what;
     const auto report = reader->verify({.first_seq = first});
     ASSERT_TRUE(report) << report.error().what;
     EXPECT_THAT(report->problems, IsEmpty());
     EXPECT_EQ(report->signals, signals);
+    if (!all_objects) return;
     const auto fsck = test::fsck(repository());
     EXPECT_EQ(fsck.code, 0) << fsck.out << fsck.err;
   }
@@ -63,6 +84,7 @@ class DamageTest : public testing::Test {
     EXPECT_THAT(writer_.log->take_alarms(), IsEmpty());
     EXPECT_EQ(writer_.log->progress().last_seq, 4u);
     EXPECT_THAT(set_aside(), IsEmpty());
+    EXPECT_EQ(read_others(), heads_of_others_);
     expect_whole(4);
   }
   /// It opens with nothing in it, tells of the damage, and takes what is added.
@@ -70,19 +92,20 @@ class DamageTest : public testing::Test {
     writer_.options.known_seq = 2;
     writer_.restart();
     EXPECT_EQ(writer_.log->progress().complete_to, 0u);
-    ASSERT_THAT(set_aside(), SizeIs(1));
+    EXPECT_THAT(set_aside(), IsEmpty());
+    EXPECT_EQ(read_others(), heads_of_others_);
     const auto alarms = writer_.log->take_alarms();
-    ASSERT_THAT(alarms, SizeIs(2));
-    EXPECT_EQ(alarms[0].kind, Kind::damaged);
-    EXPECT_THAT(alarms[0].text, HasSubstr("set aside as " + set_aside()[0]));
-    EXPECT_EQ(alarms[1].kind, Kind::went_backwards);
+    ASSERT_GE(alarms.size(), 2u);
+    EXPECT_EQ(alarms[alarms.size() - 2].kind, Kind::damaged);
+    EXPECT_THAT(alarms[alarms.size() - 2].text, HasSubstr("begins anew with what the journal still holds"));
+    EXPECT_EQ(alarms.back().kind, Kind::went_backwards);
     writer_.seq = 2, writer_.place = 4;
     writer_.signal();
     writer_.signal();
-    expect_whole(2, 3);
+    expect_whole(2, 3, false);
     writer_.restart();
     EXPECT_EQ(writer_.log->progress().last_seq, 4u);
-    EXPECT_THAT(set_aside(), SizeIs(1));
+    EXPECT_EQ(read_others(), heads_of_others_);
   }
 
   /// The same as `expect_to_go_on`, of a log that was open when the damage came.
@@ -107,7 +130,15 @@ class DamageTest : public testing::Test {
     expect_whole(5);
   }
 
+  /// Removes the objects of the ledger's branch from the disk, those that match, and no others.
+  void lose_objects(const std::string& matching = ".") const {
+    damage("for id in $(git rev-list --objects refs/heads/detent/ledger | grep -- '" + matching +
+           "' | cut -c1-40); do rm -f objects/$(echo $id | cut -c1-2)/$(echo $id | cut -c3-); done");
+  }
+
   test::Folder folder_;
+  const std::vector<std::string> others_{"detent/tasks", "main"};
+  std::vector<std::string> heads_of_others_;
   Writer writer_{options()};
   std::string tip_;
 };
@@ -175,28 +206,77 @@ TEST_F(DamageTest, ALogThatIsOpenDoesNotSetItsRepositoryAside) {
   expect_whole(4);
 }
 
-TEST_F(DamageTest, WithBothRefsBrokenTheRepositoryIsSetAside) {
+TEST_F(DamageTest, WithBothRefsBrokenTheLastCommitIsFoundAmongTheObjects) {
   damage(": > refs/heads/detent/ledger; : > refs/detent/detent/ledger");
-  expect_to_begin_anew();
+  expect_to_go_on("refs/heads/detent/ledger");
 }
 
-TEST_F(DamageTest, WithItsObjectsGoneTheRepositoryIsSetAside) {
-  damage("rm -rf objects/*/");
-  expect_to_begin_anew();
+TEST_F(DamageTest, WithBothRefsBrokenAndAllPackedTheLastCommitIsFound) {
+  damage("git repack -q -a -d; : > refs/heads/detent/ledger; : > refs/detent/detent/ledger");
+  expect_to_go_on("refs/heads/detent/ledger");
 }
 
-TEST_F(DamageTest, WithTheFilesOfAllCommitsGoneTheRepositoryIsSetAside) {
-  damage(
-      "for blob in $(git rev-list --objects detent/ledger | grep jsonl | cut -c1-40); do "
-      "rm -f objects/$(echo $blob | cut -c1-2)/$(echo $blob | cut -c3-); done");
-  expect_to_begin_anew();
-}
-
-TEST_F(DamageTest, WithItsFoldersGoneTheRepositoryIsSetAside) {
-  damage("rm -rf objects refs HEAD");
-  writer_.options.known_seq = 0;
+TEST_F(DamageTest, ACommitThatKnowsMoreThanTheJournalIsNotTakenForTheLast) {
+  writer_.options.journal_end = 2;  // as in the first commit
+  damage(": > refs/heads/detent/ledger; : > refs/detent/detent/ledger");
   writer_.restart();
-  EXPECT_THAT(set_aside(), SizeIs(1));
+  EXPECT_EQ(writer_.log->progress().last_seq, 1u);
+}
+
+TEST_F(DamageTest, WithItsObjectsGoneTheBranchBeginsAnewAndOthersStay) {
+  lose_objects();
+  expect_to_begin_anew();
+}
+
+TEST_F(DamageTest, WithTheFilesOfAllCommitsGoneTheBranchIsSetAsideWhereItCanBeRead) {
+  lose_objects("jsonl");
+  expect_to_begin_anew();
+  EXPECT_EQ(git(repository(), {"for-each-ref", "--format=%(objectname)", "refs/detent/damaged"}), tip_);
+}
+
+TEST_F(DamageTest, WhatTheRemoteHoldsIsTakenFromThereWhereTheObjectsAreGone) {
+  const std::string remote = (folder_ / "remote.git").string();
+  git(folder_ / "", {"init", "-q", "--bare", remote});
+  git(repository(), {"push", "-q", remote, "refs/heads/detent/ledger"});
+  writer_.options.remote = remote;
+  lose_objects();
+  damage(": > refs/heads/detent/ledger");
+  expect_to_go_on("refs/heads/detent/ledger");
+}
+
+TEST_F(DamageTest, WithItsFoldersGoneTheRepositoryIsMadeAgainInItsPlace) {
+  damage("rm -rf objects refs HEAD");
+  writer_.restart();
+  writer_.seq = 2, writer_.place = 4;
+  writer_.signal();
+  EXPECT_EQ(writer_.log->progress().last_seq, 3u);
+  EXPECT_THAT(set_aside(), IsEmpty());
+}
+
+TEST_F(DamageTest, APackedRefThatCannotBeReadCostsNoOtherRef) {
+  damage("git pack-refs --all; sed -i 's#^.*refs/heads/detent/ledger$#garbage#' packed-refs");
+  writer_.restart();
+  EXPECT_EQ(writer_.log->progress().tip, tip_);
+  EXPECT_EQ(read_others(), heads_of_others_);
+  const auto alarms = writer_.log->take_alarms();
+  ASSERT_THAT(alarms, SizeIs(2));
+  EXPECT_THAT(alarms[0].text, HasSubstr("packed-refs.damaged-20261122T1200"));
+  EXPECT_EQ(alarms[1].kind, Kind::went_backwards);
+  writer_.signal();
+  expect_whole(4);
+}
+
+TEST_F(DamageTest, ADamagedStatusPageIsWrittenAnew) {
+  writer_.restart();
+  writer_.log->status("# all is well\n");
+  writer_.signal();
+  writer_.close();
+  lose_objects("STATUS");
+  writer_.restart();
+  writer_.log->status("# all is well again\n");
+  writer_.signal();
+  EXPECT_EQ(writer_.log->progress().last_seq, 5u);
+  EXPECT_EQ(git(repository(), {"cat-file", "-p", "refs/heads/detent/ledger:STATUS.md"}), "# all is well again");
 }
 
 TEST_F(DamageTest, AnEmptyHeadIsWrittenAnew) {

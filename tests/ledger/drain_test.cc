@@ -5,7 +5,7 @@
 
 #include <random>
 
-#include "ledger/audit_reader.h"
+#include "ledger/audit/audit_reader.h"
 #include "tests/ledger/bench.h"
 
 namespace detent {

@@ -9,7 +9,7 @@
 #include <fstream>
 #include <random>
 
-#include "ledger/audit_reader.h"
+#include "ledger/audit/audit_reader.h"
 #include "tests/ledger/bench.h"
 #include "tests/support/eventually.h"
 

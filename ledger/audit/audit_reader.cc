@@ -1,0 +1,194 @@
+#include "ledger/audit/audit_reader.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+#include "base/ulid.h"
+#include "ledger/audit/history.h"
+#include "ledger/audit/line.h"
+#include "ledger/audit/verify.h"
+
+namespace detent {
+namespace {
+
+/// Producers' clocks may be ahead of the broker's by this much when a signal's id is made.
+constexpr auto kClockAhead = std::chrono::hours{24};
+
+/// Files of one hour in the order in which they were written: "42.jsonl", "42.1.jsonl", "107.jsonl".
+std::pair<std::uint64_t, std::uint64_t> order_of(const std::string& name) {
+  std::pair<std::uint64_t, std::uint64_t> order{0, 0};
+  const char* const end = name.data() + name.size();
+  const auto after = std::from_chars(name.data(), end, order.first).ptr;
+  if (after != end) std::from_chars(after + 1, end, order.second);
+  return order;
+}
+
+/// What is looked for, and what was found of it so far.
+struct Search {
+  std::string id;
+  std::vector<LedgerPlace> found;
+  std::size_t channels = 0;
+  bool signal_found = false;
+  std::set<std::string> settled;
+
+  bool complete() const { return signal_found && settled.size() >= channels; }
+
+  void look_into(const std::string& path, std::string_view text) {
+    std::size_t number = 1, counted = 0;
+    for (auto at = text.find(id); at != std::string_view::npos;) {
+      const auto newline = text.rfind('\n', at);
+      const auto start = newline == std::string_view::npos ? 0 : newline + 1;
+      const auto end = std::min(text.find('\n', at), text.size());
+      number += static_cast<std::size_t>(std::count(text.begin() + static_cast<std::ptrdiff_t>(counted),
+                                                    text.begin() + static_cast<std::ptrdiff_t>(start), '\n'));
+      counted = start;
+      const auto whole = text.substr(start, end - start);
+      if (auto line = parse_line(whole); line && line->id == id) {
+        if (line->receipt) {
+          settled.insert(line->channel);
+        } else {
+          signal_found = true;
+          channels = line->channels;
+        }
+        found.push_back({{}, path, number, line->receipt, std::string{whole}, std::move(line->raw)});
+      }
+      at = text.find(id, end);
+    }
+  }
+};
+
+}  // namespace
+
+struct AuditReader::Parts {
+  Repository repository;
+  std::string branch;
+
+  /// Looks through a folder `depth` levels above the files, from the hour `from` ("signals/2026/11/22/14") on.
+  Result<> look_through(Search& search, const Oid& tree, const std::string& path, int depth,
+                        const std::string& from) const {
+    auto entries = repository.entries(tree);
+    if (!entries) return entries.error();
+    if (depth == 0) {
+      std::sort(entries->begin(), entries->end(),
+                [](const auto& a, const auto& b) { return order_of(a.name) < order_of(b.name); });
+    }
+    for (const TreeEntry& entry : *entries) {
+      const std::string below = path + "/" + entry.name;
+      if (search.complete() || entry.folder != (depth > 0) || below < from.substr(0, below.size())) continue;
+      if (depth > 0) {
+        if (const auto done = look_through(search, entry.id, below, depth - 1, from); !done) return done.error();
+        continue;
+      }
+      const auto text = repository.blob(entry.id);
+      if (!text) return text.error();
+      search.look_into(below, *text);
+    }
+    return {};
+  }
+
+  /// Finds the commit that each place came with.
+  Result<> name_commits(std::vector<LedgerPlace>& places, const Oid& tip) const {
+    std::size_t open = places.size();
+    if (open == 0) return {};
+    return walk_ledger(repository, tip,
+                       [&](const Commit& commit, const std::optional<CommitNote>& note) -> Result<bool> {
+                         for (LedgerPlace& place : places) {
+                           if (!note || !place.commit.empty() || place.file != note->file) continue;
+                           place.commit = commit.id.hex();
+                           --open;
+                         }
+                         return open > 0;
+                       });
+  }
+};
+
+AuditReader::AuditReader(std::unique_ptr<Parts> parts) : parts_{std::move(parts)} {}
+AuditReader::AuditReader(AuditReader&&) noexcept = default;
+AuditReader& AuditReader::operator=(AuditReader&&) noexcept = default;
+AuditReader::~AuditReader() = default;
+
+Result<AuditReader> AuditReader::open(const std::filesystem::path& path, const std::string& branch) {
+  auto repository = Repository::open(path);
+  if (!repository) return repository.error();
+  return AuditReader{std::unique_ptr<Parts>{new Parts{std::move(*repository), branch}}};
+}
+
+Result<> AuditReader::commits(const std::function<bool(const LedgerCommit&)>& each) const {
+  const auto tip = ledger_tip(parts_->repository, parts_->branch);
+  if (!tip) return tip.error();
+  return walk_ledger(parts_->repository, *tip,
+                     [&](const Commit& commit, const std::optional<CommitNote>& note) -> Result<bool> {
+                       LedgerCommit out;
+                       out.id = commit.id.hex();
+                       out.subject = commit.message.substr(0, commit.message.find('\n'));
+                       out.author = commit.author;
+                       out.time = commit.time;
+                       out.foreign = !note;
+                       if (note) {
+                         out.signal_ids = note->ids;
+                         out.first_seq = note->first_seq;
+                         out.last_seq = note->last_seq;
+                         out.file = note->file;
+                       }
+                       return each(out);
+                     });
+}
+
+Result<std::vector<LedgerPlace>> AuditReader::show(std::uint64_t seq) const {
+  const auto tip = ledger_tip(parts_->repository, parts_->branch);
+  if (!tip) return tip.error();
+  std::string id;
+  const std::string key = fmt::format("\"seq\":{},", seq);
+  const auto walked = walk_ledger(
+      parts_->repository, *tip, [&](const Commit& commit, const std::optional<CommitNote>& note) -> Result<bool> {
+        if (!note || note->first_seq == 0 || seq < note->first_seq || seq > note->last_seq) return true;
+        const auto entry = parts_->repository.find(commit.tree, note->file);
+        if (!entry) return entry.error();
+        if (!*entry) return true;
+        const auto text = parts_->repository.blob((*entry)->id);
+        if (!text) return text.error();
+        for (auto at = text->find(key); at != std::string::npos && id.empty(); at = text->find(key, at + 1)) {
+          const auto newline = text->rfind('\n', at);
+          const auto start = newline == std::string::npos ? 0 : newline + 1;
+          const auto end = std::min(text->find('\n', at), text->size());
+          const auto line = parse_line(std::string_view{*text}.substr(start, end - start));
+          if (line && !line->receipt && line->seq == seq) id = line->id;
+        }
+        return id.empty();
+      });
+  if (!walked) return walked.error();
+  if (id.empty()) return std::vector<LedgerPlace>{};
+  return show(id);
+}
+
+Result<std::vector<LedgerPlace>> AuditReader::show(std::string_view id) const {
+  Search search;
+  search.id = std::string{id};
+  if (id.empty()) return std::move(search.found);
+  const auto tip = ledger_tip(parts_->repository, parts_->branch);
+  if (!tip) return tip.error();
+  const auto commit = parts_->repository.commit(*tip);
+  if (!commit) return commit.error();
+  const auto top = parts_->repository.find(commit->tree, "signals");
+  if (!top) return top.error();
+  if (!*top) return std::move(search.found);
+  std::string from;
+  if (const auto made = Ulid::parse(id)) {
+    from = "signals/" + utc(std::max(Millis{0}, made->time() - kClockAhead)).substr(0, 13);
+    std::replace_if(
+        from.begin(), from.end(), [](char c) { return c == '-' || c == 'T'; }, '/');
+  }
+  const auto looked = parts_->look_through(search, (*top)->id, "signals", 4, from);
+  if (!looked) return looked.error();
+  if (const auto named = parts_->name_commits(search.found, *tip); !named) return named.error();
+  return std::move(search.found);
+}
+
+Result<VerifyReport> AuditReader::verify(const VerifyOptions& options) const {
+  return verify_ledger(parts_->repository, parts_->branch, options);
+}
+
+}  // namespace detent

@@ -1,0 +1,148 @@
+// What a repository holds, read.
+#include <git2.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <cerrno>
+
+#include "ledger/repository/libgit2.h"
+#include "ledger/repository/loose.h"
+
+namespace detent {
+namespace {
+
+TreeEntry entry_of(const git_tree_entry* entry) {
+  return {git_tree_entry_name(entry), from_native(git_tree_entry_id(entry)),
+          git_tree_entry_type(entry) == GIT_OBJECT_TREE};
+}
+
+}  // namespace
+
+Result<> Repository::guard(const Oid& id) const {
+  const auto loose = read_loose(path_, id.hex());
+  if (!loose) return loose.error();
+  return {};
+}
+
+Result<Commit> Repository::commit(const Oid& id) const {
+  if (const auto sound = guard(id); !sound) return sound.error();
+  git_commit* raw = nullptr;
+  const auto found =
+      ask("cannot read commit " + id.hex(), [&] { return git_commit_lookup(&raw, repository_.get(), native(id)); });
+  if (!found) return found.error();
+  const Held<git_commit> commit{raw};
+  Commit out;
+  out.id = id;
+  out.tree = from_native(git_commit_tree_id(raw));
+  for (unsigned i = 0; i < git_commit_parentcount(raw); ++i) {
+    out.parents.push_back(from_native(git_commit_parent_id(raw, i)));
+  }
+  out.message = git_commit_message_raw(raw);
+  out.author = git_commit_author(raw)->email;
+  out.committer = git_commit_committer(raw)->email;
+  out.time = std::chrono::seconds{git_commit_time(raw)};
+  return out;
+}
+
+Result<std::optional<TreeEntry>> Repository::find(const Oid& tree, const std::string& path) const {
+  Oid at = tree;
+  for (std::string_view rest = path;;) {
+    if (const auto sound = guard(at); !sound) return sound.error();
+    git_tree* raw = nullptr;
+    const auto read =
+        ask("cannot read tree " + at.hex(), [&] { return git_tree_lookup(&raw, repository_.get(), native(at)); });
+    if (!read) return read.error();
+    const Held<git_tree> folder{raw};
+    const auto slash = rest.find('/');
+    const auto* entry = git_tree_entry_byname(raw, std::string{rest.substr(0, slash)}.c_str());
+    if (!entry) return std::optional<TreeEntry>{};
+    auto found = entry_of(entry);
+    if (slash == std::string_view::npos) return std::optional{std::move(found)};
+    if (!found.folder) return std::optional<TreeEntry>{};
+    at = found.id;
+    rest.remove_prefix(slash + 1);
+  }
+}
+
+Result<std::vector<TreeEntry>> Repository::entries(const Oid& id) const {
+  if (const auto sound = guard(id); !sound) return sound.error();
+  git_tree* raw = nullptr;
+  const auto read =
+      ask("cannot read tree " + id.hex(), [&] { return git_tree_lookup(&raw, repository_.get(), native(id)); });
+  if (!read) return read.error();
+  const Held<git_tree> tree{raw};
+  std::vector<TreeEntry> out;
+  const std::size_t count = git_tree_entrycount(raw);
+  out.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) out.push_back(entry_of(git_tree_entry_byindex(raw, i)));
+  return out;
+}
+
+Result<std::string> Repository::blob(const Oid& id) const {
+  auto loose = read_loose(path_, id.hex());
+  if (!loose) return loose.error();
+  if (*loose) {
+    git_oid hash;
+    const std::string& content = (*loose)->content;
+    if ((*loose)->type != "blob" || git_odb_hash(&hash, content.data(), content.size(), GIT_OBJECT_BLOB) ||
+        from_native(&hash) != id) {
+      return Error{fmt::format("object {} is damaged: its content has another hash", id.hex()), EBADMSG};
+    }
+    return Result<std::string>{boost::system::in_place_value, std::move((*loose)->content)};
+  }
+  git_blob* raw = nullptr;
+  const auto read =
+      ask("cannot read blob " + id.hex(), [&] { return git_blob_lookup(&raw, repository_.get(), native(id)); });
+  if (!read) return read.error();
+  const Held<git_blob> blob{raw};
+  return Result<std::string>{boost::system::in_place_value, static_cast<const char*>(git_blob_rawcontent(raw)),
+                             static_cast<std::size_t>(git_blob_rawsize(raw))};
+}
+
+Result<bool> Repository::descends(const Oid& commit, const Oid& ancestor) const {
+  int code = 0;
+  const auto compared = ask(fmt::format("cannot compare commits {} and {}", commit.hex(), ancestor.hex()), [&] {
+    return code = git_graph_descendant_of(repository_.get(), native(commit), native(ancestor));
+  });
+  if (!compared) return compared.error();
+  return code == 1;
+}
+
+Result<bool> Repository::has(const Oid& id) const {
+  git_odb* raw = nullptr;
+  const auto opened =
+      ask("cannot open the objects of " + path_.string(), [&] { return git_repository_odb(&raw, repository_.get()); });
+  if (!opened) return opened.error();
+  const Held<git_odb> odb{raw};
+  return git_odb_exists(raw, native(id)) == 1;
+}
+
+Result<> Repository::each_commit(const std::function<void(Commit)>& each) const {
+  git_odb* raw = nullptr;
+  const auto opened =
+      ask("cannot open the objects of " + path_.string(), [&] { return git_repository_odb(&raw, repository_.get()); });
+  if (!opened) return opened.error();
+  const Held<git_odb> odb{raw};
+  std::vector<Oid> ids;
+  const auto add = [](const git_oid* id, void* into) {
+    static_cast<std::vector<Oid>*>(into)->push_back(from_native(id));
+    return 0;
+  };
+  const auto listed =
+      ask("cannot list the objects of " + path_.string(), [&] { return git_odb_foreach(raw, add, &ids); });
+  if (!listed) return listed.error();
+  for (const Oid& id : ids) {
+    const auto loose = read_loose(path_, id.hex());
+    if (!loose && loose.error().code != EBADMSG) return loose.error();
+    if (!loose) continue;
+    size_t size = 0;
+    git_object_t type = GIT_OBJECT_INVALID;
+    if (!*loose && git_odb_read_header(&size, &type, raw, native(id))) continue;
+    if (*loose ? (*loose)->type != "commit" : type != GIT_OBJECT_COMMIT) continue;
+    auto one = commit(id);
+    if (one) each(std::move(*one));
+    if (!one && one.error().code != EBADMSG) return one.error();
+  }
+  return {};
+}
+
+}  // namespace detent
