@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <set>
 
-#include "consumers/text.h"
 #include "proto/signal_validator.h"
 #include "proto/wire.pb.h"
 
@@ -17,29 +16,8 @@ constexpr Millis kNever{INT64_MAX / 4};
 constexpr Millis kShortWait{15'000};
 /// After this long the log says again why deliveries go back, where it is still the same.
 constexpr Millis kSayAgain{3'600'000};
-constexpr size_t kMaxMemories = 512;
 /// What a delivery may cost of the credit beyond its signal: the broker counts the record in its journal.
 constexpr uint64_t kAround = 256;
-
-PartState from_wire(const Part& part) {
-  return {part.part(), part.done(), part.begun_ms(), part.message_id(), part.link(), part.place()};
-}
-
-void to_wire(const PartState& state, Part* part) {
-  part->set_part(state.part);
-  part->set_done(state.done);
-  part->set_begun_ms(state.begun_ms);
-  part->set_message_id(shorten(state.message_id, 64));
-  // A link that is cut leads nowhere.
-  if (state.link.size() <= 512) part->set_link(state.link);
-  part->set_place(shorten(state.place, 64));
-}
-
-/// At most `most` bytes, ending with a whole character.
-std::string within(const std::string& text, size_t most) {
-  const std::string line = one_line(text);
-  return line.size() <= most ? line : line.substr(0, whole(line, most));
-}
 
 }  // namespace
 
@@ -53,7 +31,6 @@ struct Courier::Held {
   std::unique_ptr<Job> job;
   std::optional<Step> step;
   uint32_t awaiting = 0;  // the part whose begun is not known to be durable
-  int64_t begun_ms = 0;
   std::set<uint32_t> durable;
   std::string unsure_why;
 
@@ -75,21 +52,15 @@ struct Courier::Flight {
   std::unique_ptr<Held> orphan;
 };
 
-Courier::Courier(Options options, Channel& channel) : options_(std::move(options)), channel_(channel) {}
+Courier::Courier(Options options, Channel& channel)
+    : options_(std::move(options)), channel_(channel), credit_({options_.credit, options_.credit_bytes}) {}
 Courier::~Courier() = default;
 
 void Courier::opened(Now now) {
   lost();
   open_ = true;
-  owed_ = options_.credit;
-  owed_bytes_ = options_.credit_bytes;
-  if (circuit_open_) {
-    Settle settle;
-    settle.set_channel(options_.channel);
-    settle.mutable_circuit()->set_open(true);
-    settle.mutable_circuit()->set_why(circuit_why_);
-    frames.push_back({detent::Frame::kSettle, settle.SerializeAsString()});
-  }
+  credit_.begin();
+  if (circuit_open_) frames.push_back(circuit(options_.channel, true, circuit_why_));
   send_credit();
   advance(now);
 }
@@ -135,15 +106,12 @@ void Courier::received(uint32_t field, std::string_view body, Now now) {
     if (!stale.ParseFromArray(body.data(), static_cast<int>(body.size()))) return;
     for (const uint64_t number : stale.deliveries()) {
       const auto same = [&](const auto& held) { return held->delivery.delivery() == number; };
-      for (auto held = std::find_if(waiting_.begin(), waiting_.end(), same); held != waiting_.end();) {
-        owed_ += 1;
-        owed_bytes_ += (*held)->bytes;
-        held = waiting_.erase(held);
-        break;
+      if (const auto held = std::find_if(waiting_.begin(), waiting_.end(), same); held != waiting_.end()) {
+        credit_.settled((*held)->bytes);
+        waiting_.erase(held);
       }
       if (active_ && same(active_)) {
-        owed_ += 1;
-        owed_bytes_ += active_->bytes;
+        credit_.settled(active_->bytes);
         remember(*active_);
         if (flight_) flight_->orphan = std::move(active_);
         active_.reset();
@@ -183,11 +151,7 @@ void Courier::act(Held& held, const Verdict& verdict, const Step& step, Now now)
   switch (verdict.kind) {
     case Verdict::Continue:
       if (verdict.done && held.job->size > 1) {
-        Begun begun;
-        begun.set_channel(options_.channel);
-        begun.set_delivery(held.delivery.delivery());
-        to_wire(held.job->part(verdict.done), begun.mutable_part());
-        frames.push_back({detent::Frame::kBegun, begun.SerializeAsString()});
+        frames.push_back(begun(options_.channel, held.delivery.delivery(), held.job->part(verdict.done)));
       }
       return;
     case Verdict::RetryLater:
@@ -251,12 +215,8 @@ void Courier::advance(Now now) {
     const Step& step = *held.step;
     if (step.begin && !held.durable.contains(step.part)) {
       held.awaiting = step.part;
-      held.begun_ms = now.wall.count();
-      Begun begun;
-      begun.set_channel(options_.channel);
-      begun.set_delivery(held.delivery.delivery());
-      to_wire({.part = step.part, .begun_ms = held.begun_ms, .place = step.place}, begun.mutable_part());
-      frames.push_back({detent::Frame::kBegun, begun.SerializeAsString()});
+      frames.push_back(begun(options_.channel, held.delivery.delivery(),
+                             {.part = step.part, .begun_ms = now.wall.count(), .place = step.place}));
       return;
     }
     if (step.begin) {
@@ -282,18 +242,8 @@ void Courier::pick(Now now) {
 }
 
 void Courier::begin(Held& held, Now now) {
-  std::vector<PartState> parts;
-  for (const Part& part : held.delivery.parts()) {
-    // Told more than once, the last word counts.
-    std::erase_if(parts, [&](const PartState& known) { return known.part == part.part(); });
-    parts.push_back(from_wire(part));
-  }
-  if (const auto known = memory_.find(held.id); known != memory_.end()) {
-    for (const PartState& part : known->second) {
-      std::erase_if(parts, [&](const PartState& other) { return other.part == part.part; });
-      parts.push_back(part);
-    }
-  }
+  std::vector<PartState> parts = known_parts(held.delivery);
+  done_.recall(held.id, parts);
   held.job = channel_.take(held.delivery, std::move(parts), now);
 }
 
@@ -302,34 +252,20 @@ bool Courier::expired(const Held& held, Now now) const {
 }
 
 void Courier::settle(std::unique_ptr<Held> held, int outcome, const std::string& cause, Millis delay) {
-  Settle settle;
-  settle.set_channel(options_.channel);
-  Settled* settled = settle.add_settled();
-  settled->set_delivery(held->delivery.delivery());
-  settled->set_outcome(static_cast<Outcome>(outcome));
-  settled->set_cause(within(cause, 500));
-  settled->set_delay_ms(static_cast<uint32_t>(std::clamp<int64_t>(delay.count(), 0, UINT32_MAX)));
-  if (held->job) {
-    for (const PartState& part : held->job->parts) {
-      // A part that was tried in another form and refused is of no interest once the whole is delivered.
-      if (outcome == DELIVERED && !part.done) continue;
-      to_wire(part, settled->add_parts());
-    }
-  } else {
-    *settled->mutable_parts() = held->delivery.parts();
-  }
-  frames.push_back({detent::Frame::kSettle, settle.SerializeAsString()});
+  std::vector<PartState> parts = held->job ? held->job->parts : known_parts(held->delivery);
+  // A part that was tried in another form and refused is of no interest once the whole is delivered.
+  if (outcome == DELIVERED) std::erase_if(parts, [](const PartState& part) { return !part.done; });
+  frames.push_back(settled(options_.channel, held->delivery.delivery(), outcome, cause, delay, parts));
   if (outcome == NOT_NOW) {
     remember(*held);
   } else {
-    memory_.erase(held->id);
+    done_.forget(held->id);
   }
   if (outcome == GIVEN_UP || outcome == UNKNOWN) {
     said.push_back(
         fmt::format("{}: {}: {}", options_.channel, outcome == UNKNOWN ? "unknown" : "given up", within(cause, 300)));
   }
-  owed_ += 1;
-  owed_bytes_ += held->bytes;
+  credit_.settled(held->bytes);
   send_credit();
 }
 
@@ -341,11 +277,7 @@ void Courier::open_circuit(const std::string& why) {
   circuit_why_ = within(why, 500);
   if (!open_) return;
   // Before the deliveries go back, so that they are not handed out again at once.
-  Settle told;
-  told.set_channel(options_.channel);
-  told.mutable_circuit()->set_open(true);
-  told.mutable_circuit()->set_why(circuit_why_);
-  frames.push_back({detent::Frame::kSettle, told.SerializeAsString()});
+  frames.push_back(circuit(options_.channel, true, circuit_why_));
   while (!waiting_.empty()) {
     auto held = std::move(waiting_.front());
     waiting_.pop_front();
@@ -363,10 +295,7 @@ void Courier::token_changed(Now now) {
   circuit_open_ = false;
   said.push_back(fmt::format("{}: the token changed, delivering again", options_.channel));
   if (open_) {
-    Settle settle;
-    settle.set_channel(options_.channel);
-    settle.mutable_circuit()->set_open(false);
-    frames.push_back({detent::Frame::kSettle, settle.SerializeAsString()});
+    frames.push_back(circuit(options_.channel, false, ""));
     send_credit();
   }
   advance(now);
@@ -374,15 +303,9 @@ void Courier::token_changed(Now now) {
 
 void Courier::send_credit() {
   if (!open_ || circuit_open_ || draining_) return;
-  const bool nothing_left = waiting_.empty() && !active_;
-  if (owed_ == 0 || (!nothing_left && owed_ < options_.credit / 4 && owed_bytes_ < options_.credit_bytes / 4)) return;
-  Credit credit;
-  credit.set_channel(options_.channel);
-  credit.set_count(owed_);
-  credit.set_bytes(owed_bytes_);
-  frames.push_back({detent::Frame::kCredit, credit.SerializeAsString()});
-  owed_ = 0;
-  owed_bytes_ = 0;
+  if (const auto amount = credit_.take(waiting_.empty() && !active_)) {
+    frames.push_back(credit(options_.channel, amount->count, amount->bytes));
+  }
 }
 
 void Courier::tick(Now now) { advance(now); }
@@ -402,17 +325,7 @@ Millis Courier::deadline() const {
 }
 
 void Courier::remember(const Held& held) {
-  if (held.id.empty() || !held.job) return;
-  std::vector<PartState> done;
-  for (const PartState& part : held.job->parts) {
-    if (part.done) done.push_back(part);
-  }
-  if (done.empty()) return;
-  if (memory_.insert_or_assign(held.id, std::move(done)).second) memory_order_.push_back(held.id);
-  while (memory_order_.size() > kMaxMemories) {
-    memory_.erase(memory_order_.front());
-    memory_order_.pop_front();
-  }
+  if (held.job) done_.remember(held.id, held.job->parts);
 }
 
 std::unique_ptr<Courier::Held> Courier::take_active() { return std::move(active_); }

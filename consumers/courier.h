@@ -7,16 +7,17 @@
 
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "consumers/channel.h"
+#include "consumers/credit.h"
+#include "consumers/done_parts.h"
+#include "consumers/reports.h"
 
 namespace detent::consumers {
 
@@ -28,10 +29,7 @@ class Courier {
     uint32_t credit = 32;
     uint64_t credit_bytes = 32ULL << 20;
   };
-  struct Frame {
-    uint32_t field = 0;  // its number in Frame's oneof
-    std::string body;
-  };
+  using Frame = Report;
   struct Sending {
     uint64_t number = 0;  // to be named with its answer
     http::Request request;
@@ -88,15 +86,11 @@ class Courier {
   std::string later_why_;  // what was said last of why deliveries go back, and when
   Millis later_said_{0};
   uint64_t requests_ = 0;
-  uint32_t owed_ = 0;  // credit not given yet
-  uint64_t owed_bytes_ = 0;
+  CreditAccount credit_;
   std::deque<std::unique_ptr<Held>> waiting_;  // in the order they came
   std::unique_ptr<Held> active_;
   std::unique_ptr<Flight> flight_;
-  /// Parts that are done, and of which the broker perhaps does not know, by the signal's id. Only these: whatever else
-  /// was known of a delivery, another process may have had it since.
-  std::map<std::string, std::vector<PartState>, std::less<>> memory_;
-  std::deque<std::string> memory_order_;
+  DoneParts done_;
 };
 
 }  // namespace detent::consumers
