@@ -5,6 +5,7 @@
 // Pure: no I/O and no clock. All on the thread that runs the Courier.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -69,8 +70,10 @@ class Job {
   /// The step's request goes.
   virtual void sent(Now now) = 0;
   virtual Verdict answered(const http::Answer& answer, Now now) = 0;
-  /// An answer left it open whether the step's part arrived, and it is not to be sent again: go on without.
-  virtual void leave(uint32_t part) = 0;
+
+  /// An answer left it open whether this part arrived, and it is not to be sent again: go on without.
+  void leave(uint32_t part) { unknown.push_back(part); }
+  bool left(uint32_t part) const { return std::find(unknown.begin(), unknown.end(), part) != unknown.end(); }
 
   std::vector<PartState> parts;
   /// A part may be sent again although it perhaps arrived: the platform makes repeats one, or a repeat is marked as

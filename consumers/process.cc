@@ -1,16 +1,11 @@
 #include "consumers/process.h"
 
-#include <signal.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <atomic>
-#include <mutex>
-#include <thread>
 
 #include "bus/connection.h"
-#include "consumers/courier.h"
-#include "consumers/sender.h"
 #include "proto/reader.h"
 #include "proto/wire.pb.h"
 
@@ -30,27 +25,23 @@ std::string_view channel_of(std::string_view body) {
   return {};
 }
 
+std::vector<std::string> names(const std::vector<Served>& served) {
+  std::vector<std::string> out;
+  for (const Served& one : served) out.push_back(one.name);
+  return out;
+}
+
 }  // namespace
 
 class Process::Loop {
  public:
   Loop(const std::string& broker, const std::string& name, std::vector<Served> served)
-      : connection_(
+      : broker_(broker),
+        connection_(
             broker,
             {.name = name, .role = Link::Role::Consumer, .channels = names(served), .instance = random_instance()}) {
-    lines_.reserve(served.size());
-    for (size_t i = 0; i < served.size(); ++i) {
-      auto line = std::make_unique<Line>();
-      line->served = std::move(served[i]);
-      line->courier = std::make_unique<Courier>(Courier::Options{.channel = line->served.name}, *line->served.channel);
-      line->sender = std::make_unique<Sender>([this, i](uint64_t number, http::Answer answer) {
-        {
-          const std::lock_guard lock(mutex_);
-          answers_.push_back({i, number, std::move(answer)});
-        }
-        connection_.wake();
-      });
-      lines_.push_back(std::move(line));
+    for (Served& one : served) {
+      agents_.push_back(std::make_unique<Agent>(std::move(one), [this] { connection_.wake(); }));
     }
   }
 
@@ -58,11 +49,10 @@ class Process::Loop {
     while (!left_) {
       connection_.turn(patience(), [this](const Link::Event& event, Now now) { on_event(event, now); });
       const Now now = system_now();
-      take_answers(now);
       look_at_tokens(now);
-      for (auto& line : lines_) line->courier->tick(now);
+      for (auto& agent : agents_) agent->turn(now);
       if (stopping_.load() && drain_until_ == kNotYet) drain(now);
-      for (auto& line : lines_) hand_on(*line);
+      hand_on();
       leave(now);
     }
   }
@@ -75,27 +65,10 @@ class Process::Loop {
  private:
   static constexpr Millis kNotYet{INT64_MAX / 4};
 
-  struct Line {
-    Served served;
-    std::unique_ptr<Courier> courier;
-    std::unique_ptr<Sender> sender;
-  };
-  struct Answered {
-    size_t line;
-    uint64_t number;
-    http::Answer answer;
-  };
-
-  static std::vector<std::string> names(const std::vector<Served>& served) {
-    std::vector<std::string> out;
-    for (const Served& one : served) out.push_back(one.name);
-    return out;
-  }
-
   Millis patience() const {
     const Millis now = system_now().mono;
     Millis next = next_token_look_;
-    for (const auto& line : lines_) next = std::min(next, line->courier->deadline());
+    for (const auto& agent : agents_) next = std::min(next, agent->deadline());
     if (bye_sent_) next = std::min(next, leave_until_);
     if (drain_until_ != kNotYet && !bye_sent_) next = std::min(next, drain_until_);
     return std::clamp(next - now, Millis{0}, kTokenEvery);
@@ -104,16 +77,16 @@ class Process::Loop {
   void on_event(const Link::Event& event, Now now) {
     switch (event.kind) {
       case Link::Event::Opened:
-        spdlog::info("connected to the broker");
+        spdlog::info("connected to the broker at {}", broker_);
         refused_.clear();
-        for (auto& line : lines_) line->courier->opened(now);
+        for (auto& agent : agents_) agent->opened(now);
         break;
       case Link::Event::Lost:
-        spdlog::warn("the broker is gone, asking again");
-        for (auto& line : lines_) line->courier->lost();
+        spdlog::warn("connection to the broker at {} lost, reconnecting", broker_);
+        for (auto& agent : agents_) agent->lost();
         break;
       case Link::Event::Refused:
-        if (refused_ != event.text) spdlog::warn("the broker refuses us: {}", event.text);
+        if (refused_ != event.text) spdlog::warn("the broker at {} refuses this consumer: {}", broker_, event.text);
         refused_ = event.text;
         break;
       case Link::Event::Frame:
@@ -121,78 +94,63 @@ class Process::Loop {
           left_ = true;
           break;
         }
-        for (auto& line : lines_) {
-          if (line->served.name == channel_of(event.body)) line->courier->received(event.field, event.body, now);
+        for (auto& agent : agents_) {
+          if (agent->channel() == channel_of(event.body)) agent->received(event.field, event.body, now);
         }
         break;
       case Link::Event::None:
         break;
     }
     // What was sent before a session ended must not be sent into the next one.
-    for (auto& line : lines_) hand_on(*line);
+    hand_on();
   }
 
-  void hand_on(Line& line) {
-    Courier& courier = *line.courier;
-    for (const Courier::Frame& frame : courier.frames) {
-      if (connection_.link().is_open()) connection_.link().send(frame.field, frame.body);
-    }
-    courier.frames.clear();
-    for (const std::string& text : courier.said) spdlog::warn("{}", text);
-    courier.said.clear();
-    if (courier.request) line.sender->post(std::move(*courier.request));
-    courier.request.reset();
-  }
-
-  void take_answers(Now now) {
-    std::vector<Answered> answers;
-    {
-      const std::lock_guard lock(mutex_);
-      answers.swap(answers_);
-    }
-    for (Answered& one : answers) {
-      lines_[one.line]->courier->answered(one.number, one.answer, now);
-      hand_on(*lines_[one.line]);
+  void hand_on() {
+    for (auto& agent : agents_) {
+      agent->hand_on([this](uint32_t field, std::string_view body) {
+        if (connection_.link().is_open()) connection_.link().send(field, body);
+      });
     }
   }
 
+  /// A token's file may be written anew at any time.
   void look_at_tokens(Now now) {
     if (now.mono < next_token_look_) return;
     next_token_look_ = now.mono + kTokenEvery;
     std::vector<const Secret*> changed;
-    for (auto& line : lines_) {
-      const Secret* secret = line->served.secret.get();
+    for (auto& agent : agents_) {
+      const Secret* secret = &agent->secret();
       if (std::find(changed.begin(), changed.end(), secret) == changed.end()) {
-        const auto result = line->served.secret->refresh();
+        const auto result = agent->secret().refresh();
         if (!result && token_trouble_ != result.error().what) {
           token_trouble_ = result.error().what;
-          spdlog::warn("{}", token_trouble_);
+          spdlog::warn("{}: the token read before is used on", token_trouble_);
         }
         if (!result || !*result) continue;
         changed.push_back(secret);
       }
-      line->courier->token_changed(now);
-      hand_on(*line);
+      agent->token_changed(now);
     }
   }
 
   void drain(Now now) {
-    spdlog::info("stopping: finishing what is under way");
+    spdlog::info("stopping: finishing what is in flight, {} at most", roughly(kDrainAtMost));
     drain_until_ = now.mono + kDrainAtMost;
-    for (auto& line : lines_) line->courier->drain();
+    for (auto& agent : agents_) agent->drain();
   }
 
   void leave(Now now) {
     if (drain_until_ == kNotYet) return;
-    const bool idle = std::all_of(lines_.begin(), lines_.end(), [](const auto& line) { return line->courier->idle(); });
+    const bool idle = std::all_of(agents_.begin(), agents_.end(), [](const auto& agent) { return agent->idle(); });
     if (!bye_sent_ && (idle || now.mono >= drain_until_)) {
       if (!connection_.link().is_open()) {
         left_ = true;
         return;
       }
       if (!idle) {
-        spdlog::warn("a request did not end within {}: it is broken off", roughly(kDrainAtMost));
-        for (auto& line : lines_) line->sender->interrupt();
+        spdlog::warn("a request in flight did not end within {}: broken off, the broker delivers it again",
+                     roughly(kDrainAtMost));
+        for (auto& agent : agents_) agent->interrupt();
       }
       connection_.link().send(Frame::kBye, Bye().SerializeAsString());
       bye_sent_ = true;
@@ -201,15 +159,14 @@ class Process::Loop {
     if (bye_sent_ && (now.mono >= leave_until_ || !connection_.link().is_open())) left_ = true;
   }
 
+  std::string broker_;
   Connection connection_;
-  std::mutex mutex_;
-  std::vector<Answered> answers_;
   std::atomic<bool> stopping_{false};
   bool bye_sent_ = false, left_ = false;
   Millis drain_until_ = kNotYet, leave_until_ = kNotYet;
   Millis next_token_look_{0};
   std::string refused_, token_trouble_;
-  std::vector<std::unique_ptr<Line>> lines_;  // last: their senders use what is above
+  std::vector<std::unique_ptr<Agent>> agents_;  // last: their senders use what is above
 };
 
 Process::Process(const std::string& broker, const std::string& name, std::vector<Served> served)
@@ -217,31 +174,5 @@ Process::Process(const std::string& broker, const std::string& name, std::vector
 Process::~Process() = default;
 void Process::run() { loop_->run(); }
 void Process::stop() { loop_->stop(); }
-
-int serve(const std::string& broker, const std::string& name, std::vector<Served> served) {
-  // Signals are taken by a thread that waits for them, so that no handler runs in the middle of anything.
-  sigset_t wanted;
-  sigemptyset(&wanted);
-  for (const int number : {SIGTERM, SIGINT}) sigaddset(&wanted, number);
-  pthread_sigmask(SIG_BLOCK, &wanted, nullptr);
-  signal(SIGPIPE, SIG_IGN);
-  try {
-    std::string channels;
-    for (const Served& one : served) channels += (channels.empty() ? "" : ", ") + one.name;
-    Process process(broker, name, std::move(served));
-    std::jthread signals([&](const std::stop_token& stop) {
-      while (!stop.stop_requested()) {
-        const timespec patience{0, 200'000'000};
-        if (sigtimedwait(&wanted, nullptr, &patience) > 0) process.stop();
-      }
-    });
-    spdlog::info("serving {} for the broker at {}", channels, broker);
-    process.run();
-  } catch (const std::exception& error) {
-    spdlog::error("{}", error.what());
-    return 1;
-  }
-  return 0;
-}
 
 }  // namespace detent::consumers

@@ -1,4 +1,6 @@
-#include "consumers/answer.h"
+#include "consumers/response.h"
+
+#include <fmt/format.h>
 
 #include <boost/json.hpp>
 
@@ -15,6 +17,17 @@ json::object object_of(std::string_view body) {
 std::string text_at(const json::object& object, std::string_view key) {
   const auto* value = object.if_contains(key);
   return value && value->is_string() ? std::string(value->get_string()) : "";
+}
+
+Verdict unanswered(std::string_view platform, const http::SendFailure& failure, bool repeatable,
+                   const std::string& remedy) {
+  const std::string& what = failure.error.what;
+  if (failure.malformed) {
+    return {.kind = Verdict::Misconfigured,
+            .why = fmt::format("{}: no request can be formed ({}): {}", platform, what, remedy)};
+  }
+  return {.kind = failure.sent == http::Sent::No || repeatable ? Verdict::RetryLater : Verdict::Ambiguous,
+          .why = fmt::format("{}: {}", platform, what)};
 }
 
 }  // namespace detent::consumers

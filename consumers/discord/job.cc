@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
-#include "consumers/answer.h"
+#include "consumers/response.h"
 #include "consumers/text.h"
 #include "http/multipart.h"
 
@@ -92,7 +92,7 @@ Step Job::next(Now now) {
   for (; at_ < messages_.size(); ++at_) {
     const Message& message = current();
     PartState& state = part(message.part);
-    if (state.done || left_.contains(message.part)) continue;
+    if (state.done || left(message.part)) continue;
     if (!state.perhaps()) return send(message, true);
     const int64_t age = now.wall.count() - state.begun_ms;
     if (!style_.webhook) {
@@ -165,25 +165,14 @@ Millis Job::wait(Now now) const { return channel_.limits_.wait(lane_, now.mono);
 
 void Job::sent(Now now) { channel_.limits_.sent(lane_, now.mono); }
 
-void Job::leave(uint32_t part) {
-  left_.insert(part);
-  unknown.push_back(part);
-}
-
 Verdict Job::answered(const http::Answer& answer, Now now) {
   if (answer.has_error()) {
     const http::SendFailure& failure = answer.error();
-    if (failure.malformed) {
-      return {.kind = Verdict::Misconfigured,
-              .why = fmt::format("discord: no request can be formed ({}): put a valid {}, and nothing else, into {}{}",
-                                 failure.error.what, style_.webhook ? "webhook URL" : "bot token",
-                                 channel_.secret_.origin(), style_.webhook ? "" : ", or mend [discord] api")};
-    }
-    if (failure.sent == http::Sent::No || doing_ != Doing::Send) {
-      if (doing_ == Doing::BeginThread) return {};  // the next message of the key begins it
-      return {.kind = Verdict::RetryLater, .why = "discord: " + failure.error.what};
-    }
-    return {.kind = Verdict::Ambiguous, .why = "discord: " + failure.error.what};
+    if (doing_ == Doing::BeginThread && !failure.malformed) return {};  // the next message of the key begins it
+    return consumers::unanswered(
+        "discord", failure, doing_ != Doing::Send,
+        fmt::format("put a valid {}, and nothing else, into {}{}", style_.webhook ? "webhook URL" : "bot token",
+                    channel_.secret_.origin(), style_.webhook ? "" : ", or correct [discord] api"));
   }
   const http::Response& response = *answer;
   if (const Millis wait = channel_.limits_.answered(lane_, response, now.mono); response.status == 429) {

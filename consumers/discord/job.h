@@ -20,7 +20,6 @@ class Job : public consumers::Job {
   Millis wait(Now now) const override;
   void sent(Now now) override;
   consumers::Verdict answered(const http::Answer& answer, Now now) override;
-  void leave(uint32_t part) override;
 
  private:
   enum class Doing { Learn, FindThread, BeginThread, Look, Send };
@@ -54,7 +53,7 @@ class Job : public consumers::Job {
   // While a part that perhaps arrived is looked for.
   std::string look_after_;
   int pages_ = 0;
-  std::set<uint32_t> left_, looked_for_;
+  std::set<uint32_t> looked_for_;
   std::string first_cause_;  // why the form before a fallback was refused
 };
 

@@ -3,9 +3,8 @@
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
-#include <set>
 
-#include "consumers/answer.h"
+#include "consumers/response.h"
 #include "consumers/text.h"
 #include "http/multipart.h"
 
@@ -56,7 +55,7 @@ class Chat::Job : public consumers::Job {
   Step next(Now) override {
     for (; at_ < messages_.size(); ++at_) {
       PartState& state = part(messages_[at_].part);
-      if (state.done || left_.contains(state.part)) continue;
+      if (state.done || left(state.part)) continue;
       if (!state.perhaps()) return send(messages_[at_], true);
       if (repeatable) return send(repeats_[at_], false);
       leave(state.part);
@@ -66,22 +65,13 @@ class Chat::Job : public consumers::Job {
 
   Millis wait(Now now) const override { return chat_.pace_.wait(now.mono); }
   void sent(Now now) override { chat_.pace_.sent(now.mono); }
-  void leave(uint32_t part) override {
-    left_.insert(part);
-    unknown.push_back(part);
-  }
 
   Verdict answered(const http::Answer& answer, Now now) override {
     if (answer.has_error()) {
-      if (answer.error().malformed) {
-        return {.kind = Verdict::Misconfigured,
-                .why = fmt::format("telegram: no request can be formed ({}): put a valid bot token, and nothing else, "
-                                   "into {}, or mend [telegram] api",
-                                   answer.error().error.what, chat_.secret_.origin())};
-      }
-      const bool surely_not = answer.error().sent == http::Sent::No;
-      return {.kind = surely_not ? Verdict::RetryLater : Verdict::Ambiguous,
-              .why = "telegram: " + answer.error().error.what};
+      return consumers::unanswered(
+          "telegram", answer.error(), false,
+          fmt::format("put a valid bot token, and nothing else, into {}, or correct [telegram] api",
+                      chat_.secret_.origin()));
     }
     const http::Response& response = *answer;
     const json::object object = object_of(response.body);
@@ -155,7 +145,6 @@ class Chat::Job : public consumers::Job {
   std::vector<Message> messages_, repeats_;
   size_t at_ = 0;
   bool plain_ = false;
-  std::set<uint32_t> left_;
 };
 
 Chat::Chat(Place place, const Secret& secret) : place_(std::move(place)), secret_(secret), pace_(place_.chat < 0) {}
