@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/ulid.h"
 #include "proto/signal_validator.h"
 #include "proto/wire.pb.h"
 
@@ -14,8 +15,7 @@ namespace {
 constexpr Millis kNever{INT64_MAX / 4};
 /// A rate limit shorter than this is waited out with the delivery in hand.
 constexpr Millis kShortWait{15'000};
-/// After this long the log says again why deliveries go back, where it is still the same.
-constexpr Millis kSayAgain{3'600'000};
+constexpr size_t kMaxLine = 300;  // of a cause in the log
 /// What a delivery may cost of the credit beyond its signal: the broker counts the record in its journal.
 constexpr uint64_t kAround = 256;
 
@@ -44,7 +44,7 @@ struct Courier::Held {
   }
 };
 
-/// The one request under way. Its delivery is in `active_`, or here where the session ended meanwhile.
+/// The one request in flight. Its delivery is in `active_`, or here where the session ended meanwhile.
 struct Courier::Flight {
   uint64_t number = 0;
   Step step;
@@ -133,11 +133,11 @@ void Courier::answered(uint64_t number, const http::Answer& answer, Now now) {
     // It was begun for this request, and this request was surely not taken.
     held.job->part(flight->step.part).begun_ms = 0;
   }
-  const bool ill = verdict.kind == Verdict::Misconfigured && !flight->old_token;
+  const bool misconfigured = verdict.kind == Verdict::Misconfigured && !flight->old_token;
   if (flight->orphan) {
     remember(held);
-    if (ill) open_circuit(verdict.why);
-  } else if (verdict.kind == Verdict::Misconfigured && !ill) {
+    if (misconfigured) open_circuit(verdict.why);
+  } else if (verdict.kind == Verdict::Misconfigured && !misconfigured) {
     waiting_.push_front(take_active());  // once more, with the token that counts
   } else {
     held.step.reset();
@@ -161,11 +161,11 @@ void Courier::act(Held& held, const Verdict& verdict, const Step& step, Now now)
         if (held.job->wait(now) == Millis{0}) waiting_.push_front(take_active());
         return;
       }
-      say_later(verdict.why, now);
+      say(outage_.failed(within(verdict.why, kMaxLine), now));
       return settle(take_active(), NOT_NOW, verdict.why, verdict.delay);
     case Verdict::Ambiguous:
       if (step.part == 0 || held.job->repeatable) {
-        say_later(verdict.why, now);
+        say(outage_.failed(within(verdict.why, kMaxLine), now));
         return settle(take_active(), NOT_NOW, verdict.why, verdict.delay);
       }
       held.unsure_why = verdict.why;
@@ -179,13 +179,8 @@ void Courier::act(Held& held, const Verdict& verdict, const Step& step, Now now)
   }
 }
 
-/// One line for an outage, not one for each try.
-void Courier::say_later(const std::string& why, Now now) {
-  std::string line = within(why, 300);
-  if (line == later_why_ && now.mono - later_said_ < kSayAgain) return;
-  said.push_back(fmt::format("{}: not delivered yet, trying again: {}", options_.channel, line));
-  later_why_ = std::move(line);
-  later_said_ = now.mono;
+void Courier::say(const std::string& text) {
+  if (!text.empty()) said.push_back(options_.channel + ": " + text);
 }
 
 void Courier::advance(Now now) {
@@ -205,6 +200,7 @@ void Courier::advance(Now now) {
       if (unknown)
         cause = "perhaps delivered, and not sent again: " +
                 (held.unsure_why.empty() ? "an earlier attempt was cut off" : held.unsure_why);
+      if (!unknown) say(outage_.delivered(now));
       settle(take_active(), unknown ? UNKNOWN : DELIVERED, cause, Millis{0});
       continue;
     }
@@ -262,17 +258,16 @@ void Courier::settle(std::unique_ptr<Held> held, int outcome, const std::string&
     done_.forget(held->id);
   }
   if (outcome == GIVEN_UP || outcome == UNKNOWN) {
-    said.push_back(
-        fmt::format("{}: {}: {}", options_.channel, outcome == UNKNOWN ? "unknown" : "given up", within(cause, 300)));
+    const auto id = Ulid::from_bytes(held->id);
+    say(fmt::format("{}: signal {}: {}", outcome == UNKNOWN ? "unknown" : "given up, now a dead letter",
+                    id ? id->text() : "without an id", within(cause, kMaxLine)));
   }
   credit_.settled(held->bytes);
   send_credit();
 }
 
 void Courier::open_circuit(const std::string& why) {
-  if (!circuit_open_) {
-    said.push_back(fmt::format("{}: nothing is delivered until this is put right: {}", options_.channel, why));
-  }
+  if (!circuit_open_) say("circuit open, nothing is delivered until the cause is removed: " + why);
   circuit_open_ = true;
   circuit_why_ = within(why, 500);
   if (!open_) return;
@@ -293,7 +288,7 @@ void Courier::token_changed(Now now) {
   for (auto& held : waiting_) held->step.reset();
   if (!circuit_open_) return;
   circuit_open_ = false;
-  said.push_back(fmt::format("{}: the token changed, delivering again", options_.channel));
+  say("resolved: the token changed, delivering again");
   if (open_) {
     frames.push_back(circuit(options_.channel, false, ""));
     send_credit();

@@ -17,6 +17,7 @@
 #include "consumers/channel.h"
 #include "consumers/credit.h"
 #include "consumers/done_parts.h"
+#include "consumers/outage.h"
 #include "consumers/reports.h"
 
 namespace detent::consumers {
@@ -25,7 +26,7 @@ class Courier {
  public:
   struct Options {
     std::string channel;
-    /// What the broker may have under way to us.
+    /// What the broker may have in flight to us.
     uint32_t credit = 32;
     uint64_t credit_bytes = 32ULL << 20;
   };
@@ -38,7 +39,7 @@ class Courier {
   Courier(Options options, Channel& channel);
   ~Courier();
 
-  /// A session with the broker began: everything of the one before is forgotten, but not what is under way to the
+  /// A session with the broker began: everything of the one before is forgotten, but not what is in flight to the
   /// platform.
   void opened(Now now);
   void lost();
@@ -49,12 +50,12 @@ class Courier {
   void token_changed(Now now);
   /// Time passed.
   void tick(Now now);
-  /// Takes on nothing more; what is under way is finished.
+  /// Takes on nothing more; what is in flight is finished.
   void drain();
 
   /// When `tick` next has something to do (monotonic); far away where nothing waits.
   Millis deadline() const;
-  /// Nothing is under way.
+  /// Nothing is in flight.
   bool idle() const { return !active_ && !flight_; }
   bool circuit_open() const { return circuit_open_; }
 
@@ -71,7 +72,7 @@ class Courier {
   void begin(Held& held, Now now);
   bool expired(const Held& held, Now now) const;
   void act(Held& held, const Verdict& verdict, const Step& step, Now now);
-  void say_later(const std::string& why, Now now);
+  void say(const std::string& text);
   void settle(std::unique_ptr<Held> held, int outcome, const std::string& cause, Millis delay);
   void open_circuit(const std::string& why);
   void send_credit();
@@ -83,8 +84,7 @@ class Courier {
   bool open_ = false, draining_ = false;
   bool circuit_open_ = false;
   std::string circuit_why_;
-  std::string later_why_;  // what was said last of why deliveries go back, and when
-  Millis later_said_{0};
+  Outage outage_;
   uint64_t requests_ = 0;
   CreditAccount credit_;
   std::deque<std::unique_ptr<Held>> waiting_;  // in the order they came

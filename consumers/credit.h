@@ -1,5 +1,5 @@
-// How much the broker may still send, counted in deliveries and in bytes. What was settled is given back a good piece at a time, not one
-// by one. Pure.
+// How much the broker may still send, counted in deliveries and in bytes. What was settled is given back a good piece
+// at a time, not one by one. Pure.
 #pragma once
 
 #include <cstdint>

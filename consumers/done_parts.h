@@ -1,5 +1,5 @@
-// Parts that are done and of which the broker perhaps does not know, by their signal's id. Only these: whatever else was
-// known of a delivery, another process may have had it since. Pure.
+// Parts that are done and of which the broker perhaps does not know, by their signal's id. Only these: whatever else
+// was known of a delivery, another process may have had it since. Pure.
 #pragma once
 
 #include <cstddef>

@@ -14,7 +14,7 @@ Sender::~Sender() {
 void Sender::post(Courier::Sending sending) {
   {
     const std::lock_guard lock(mutex_);
-    CHECK(!next_, "a channel has one request under way");
+    CHECK(!next_, "a channel has one request in flight");
     next_ = std::move(sending);
   }
   posted_.notify_one();

@@ -19,7 +19,7 @@ class Sender {
   using Done = std::function<void(uint64_t number, http::Answer answer)>;
 
   explicit Sender(Done done);
-  /// Breaks off what is under way.
+  /// Breaks off what is in flight.
   ~Sender();
 
   void post(Courier::Sending sending);

@@ -191,7 +191,7 @@ std::string Publisher::obstacle() const {
   const std::lock_guard lock(state_->mutex);
   if (!state_->refusal.empty()) return "the broker at " + state_->options.endpoint + " refuses: " + state_->refusal;
   if (!state_->open) return "no broker answers at " + state_->options.endpoint + ": is detent-broker running?";
-  if (!state_->core.held_up().empty()) return "the broker takes nothing in for now: " + state_->core.held_up();
+  if (!state_->core.paused_why().empty()) return "the broker has paused publishers: " + state_->core.paused_why();
   return {};
 }
 

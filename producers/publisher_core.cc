@@ -30,8 +30,8 @@ Result<uint64_t> PublisherCore::add(std::string_view signal) {
   }
   const size_t size = wire::bytes_size(signal.size());
   if (held_ + size > limits_.memory && held_ > 0) {
-    return Error{fmt::format("{} wait for the broker's acknowledgement, which is all the room there is{}{}",
-                             readable_size(held_), held_up_.empty() ? "" : ": ", held_up_)};
+    return Error{fmt::format("full: {} wait for the broker's acknowledgement{}{}", readable_size(held_),
+                             paused_why_.empty() ? "" : ": ", paused_why_)};
   }
   const bool fits = !packs_.empty() && packs_.back().first >= next_ && packs_.back().count < limits_.frame_signals &&
                     packs_.back().bytes.size() + size <= limits_.frame_bytes;
@@ -65,7 +65,7 @@ void PublisherCore::settle_pack() {
 void PublisherCore::opened() {
   open_ = true;
   base_ = settled_;
-  held_up_.clear();
+  paused_why_.clear();
   refused_.clear();
   go_back_to(settled_ + 1);
 }
@@ -139,7 +139,7 @@ PublisherCore::Progress PublisherCore::published(std::string_view body, Now now)
   next_ = std::max(next_, settled_ + 1);
 
   if (answer.resume() == 0) {
-    if (answer.upto() > 0) held_up_.clear();
+    if (answer.upto() > 0) paused_why_.clear();
     return progress;
   }
   const uint64_t resume = std::max(base_ + answer.resume(), settled_ + 1);
@@ -150,7 +150,7 @@ PublisherCore::Progress PublisherCore::published(std::string_view body, Now now)
     go_back_to(resume);
     resumed_at_ = resume;
     retry_at_ = now.mono + Millis{answer.retry_ms()};
-    if (answer.reason() != OUT_OF_ORDER) held_up_ = answer.text();
+    if (answer.reason() != OUT_OF_ORDER) paused_why_ = answer.text();
   }
   return progress;
 }

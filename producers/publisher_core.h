@@ -21,7 +21,7 @@ class PublisherCore {
   struct Limits {
     size_t frame_signals = 256;        // of one Publish frame
     size_t frame_bytes = 256 * 1024;   // likewise; a larger signal has a frame for itself
-    size_t window = 64;                // frames under way: more than a broker takes up while it syncs once
+    size_t window = 64;                // frames in flight: more than a broker takes up while it syncs once
     size_t memory = 64 * 1024 * 1024;  // bytes held until they are acknowledged
   };
 
@@ -64,7 +64,7 @@ class PublisherCore {
   /// When a refusal that may be retried is to be retried (monotonic).
   std::optional<Millis> retry_at() const { return retry_at_; }
   /// Why the broker takes nothing in at present ("disk low: …"); empty where it does.
-  const std::string& held_up() const { return held_up_; }
+  const std::string& paused_why() const { return paused_why_; }
 
   uint64_t last_ticket() const { return last_; }
   uint64_t settled_upto() const { return settled_; }
@@ -101,7 +101,7 @@ class PublisherCore {
   std::deque<uint64_t> under_way_;  // the last ticket of each frame sent
   std::optional<Millis> retry_at_;
   uint64_t resumed_at_ = 0;
-  std::string held_up_;
+  std::string paused_why_;
   std::map<uint64_t, Refusal> refused_;  // told, and not yet passed by `upto`
   std::string head_;
 };

@@ -36,7 +36,7 @@ class TelegramApi {
   std::optional<http::Outgoing> answer(TelegramCall& call, const Fault* fault, Now now);
   std::optional<http::Outgoing> updates(const TelegramCall& call, bool last_chance);
   static Millis waits(const TelegramCall& call);
-  /// What the poll under way gets when a second one begins.
+  /// What the poll in flight gets when a second one begins.
   static http::Outgoing conflict();
   void clear() { chats_.clear(); }
 

@@ -39,7 +39,7 @@ class Desk {
     collect();
   }
 
-  /// Gives the next request its answer; false where none is under way.
+  /// Gives the next request its answer; false where none is in flight.
   bool answer(const http::Answer& answer) {
     if (!request) return false;
     const uint64_t number = request->number;
@@ -49,7 +49,7 @@ class Desk {
     return true;
   }
 
-  /// Answers all requests by the script until nothing is under way.
+  /// Answers all requests by the script until nothing is in flight.
   void run(const std::function<http::Answer(const http::Request&)>& platform, int most = 100) {
     for (int i = 0; i < most && request; ++i) answer(platform(request->request));
   }

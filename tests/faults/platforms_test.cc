@@ -87,7 +87,7 @@ TEST_P(EveryFault, IsSurvivedWithNothingLostAndEveryUnknownSaid) {
   std::erase_if(receipts, [](const auto& receipt) { return receipt.second == "delivered"; });
   EXPECT_EQ(receipts.size(), unclear ? 1u : 0u) << "every other is delivered";
   if (unclear) {
-    EXPECT_THAT(house.log("discord chat"), HasSubstr("unknown: perhaps delivered"));
+    EXPECT_THAT(house.log("discord chat"), HasSubstr("unknown: signal "));
   }
   house.expect_a_whole_ledger();
 }

@@ -43,7 +43,7 @@ TEST(AWrongDiscordToken, OpensTheCircuitUntilItChangesAndOthersGoOn) {
   house.publish({.type = "chat.message", .title = "By webhook"});
   ASSERT_TRUE(eventually([&] { return House::count(house.discord("chat"), "By webhook") == 1; }));
   EXPECT_EQ(house.discord("alerts").size(), 0u);
-  EXPECT_EQ(lines_with(house.log("discord alerts"), "nothing is delivered until this is put right"), 1u);
+  EXPECT_EQ(lines_with(house.log("discord alerts"), "circuit open"), 1u);
   EXPECT_THAT(house.log("discord alerts"), HasSubstr(house.discord_token().string()));
   EXPECT_THAT(house.log("discord alerts"), Not(HasSubstr("a-bad-token")));
   const Ended status = house.detent({"status"});

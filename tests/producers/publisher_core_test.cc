@@ -70,7 +70,7 @@ TEST(PublisherCore, PacksWhatQueuedUpWithinCountAndBytes) {
                                       Sent{7, {"a signal longer than a whole frame"}}, Sent{8, {"e"}}));
 }
 
-TEST(PublisherCore, KeepsNoMoreFramesUnderWayThanItsWindow) {
+TEST(PublisherCore, KeepsNoMoreFramesInFlightThanItsWindow) {
   PublisherCore core({.frame_signals = 1, .frame_bytes = 100, .window = 2, .memory = 1000});
   for (const char* s : {"a", "b", "c", "d"}) core.add(s).value();
   core.opened();
@@ -144,7 +144,7 @@ TEST(PublisherCore, ResumesWhereTheBrokerSaysAfterTheTimeItSays) {
   core.opened();
   EXPECT_EQ(sent(core, at(0)).size(), 2u);
   EXPECT_EQ(core.published(resume(1, 2, 500, DISK_LOW), at(10)).upto, 1u);
-  EXPECT_EQ(core.held_up(), "disk low");
+  EXPECT_EQ(core.paused_why(), "disk low");
   EXPECT_EQ(core.retry_at(), Millis{510});
   EXPECT_THAT(sent(core, at(509)), ElementsAre());
   EXPECT_THAT(sent(core, at(510)), ElementsAre(Sent{2, {"b"}}, Sent{3, {"c", "d"}}));
@@ -152,7 +152,7 @@ TEST(PublisherCore, ResumesWhereTheBrokerSaysAfterTheTimeItSays) {
   core.published(resume(1, 2, 500, OUT_OF_ORDER), at(511));
   EXPECT_THAT(sent(core, at(5000)), ElementsAre());
   EXPECT_EQ(core.published(upto(4), at(5001)).upto, 4u);
-  EXPECT_EQ(core.held_up(), "");
+  EXPECT_EQ(core.paused_why(), "");
 }
 
 TEST(PublisherCore, RetriesAsOftenAsItIsRefused) {
@@ -187,7 +187,7 @@ TEST(PublisherCore, RefusesASignalThatNoBrokerTakes) {
 
 /// A broker as the protocol describes it, which forgets sessions, refuses at times, and must in the end hold every
 /// signal once and in order of its last taking-in.
-TEST(PublisherCore, GetsEverySignalTakenInInOrderWhateverTheBrokerDoes) {
+TEST(PublisherCore, EverySignalArrivesInOrderWhateverTheBrokerDoes) {
   for (uint64_t seed = 0; seed < 300; ++seed) {
     std::mt19937_64 random(seed);
     PublisherCore core(
@@ -196,7 +196,7 @@ TEST(PublisherCore, GetsEverySignalTakenInInOrderWhateverTheBrokerDoes) {
     std::set<std::string> known;
     uint64_t expected = 0, made = 0;
     bool open = false, refusing = false;
-    std::vector<std::string> wire;  // frames under way to the broker, and the answers back
+    std::vector<std::string> wire;  // frames in flight to the broker, and the answers back
     std::vector<std::string> back;
     int64_t now = 0;
     const uint64_t total = 60;

@@ -75,7 +75,7 @@ TEST(Publisher, DeliversOnceABrokerAppears) {
   EXPECT_THAT(broker.published(), ElementsAre("early"));
 }
 
-TEST(Publisher, SaysWhyTheBrokerWillNotHaveASignal) {
+TEST(Publisher, SaysWhyTheBrokerRefusesASignal) {
   SmallBroker broker({.refuse_signals = "Signal.type: empty"});
   Publisher publisher(to(broker.endpoint()));
   const auto refused = publisher.publish_and_wait("x", kLong);
@@ -84,7 +84,7 @@ TEST(Publisher, SaysWhyTheBrokerWillNotHaveASignal) {
   EXPECT_EQ(publisher.counts().refused, 1u);
 }
 
-TEST(Publisher, SaysWhyTheBrokerWillNotHaveAnyone) {
+TEST(Publisher, SaysWhyTheBrokerRefusesTheConnection) {
   SmallBroker broker({.refuse_hello = "speaks versions 7"});
   Publisher publisher(to(broker.endpoint()));
   std::string obstacle;

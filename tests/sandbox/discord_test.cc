@@ -289,7 +289,7 @@ TEST_F(PacedDiscord, CountsEachChannelsBucketAndSaysSo) {
   EXPECT_EQ(there("discord", "11").size(), 2u);
 }
 
-TEST_F(PacedDiscord, HasOneLimitForAllOfATokensRequests) {
+TEST_F(PacedDiscord, OneLimitCountsAllRequestsOfAToken) {
   for (int channel = 21; channel < 29; ++channel) {
     EXPECT_EQ(discord("GET", "/channels/" + std::to_string(channel)).status, 200);
   }

@@ -24,7 +24,7 @@ class Faulty : public City {
   std::size_t taken() { return there("discord", "11").size(); }
 };
 
-TEST_F(Faulty, AResetIsMetBeforeTheMessageIsTaken) {
+TEST_F(Faulty, AResetLosesTheMessage) {
   fault({{"service", "discord"}, {"kind", "reset"}});
   const auto answer = post("x");
   ASSERT_FALSE(answer);
@@ -76,7 +76,7 @@ TEST_F(Faulty, TooManyRequestsComeInEachOfTheServicesScopes) {
   EXPECT_EQ(text_of(telegram_flood.object(), "description"), "Too Many Requests: retry after 7");
 }
 
-TEST_F(Faulty, AreMetOnlyByTheChannelAndMethodTheyName) {
+TEST_F(Faulty, AFaultHitsOnlyTheChannelAndMethodItNames) {
   fault({{"service", "discord"}, {"kind", "500"}, {"count", 2}, {"channel", "11"}});
   EXPECT_EQ(discord("POST", "/channels/12/messages", {{"content", "x"}}).status, 200);
   EXPECT_EQ(discord("POST", "/channels/11/messages", {{"content", "x"}}).status, 500);

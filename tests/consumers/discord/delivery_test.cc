@@ -115,7 +115,7 @@ TEST_F(DiscordDelivery, SendsNothingBeforeTheBrokerKnowsItBegan) {
   EXPECT_EQ(desk.settled.size(), 1U);
 }
 
-TEST_F(DiscordDelivery, GivesBackCreditForEachSettledDelivery) {
+TEST_F(DiscordDelivery, ReturnsCreditForEachSettledDelivery) {
   ASSERT_EQ(desk.credits.size(), 1U);
   EXPECT_EQ(desk.credits[0].count(), 32U);
   desk.deliver(note("t", "b"));
@@ -277,7 +277,7 @@ TEST_F(DiscordDelivery, AWrongTokenOpensTheCircuitUntilTheTokenChanges) {
 
 TEST_F(DiscordDelivery, ARefusalOfTheTokenBeforeDoesNotOpenTheCircuit) {
   desk.deliver(note("a", ""));
-  desk.courier.token_changed(desk.now);  // while the first request is under way
+  desk.courier.token_changed(desk.now);  // while the first request is in flight
   ASSERT_TRUE(desk.answer(reply(401, R"({"message":"401: Unauthorized","code":0})")));
   EXPECT_TRUE(desk.circuits.empty());
   desk.run(platform);
@@ -299,7 +299,9 @@ TEST_F(DiscordDelivery, ARequestThatWaitsGoesWithTheTokenThatChangedMeanwhile) {
   desk.run(platform);
   ASSERT_EQ(desk.settled.size(), 1u);
   for (const auto& [name, value] : desk.requests.back().headers) {
-    if (name == "Authorization") EXPECT_EQ(value, "Bot another");
+    if (name == "Authorization") {
+      EXPECT_EQ(value, "Bot another");
+    }
   }
 }
 
@@ -349,7 +351,7 @@ TEST_F(DiscordDelivery, AMissingPermissionForFilesKeepsTheEmbeds) {
   EXPECT_TRUE(discord.messages.at(0).contains("embeds"));
 }
 
-TEST_F(DiscordDelivery, WhatNoFormIsTakenOfIsGivenUpWithDiscordsReason) {
+TEST_F(DiscordDelivery, WhatDiscordRefusesInEveryFormIsGivenUpWithItsReason) {
   desk.deliver(note("one", "b"));
   desk.run(failing(reply(403, kPermissions), 10));
   ASSERT_EQ(desk.settled.size(), 1U);
@@ -377,7 +379,7 @@ TEST_F(DiscordDelivery, AThreadKeyBeginsAThreadOnItsFirstMessage) {
   EXPECT_EQ(desk.settled.back().parts(0).place(), root);
 }
 
-TEST_F(DiscordDelivery, WhatIsToBeAnsweredHereGoesToTheChannelSinceAThreadThatNobodyFollowsDoesNotBuzz) {
+TEST_F(DiscordDelivery, WhatIsToBeAnsweredHereGoesToTheChannelAndNotIntoAThread) {
   Signal first = note("first", "b"), question = note("deploy?", "b"), last = note("last", "b");
   for (Signal* signal : {&first, &question, &last}) signal->set_thread("k");
   question.set_needs_response(true);
@@ -464,7 +466,7 @@ TEST_F(DiscordDelivery, WhatExpiresWhileItWaitsIsSettledAsExpired) {
   EXPECT_EQ(discord.creates, 0);
 }
 
-TEST_F(DiscordDelivery, DrainFinishesWhatIsUnderWayAndLeavesTheRest) {
+TEST_F(DiscordDelivery, DrainFinishesWhatIsInFlightAndLeavesTheRest) {
   desk.deliver(note("one", "b"));
   desk.run(platform);
   desk.deliver(note("two", "b"));
@@ -538,7 +540,7 @@ TEST_F(WebhookDelivery, MarksAsARepeatThePartThatPerhapsArrivedAndNoOther) {
   EXPECT_TRUE(marked[2]) << "the second part, for the second time";
 }
 
-TEST_F(WebhookDelivery, AWebhookThatIsGoneOpensTheCircuit) {
+TEST_F(WebhookDelivery, ADeletedWebhookOpensTheCircuit) {
   post.deliver(note("t", "b"));
   post.run([&](const http::Request&) { return reply(404, R"({"message":"Unknown Webhook","code":10015})"); });
   ASSERT_EQ(post.circuits.size(), 1U);

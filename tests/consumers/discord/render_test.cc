@@ -136,7 +136,7 @@ TEST(DiscordRender, SaysWhatIsLateAndWhatMayBeARepeat) {
   EXPECT_EQ(text(body(messages[0]), "content"), "⚪ **a title** · 6 h late (repeat?)");
 }
 
-TEST(DiscordRender, SilencesByTheFlag) {
+TEST(DiscordRender, ASilentChannelSuppressesNotifications) {
   EXPECT_EQ(body(drawn(note("t", "b"), {.channel = "system", .silent = true})[0]).at("flags").as_int64() & (1 << 12),
             1 << 12);
   EXPECT_FALSE(body(drawn(note("t", "b"))[0]).contains("flags"));

@@ -87,7 +87,7 @@ TEST_F(TelegramDelivery, WhatSurelyDidNotLeaveIsNotMarkedAsARepeat) {
   EXPECT_EQ(body(desk.request->request).at("text").as_string().find("(repeat)"), json::string::npos);
 }
 
-TEST_F(TelegramDelivery, ThatItDidNotArriveIsForgottenWithTheSessionForAnotherMayHaveSentItSince) {
+TEST_F(TelegramDelivery, AfterALostSessionAFailedAttemptCountsAsPerhapsArrived) {
   const Signal signal = note("t", "b");
   desk.deliver(signal);
   desk.courier.lost();
