@@ -6,12 +6,17 @@
 
 namespace detent {
 
+namespace {
+constexpr Millis kPatience{30'000};
+constexpr size_t kOutputKept = 2 << 20;
+}  // namespace
+
 std::string git(const std::string& folder, const std::vector<std::string>& arguments) {
   std::vector<std::string> command{"git", "-C", folder};
   command.insert(command.end(), arguments.begin(), arguments.end());
   Child child =
       Child::start(
-          {.command = std::move(command), .environment = {}, .deadline = Millis{30'000}, .output_most = 2 << 20},
+          {.command = std::move(command), .deadline = kPatience, .max_output = kOutputKept, .keeps_first = true},
           system_now().mono)
           .value();
   Child::Exit exit = child.wait();

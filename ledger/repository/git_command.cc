@@ -51,6 +51,7 @@ std::string told(std::string_view err) {
 Child::Options git_command(const std::filesystem::path& repository, std::vector<std::string> arguments,
                            const Remote* remote) {
   Child::Options options;
+  options.deadline = Millis{60'000};
   options.command = {"git", "-C", repository.string(), "-c", "gc.auto=0", "-c", "maintenance.auto=false"};
   options.command.insert(options.command.end(), std::make_move_iterator(arguments.begin()),
                          std::make_move_iterator(arguments.end()));

@@ -16,7 +16,8 @@ struct Remote {
   std::string ssh_command;  // empty: ssh in batch mode with time-outs, or $GIT_SSH_COMMAND where that is set
 };
 
-/// `git -C repository arguments…` with nothing interactive. In `arguments`, the remote is called "detent".
+/// `git -C repository arguments…` with nothing interactive, and a minute's time. In `arguments`, the remote is called
+/// "detent".
 Child::Options git_command(const std::filesystem::path& repository, std::vector<std::string> arguments,
                            const Remote* remote = nullptr);
 

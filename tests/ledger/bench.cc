@@ -25,10 +25,12 @@ Folder::~Folder() {
 
 Child::Exit try_git(const fs::path& repository, std::vector<std::string> arguments) {
   Child::Options options;
+  options.deadline = Millis{60'000};
   options.command = {"git", "-C", repository.string(), "-c", "user.name=Other", "-c", "user.email=other@example.org"};
   options.command.insert(options.command.end(), arguments.begin(), arguments.end());
   options.environment = {{"LC_ALL", "C"}};
-  options.output_most = 8 << 20;
+  options.max_output = 8 << 20;
+  options.keeps_first = true;
   auto child = Child::start(std::move(options), system_now().mono);
   return child.value().wait();
 }
@@ -43,6 +45,7 @@ std::string git(const fs::path& repository, std::vector<std::string> arguments) 
 
 Child::Exit fsck(const fs::path& repository) {
   Child::Options options;
+  options.deadline = Millis{60'000};
   options.command = {"flock",
                      (repository / "detent-packing.lock").string(),
                      "git",
@@ -58,6 +61,7 @@ Child::Exit fsck(const fs::path& repository) {
 
 Child::Exit shell(const std::string& script) {
   Child::Options options;
+  options.deadline = Millis{60'000};
   options.command = {"sh", "-c", script};
   auto child = Child::start(std::move(options), system_now().mono);
   return child.value().wait();
