@@ -118,17 +118,18 @@ void Broker::recover() {
   LedgerConfig ledger = config_.ledger;
   if (ledger.repository.empty()) ledger.repository = config_.state / "ledger.git";
   const auto standing = core_->alarms();
-  ledger_ = value_or_throw(LedgerWriter::open(ledger, *journal_, standing, [this](const LedgerWriter::Alarm& alarm) {
-    post([this, alarm] {
-      if (alarm.over) {
-        core_->clear_alarm(alarm.name, now_);
-      } else if (alarm.lasts) {
-        core_->raise(alarm.name, "ledger: " + alarm.text, alarm.remedy, false, now_);
-      } else {
-        core_->report_event(alarm.name, "ledger: " + alarm.text, alarm.remedy, now_);
-      }
-    });
-  }));
+  ledger_ = value_or_throw(LedgerWriter::open(
+      ledger, config_.broker.low_water, *journal_, standing, [this](const LedgerWriter::Alarm& alarm) {
+        post([this, alarm] {
+          if (alarm.over) {
+            core_->clear_alarm(alarm.name, now_);
+          } else if (alarm.lasts) {
+            core_->raise(alarm.name, "ledger: " + alarm.text, alarm.remedy, false, now_);
+          } else {
+            core_->report_event(alarm.name, "ledger: " + alarm.text, alarm.remedy, now_);
+          }
+        });
+      }));
   ledger_->advance(synced_);
   for (const auto& [file, why] : damage_) {
     core_->raise(std::string(kDamage) + file, fmt::format("damaged: {}: {}", file, why),

@@ -47,12 +47,13 @@ Result<uint64_t> first_seq(const Journal& journal) {
 
 }  // namespace
 
-Result<std::unique_ptr<LedgerWriter>> LedgerWriter::open(const LedgerConfig& config, const Journal& journal,
-                                                         const std::set<std::string>& standing,
+Result<std::unique_ptr<LedgerWriter>> LedgerWriter::open(const LedgerConfig& config, uint64_t low_water,
+                                                         const Journal& journal, const std::set<std::string>& standing,
                                                          std::function<void(const Alarm&)> alarm) {
   AuditLog::Options options;
   options.repository = config.repository;
   options.remote = config.remote;
+  options.low_water = low_water;
   options.pushes_per_minute = config.pushes_per_minute;
   options.push_deadline = config.push_timeout;
   options.limits.receipts_wait = config.receipts_within;

@@ -30,10 +30,10 @@ class LedgerWriter {
     std::string remedy;
   };
 
-  /// Opens the ledger. `standing`: alarms that were raised and are not over; those of others are passed over. `alarm`
-  /// is called on the writer's thread.
-  static Result<std::unique_ptr<LedgerWriter>> open(const LedgerConfig& config, const Journal& journal,
-                                                    const std::set<std::string>& standing,
+  /// Opens the ledger. `low_water`: of the broker, in bytes. `standing`: alarms that were raised and are not over;
+  /// those of others are passed over. `alarm` is called on the writer's thread.
+  static Result<std::unique_ptr<LedgerWriter>> open(const LedgerConfig& config, uint64_t low_water,
+                                                    const Journal& journal, const std::set<std::string>& standing,
                                                     std::function<void(const Alarm&)> alarm);
   /// Commits what is journalled, within a bound of time, and ends.
   ~LedgerWriter();

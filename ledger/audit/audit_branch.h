@@ -24,8 +24,8 @@ class AuditBranch {
 
   /// What may be done where the end of the chain can be found by neither ref.
   struct Recovery {
-    bool allowed = false;        // else the damage is the error
-    std::uint64_t journal_end = 0;  // a commit that says it holds places above is of another journal; 0: unknown
+    bool allowed = false;             // else the damage is the error
+    std::uint64_t journal_end = 0;    // a commit that says it holds places above is of another journal; 0: unknown
     std::function<Result<>()> fetch;  // brings what a remote holds among the objects; empty: there is none
     Millis wall{0};
   };

@@ -54,8 +54,8 @@ class AuditLog {
     std::string ssh_command;  // empty: as git would, in batch mode
     double pushes_per_minute = 6;
     Millis push_deadline{60'000};
-    std::size_t loose_most = 2'000;  // objects, before they are packed
-    std::size_t packs_most = 50;
+    std::size_t max_loose = 2'000;  // objects, before they are packed
+    std::size_t max_packs = 50;
     std::vector<std::string> standing;  // alarms (as name_of says) that an earlier run raised and did not end
     std::uint64_t known_seq = 0;        // the caller knows that the ledger held all up to here once
     std::uint64_t journal_end = 0;      // where the journal ends, as a place; 0: unknown

@@ -68,9 +68,9 @@ std::vector<std::uint64_t> CommitPolicy::due(Millis mono) const {
   }
 
   std::vector<std::uint64_t> places;
-  const bool may_overtake = waiting_.size() <= limits_.held_most;
+  const bool may_overtake = waiting_.size() <= limits_.max_held;
   const bool gathering_ends =
-      may_overtake && gathered && (gathered >= limits_.gather_most || mono - first_gathered->since >= limits_.gather);
+      may_overtake && gathered && (gathered >= limits_.max_gathered || mono - first_gathered->since >= limits_.gather);
   if (gathering_ends) {
     for (const auto& [place, entry] : waiting_) {
       if (entry.item.kind == Kind::gathered) take(entry, places);

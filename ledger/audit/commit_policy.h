@@ -17,15 +17,15 @@ namespace detent {
 class CommitPolicy {
  public:
   struct Limits {
-    Millis receipts_wait{2'000};    // how long a signal's commit waits for its receipts
-    Millis late_receipts{60'000};   // how long receipts of committed signals wait for a commit to go with
-    Millis gather{3'600'000};       // how long gathered signals wait
-    std::size_t gather_most = 128;  // … and how many
-    Millis batch_every{1'000};      // between commits under load
+    Millis receipts_wait{2'000};     // how long a signal's commit waits for its receipts
+    Millis late_receipts{60'000};    // how long receipts of committed signals wait for a commit to go with
+    Millis gather{3'600'000};        // how long gathered signals wait
+    std::size_t max_gathered = 128;  // … and how many
+    Millis batch_every{1'000};       // between commits under load
     std::size_t batch_bytes = 8 << 20;
-    std::size_t burst = 32;         // commits of one signal that may follow one another at once …
-    Millis single_every{1'000};     // … and how often one more becomes possible
-    std::size_t held_most = 1'024;  // records that may be overtaken by later ones
+    std::size_t burst = 32;        // commits of one signal that may follow one another at once …
+    Millis single_every{1'000};    // … and how often one more becomes possible
+    std::size_t max_held = 1'024;  // records that may be overtaken by later ones
   };
 
   enum class Kind { signal, gathered, receipt };

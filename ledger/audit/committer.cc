@@ -161,7 +161,8 @@ Result<> Committer::attempt_all(const PendingRecords& records, const std::vector
         return {};
       case AuditBranch::Advance::locked:
         if (break_stale_lock(now)) continue;
-        return Error{fmt::format("{} in {} is locked by another process", options_.branch, repository_.path().string())};
+        return Error{
+            fmt::format("{} in {} is locked by another process", options_.branch, repository_.path().string())};
       case AuditBranch::Advance::lost:
         continue;
     }

@@ -32,8 +32,8 @@ Upkeep::Upkeep(const AuditLog::Options& options, Repository& repository, Alarms&
       repository_{repository},
       alarms_{alarms},
       packer_{{.repository = options.repository,
-               .loose_most = options.loose_most,
-               .packs_most = options.packs_most,
+               .max_loose = options.max_loose,
+               .max_packs = options.max_packs,
                .low_water = options.low_water}} {
   if (options.remote.empty()) return;
   const Millis every{static_cast<Millis::rep>(60'000 / std::max(0.01, options.pushes_per_minute))};

@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <deque>
 #include <map>
 
@@ -68,6 +69,7 @@ class Verification {
       return checked ? Result<bool>{true} : Result<bool>{checked.error()};
     });
     // What cannot be read ends the walk; all that lies before it is unproven.
+    if (!walked && walked.error().code != EBADMSG) return walked.error();
     if (!walked) {
       problem(walked.error().what);
     } else if (expected_ && *expected_ != Hash{}) {
@@ -128,6 +130,8 @@ class Verification {
       problem(where + ": the file was changed after it was committed");
     }
     const auto text = repository_.blob((*entry)->id);
+    // What cannot be read at the moment proves nothing.
+    if (!text && text.error().code != EBADMSG) return text.error();
     if (!text) {
       problem(where + ": " + text.error().what);
       expected_.reset();
@@ -212,6 +216,7 @@ class Verification {
     if (!top) return top.error();
     if (!*top) return {};
     const auto count = count_files((*top)->id);
+    if (!count && count.error().code != EBADMSG) return count.error();
     if (!count) {
       problem(count.error().what);
     } else if (*count > files_) {

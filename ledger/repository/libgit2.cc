@@ -97,7 +97,9 @@ Error why_git_failed(std::string_view what, const std::filesystem::path& path) {
 }
 
 Result<> can_read(const std::filesystem::path& repository) {
-  const auto no = [&](const std::filesystem::path& path) { return system_error("cannot read " + path.string(), errno); };
+  const auto no = [&](const std::filesystem::path& path) {
+    return system_error("cannot read " + path.string(), errno);
+  };
   std::vector<File> spare;
   for (unsigned i = 0; i < kSpareFiles; ++i) {
     if (!spare.emplace_back(repository, O_DIRECTORY).open()) return no(repository);

@@ -15,7 +15,11 @@ Result<FileLock> FileLock::take(const std::filesystem::path& path) {
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (file < 0) return system_error("cannot open " + path.string(), errno);
   FileLock lock{file};
-  if (flock(file, LOCK_EX | LOCK_NB)) {
+  int taken = 0;
+  while ((taken = flock(file, LOCK_EX | LOCK_NB)) && errno == EINTR) {
+  }
+  if (taken && errno != EWOULDBLOCK) return system_error("cannot lock " + path.string(), errno);
+  if (taken) {
     return Error{fmt::format("another process writes this ledger ({} is locked); stop it first", path.string()),
                  EWOULDBLOCK};
   }

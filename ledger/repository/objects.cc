@@ -107,15 +107,6 @@ Result<bool> Repository::descends(const Oid& commit, const Oid& ancestor) const 
   return code == 1;
 }
 
-Result<bool> Repository::has(const Oid& id) const {
-  git_odb* raw = nullptr;
-  const auto opened =
-      ask("cannot open the objects of " + path_.string(), [&] { return git_repository_odb(&raw, repository_.get()); });
-  if (!opened) return opened.error();
-  const Held<git_odb> odb{raw};
-  return git_odb_exists(raw, native(id)) == 1;
-}
-
 Result<> Repository::each_commit(const std::function<void(Commit)>& each) const {
   git_odb* raw = nullptr;
   const auto opened =

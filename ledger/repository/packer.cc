@@ -105,7 +105,7 @@ std::optional<Packer::Outcome> Packer::turn(Millis mono) {
     looked_ = true;
     commits_ = 0;
     const Count now = count(options_.repository);
-    if (now.loose < options_.loose_most && now.packs < options_.packs_most) return std::nullopt;
+    if (now.loose < options_.max_loose && now.packs < options_.max_packs) return std::nullopt;
     if (!check_room(options_.repository, room_for_packing(options_.low_water)) || !lock()) {
       not_before_ = mono + options_.retry;
       commits_ = options_.look_after;

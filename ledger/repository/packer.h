@@ -19,8 +19,8 @@ class Packer {
  public:
   struct Options {
     std::filesystem::path repository;
-    std::size_t loose_most = 2'000;
-    std::size_t packs_most = 50;
+    std::size_t max_loose = 2'000;
+    std::size_t max_packs = 50;
     std::size_t look_after = 100;  // commits before counting again
     Millis retry{300'000};         // after a failure
     Millis deadline{1'800'000};

@@ -37,7 +37,7 @@ PushResult Pusher::settle(PushResult result, Millis mono) {
   const int doublings = std::min(failures_++, 16);
   const Millis pause = result.outcome == PushOutcome::refused
                            ? options_.refused_retry
-                           : std::min(options_.retry_most, options_.retry_least * (1 << doublings));
+                           : std::min(options_.max_retry, options_.min_retry * (1 << doublings));
   not_before_ = std::max(not_before_, mono + pause);
   return result;
 }

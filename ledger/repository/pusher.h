@@ -19,10 +19,10 @@ class Pusher {
     std::filesystem::path repository;
     Remote remote;
     std::string branch;
-    Millis every{10'000};        // at most one push in this time
-    Millis deadline{60'000};     // for one push
-    Millis retry_least{10'000};  // after a failure, doubled each time …
-    Millis retry_most{600'000};  // … up to this
+    Millis every{10'000};       // at most one push in this time
+    Millis deadline{60'000};    // for one push
+    Millis min_retry{10'000};   // after a failure, doubled each time …
+    Millis max_retry{600'000};  // … up to this
     Millis refused_retry{900'000};
   };
 

@@ -76,7 +76,6 @@ class Repository {
   Result<std::string> blob(const Oid& id) const;
   /// Whether `commit` has `ancestor` among its ancestors. A commit is none of its own.
   Result<bool> descends(const Oid& commit, const Oid& ancestor) const;
-  Result<bool> has(const Oid& id) const;
   /// All commits that can be read, in no order, whether or not a ref leads to them. Takes as long as there are objects.
   Result<> each_commit(const std::function<void(Commit)>& each) const;
 

@@ -40,7 +40,7 @@ std::vector<pid_t> left_behind() {
 
 TEST(LedgerKills, LeaveASoundRepositoryWithAllThatWasCommitted) {
   test::Folder folder;
-  const AuditLog::Options options{.repository = folder / "ledger.git", .loose_most = 200, .packs_most = 3};
+  const AuditLog::Options options{.repository = folder / "ledger.git", .max_loose = 200, .max_packs = 3};
   const std::string in_objects = "cd " + (options.repository / "objects").string() + "; ";
   ASSERT_EQ(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
   std::mt19937 random(4711);

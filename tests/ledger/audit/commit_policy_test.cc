@@ -136,8 +136,8 @@ TEST_P(RandomStreams, CommitEverythingOnceAndHoldLittle) {
   std::mt19937 random(static_cast<unsigned>(GetParam()));
   CommitPolicy::Limits limits;
   limits.batch_bytes = 20'000;
-  limits.held_most = 64;
-  limits.gather_most = 16;
+  limits.max_held = 64;
+  limits.max_gathered = 16;
   CommitPolicy policy{limits};
   std::uint64_t place = 0, seq = 0;
   Millis now{0};
@@ -160,7 +160,7 @@ TEST_P(RandomStreams, CommitEverythingOnceAndHoldLittle) {
     }
     ASSERT_TRUE(bytes <= limits.batch_bytes || due.size() == 1);
     const auto held = policy.held_after(due, due.back());
-    ASSERT_LE(held.size(), limits.held_most);
+    ASSERT_LE(held.size(), limits.max_held);
     for (const auto one : held) ASSERT_TRUE(open.contains(one));
     if (signals > 1 && !gathered_only && !drain && policy.bytes() < limits.batch_bytes) {
       ASSERT_GE(now - last_batch, limits.batch_every);

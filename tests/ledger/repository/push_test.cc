@@ -260,7 +260,7 @@ TEST(GitCommand, KeepsTheRemoteOffTheCommandLine) {
 }
 
 TEST_F(PushTest, LooseObjectsArePackedBesideTheWriterAndTheLogGoesOn) {
-  AuditLog::Options options{.repository = repository(), .loose_most = 300};
+  AuditLog::Options options{.repository = repository(), .max_loose = 300};
   Writer writer{options};
   writer.seq = 1, writer.place = 2;
   for (int i = 0; i < 130; ++i) writer.signal();
@@ -303,12 +303,12 @@ TEST_F(PushTest, APackThatAKilledPackerDidNotNameGetsItsNameForItMayBeAllThatHol
     for (int i = 0; i < 5; ++i) writer.signal();
   }
   // This one drops the loose objects that the pack without a name holds.
-  Packer first{{.repository = repository(), .loose_most = 1}};
+  Packer first{{.repository = repository(), .max_loose = 1}};
   pack(first);
   EXPECT_EQ(Packer::count(repository()).loose, 0u);
   EXPECT_TRUE(std::filesystem::exists(repository() / "objects/tmp_object_git2_x1Y2z3")) << "its writer may be at work";
   ASSERT_EQ(test::shell(in_packs + "touch -d '2 hours ago' .tmp-* ../tmp_*").code, 0);
-  Packer second{{.repository = repository(), .loose_most = 0}};
+  Packer second{{.repository = repository(), .max_loose = 0}};
   pack(second);
   EXPECT_EQ(test::shell(in_packs + "ls -A . .. | grep -c tmp").out, "0\n");
   const auto report = AuditReader::open(repository())->verify({.first_seq = 1});
@@ -324,7 +324,7 @@ TEST_F(PushTest, ASecondPackerStaysAwayWhileOneIsAtWork) {
                              system_now().mono);
   ASSERT_TRUE(holder) << holder.error().what;
   ASSERT_TRUE(eventually([&] { return test::shell("flock -n " + lock.string() + " true").code != 0; }));
-  Packer packer{{.repository = repository(), .loose_most = 1}};
+  Packer packer{{.repository = repository(), .max_loose = 1}};
   EXPECT_FALSE(packer.turn(Millis{0}));
   EXPECT_FALSE(packer.busy());
 }
