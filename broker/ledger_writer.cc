@@ -250,7 +250,7 @@ void LedgerWriter::run(const std::stop_token& stop) {
     last_seq_ = progress.last_seq;
     commits_ = log_->figures().commits;
     for (const auto& alarm : log_->take_alarms()) {
-      alarm_({std::string(kAlarm) + std::string(name_of(alarm.kind)), alarm.over, lasts(alarm.kind), alarm.text,
+      alarm_({std::string(kAlarm) + std::string(name_of(alarm.kind)), alarm.resolved, lasts(alarm.kind), alarm.text,
               alarm.remedy});
     }
   };

@@ -31,7 +31,7 @@ std::string how_it_ended(const Watched& watched) {
   if (!watched.not_started.empty()) return "could not be started";
   if (watched.signal) return fmt::format("was ended by signal {} ({})", watched.signal, strsignal(watched.signal));
   if (watched.exit_code) return fmt::format("failed with exit code {}", watched.exit_code);
-  return "went well";
+  return "succeeded";
 }
 
 std::string span(Millis took) {
@@ -110,7 +110,7 @@ void add_run(CLI::App& app, Invocation& invocation) {
       ->type_name("NAME");
   command->add_option("--type", options->type, "The signal's type (default: cron.output)")->type_name("TYPE");
   command->add_option("--source", options->source, "Who says it (default: this host's name)")->type_name("NAME");
-  command->add_flag("--only-failures", options->only_failures, "Publish nothing where it went well");
+  command->add_flag("--only-failures", options->only_failures, "Publish nothing where it succeeded");
   command->add_flag("--needs-response", options->needs_response, "Where it failed the operator must do something");
   add_asking_options(*command, invocation);
   command->footer(

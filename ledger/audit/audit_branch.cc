@@ -100,6 +100,26 @@ Result<AuditBranch> AuditBranch::find(Repository& repository, const std::string&
   if (!witness) return witness.error();
   std::optional<Error> damage;  // of the newest commit of ours
   if (const auto done = found.adopt_by(*tip, *witness, damage); !done) return done.error();
+  const bool ends_in_damage = damage || (!branch.ours() && (tip->damage || witness->damage));
+  if (ends_in_damage && recovery.allowed && recovery.fetch) {
+    Recovery rest = recovery;
+    rest.fetch = {};
+    const auto fetched = recovery.fetch();
+    if (!fetched) spdlog::warn("ledger: {}", fetched.error().what);
+    std::string said;
+    auto again = find(repository, name, rest, [&](Kind kind, std::string text) {
+      said = text;
+      alarm(kind, std::move(text));
+    });
+    if (again && said.empty()) {
+      alarm(Kind::damaged,
+            fmt::format("{}; it was taken from the remote, and the ledger goes on", (damage        ? damage
+                                                                                     : tip->damage ? tip->damage
+                                                                                                   : witness->damage)
+                                                                                        ->what));
+    }
+    return again;
+  }
   if (damage) alarm(Kind::chain_damaged, damage->what);
   if (!damage) damage = tip->damage ? tip->damage : witness->damage;
   if (!branch.ours() && damage) {
@@ -146,9 +166,6 @@ Result<bool> AuditBranch::adopt_newest(const Recovery& recovery, std::optional<O
 }
 
 Result<> AuditBranch::recover(const Error& damage, const Recovery& recovery, const Alarm& alarm) {
-  if (recovery.fetch) {
-    if (const auto fetched = recovery.fetch(); !fetched) spdlog::warn("ledger: {}", fetched.error().what);
-  }
   std::optional<Oid> newest;
   const auto adopted = adopt_newest(recovery, newest);
   if (!adopted) return adopted.error();

@@ -22,7 +22,7 @@
 
 namespace detent {
 
-/// What the operator must hear of. Each is said once, and where it can end, once more when it is over.
+/// What the operator must hear of. Each is said once, and where it lasts, once more when it is resolved.
 struct LedgerAlarm {
   enum class Kind {
     foreign_commit,  // somebody else committed on the branch; the log goes on above it
@@ -37,7 +37,7 @@ struct LedgerAlarm {
     damaged,  // the repository could not be read; it was mended, or the branch set aside and begun anew
   };
   Kind kind;
-  bool over = false;
+  bool resolved = false;
   std::string text;
   std::string remedy;  // what to do about it, as Markdown, where that takes a person
 };
@@ -114,7 +114,7 @@ class AuditLog {
 };
 
 std::string_view name_of(LedgerAlarm::Kind kind);
-/// Whether it stands until it is over; else it is something that happened.
+/// Whether it stands until it is resolved; else it is something that happened.
 bool lasts(LedgerAlarm::Kind kind);
 
 }  // namespace detent

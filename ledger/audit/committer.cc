@@ -16,10 +16,11 @@ namespace {
 
 using Kind = LedgerAlarm::Kind;
 constexpr const char* kStatusFile = "STATUS.md";
-constexpr int kTries = 3;  // against a second writer, before the next turn
-constexpr Millis kRetry{1'000};
-constexpr Millis kLockBorne{5'000};        // a ref's lock older than this was left by a killed process
-constexpr Millis kLockOfBeforeBorne{500};  // likewise, where it was there before this process
+constexpr int kTries = 3;                    // against a second writer, before the next turn
+constexpr Millis kMinRetry{1'000};           // after a failure, doubled each time …
+constexpr Millis kMaxRetry{10'000};          // … up to this
+constexpr Millis kPatienceWithLock{5'000};   // a ref's lock older than this was left by a killed process
+constexpr Millis kPatienceWithOldLock{500};  // likewise, where it was there before this process
 
 std::filesystem::path path_of_lock(const AuditLog::Options& options) {
   return options.repository / ("refs/heads/" + options.branch + ".lock");
@@ -53,7 +54,7 @@ Committer::Committer(const AuditLog::Options& options, Repository& repository, A
   struct stat about {};
   if (!::stat(path_of_lock(options).c_str(), &about)) {
     lock_inode_ = about.st_ino;
-    lock_since_ = now.mono - kLockBorne + kLockOfBeforeBorne;
+    lock_since_ = now.mono - kPatienceWithLock + kPatienceWithOldLock;
   }
 }
 
@@ -109,8 +110,8 @@ Result<AuditBranch::Advance> Committer::attempt(Batch batch) {
 }
 
 /// A process that is killed between taking a ref's lock and giving it back leaves the lock behind. git holds one for
-/// milliseconds; one that we have seen unchanged for much longer has no owner. One that was there when we came is most
-/// likely that of the process before us, and is borne less long. True: it is gone.
+/// milliseconds, so one that we have seen unchanged for much longer has no owner. One that was there at the start is
+/// most likely that of the process before us, and goes sooner. True: it is gone.
 bool Committer::break_stale_lock(Now now) {
   const auto path = path_of_lock(options_);
   struct stat about {};
@@ -118,7 +119,7 @@ bool Committer::break_stale_lock(Now now) {
   if (about.st_ino != lock_inode_) {
     lock_inode_ = about.st_ino;
     lock_since_ = now.mono;
-  } else if (now.mono - lock_since_ >= kLockBorne) {
+  } else if (now.mono - lock_since_ >= kPatienceWithLock) {
     spdlog::warn("ledger: removing {}, which a killed process left behind", path.string());
     ::unlink(path.c_str());
     lock_inode_ = 0;
@@ -173,15 +174,16 @@ Result<> Committer::attempt_all(const PendingRecords& records, const std::vector
 Result<> Committer::commit(const PendingRecords& records, const std::vector<std::uint64_t>& places,
                            const std::map<std::uint64_t, std::uint64_t>& held, Now now) {
   if (const auto done = attempt_all(records, places, held, now); !done) {
-    retry_at_ = now.mono + kRetry;
+    retry_at_ = now.mono + std::min(kMaxRetry, kMinRetry * (1 << std::min(failures_++, 8)));
     reopens_ = true;
     alarms_.raise(Kind::write_failed, done.error().what, remedy_of(done.error().code, options_));
     return done.error();
   }
   retry_at_ = Millis::min();
+  failures_ = 0;
   lock_inode_ = 0;
   for (const Kind kind : {Kind::write_failed, Kind::diverged, Kind::chain_damaged}) {
-    alarms_.clear(kind, "the ledger takes commits again");
+    alarms_.clear(kind, "the ledger commits again");
   }
   return {};
 }

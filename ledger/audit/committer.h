@@ -44,7 +44,6 @@ class Committer {
   Result<bool> status_differs(const std::optional<Oid>& tree);
   bool break_stale_lock(Now now);
   bool mend(Now now);
-  Error fail(Error error, Now now);
 
   const AuditLog::Options& options_;
   Repository& repository_;
@@ -54,6 +53,7 @@ class Committer {
   std::optional<Oid> status_tree_;  // the tree of which `status_there_` is known
   std::string status_there_;
   Millis retry_at_{Millis::min()};
+  int failures_ = 0;      // in a row
   bool reopens_ = false;  // libgit2 may remember what it could not read
   ino_t lock_inode_ = 0;  // of a ref's lock that stands in our way, and since when
   Millis lock_since_{0};

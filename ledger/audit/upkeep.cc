@@ -12,7 +12,7 @@ namespace detent {
 namespace {
 
 using Kind = LedgerAlarm::Kind;
-constexpr int kPushFailuresBorne = 3;
+constexpr int kSilentPushFailures = 3;
 
 /// What the operator is to do about a remote branch that is not a part of this ledger: nothing there is written over
 /// without a person's word, and nothing need be lost.
@@ -69,7 +69,7 @@ void Upkeep::pushed(const PushResult& result, Now now) {
       }
       break;
     case PushOutcome::lost:
-      if (pusher_->failures() >= kPushFailuresBorne || result.reason.find("lock") == std::string::npos) {
+      if (pusher_->failures() >= kSilentPushFailures || result.reason.find("lock") == std::string::npos) {
         alarms_.raise(Kind::push_diverged, "the remote's branch is not where this ledger left it: " + result.reason,
                       how_to_replace(options_, now.wall));
       }
@@ -81,7 +81,7 @@ void Upkeep::pushed(const PushResult& result, Now now) {
     case PushOutcome::unreachable:
       spdlog::info("ledger: push: {}", result.reason);
       mend_and_say(options_, alarms_, now);
-      if (pusher_->failures() >= kPushFailuresBorne) {
+      if (pusher_->failures() >= kSilentPushFailures) {
         alarms_.raise(Kind::push_failing,
                       fmt::format("{} pushes in a row failed: {}", pusher_->failures(), result.reason),
                       "It is tried again by itself. The local ledger goes on.");

@@ -1,11 +1,14 @@
 #include "ledger/repository/fetch.h"
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <vector>
 
 #include "ledger/repository/files.h"
+#include "ledger/repository/loose.h"
 #include "ledger/text.h"
 
 namespace detent {
@@ -58,6 +61,27 @@ Result<> take_packs(const fs::path& from, const fs::path& into) {
   return sync(into);
 }
 
+void set_damaged_objects_aside(const fs::path& repository) {
+  const fs::path aside = repository / "detent-damaged-objects";
+  std::vector<std::pair<fs::path, std::string>> damaged;
+  std::error_code failed;
+  for (fs::directory_iterator folder{repository / "objects", failed}, end; !failed && folder != end;
+       folder.increment(failed)) {
+    const std::string first = folder->path().filename();
+    if (first.size() != 2) continue;
+    for (fs::directory_iterator file{folder->path(), failed}; !failed && file != end; file.increment(failed)) {
+      const std::string hex = first + file->path().filename().string();
+      const auto loose = read_loose(repository, hex);
+      if (!loose && loose.error().code == EBADMSG) damaged.emplace_back(file->path(), hex);
+    }
+  }
+  for (const auto& [file, hex] : damaged) {
+    fs::create_directories(aside, failed);
+    fs::rename(file, aside / hex, failed);
+    if (failed) spdlog::warn("ledger: cannot set aside {}: {}", file.string(), failed.message());
+  }
+}
+
 }  // namespace
 
 Result<> fetch_objects(const fs::path& repository, const Remote& remote, const std::string& branch, Millis deadline) {
@@ -72,7 +96,9 @@ Result<> fetch_objects(const fs::path& repository, const Remote& remote, const s
                            &remote);
   fetch.deadline = deadline;
   if (const auto fetched = run(std::move(fetch), what); !fetched) return fetched;
-  return take_packs(scratch.path() / "objects/pack", repository / "objects/pack");
+  if (const auto taken = take_packs(scratch.path() / "objects/pack", repository / "objects/pack"); !taken) return taken;
+  set_damaged_objects_aside(repository);
+  return {};
 }
 
 }  // namespace detent

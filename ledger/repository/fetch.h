@@ -10,7 +10,8 @@
 
 namespace detent {
 
-/// Fetches all objects of `branch` and adds them as a pack; no ref is touched. By a repository of its own, since git
+/// Fetches all objects of `branch` and adds them as a pack; loose objects that are damaged are moved to
+/// "detent-damaged-objects", where they hide none of those. No ref is touched. By a repository of its own, since git
 /// fetches nothing into one with a broken ref or object. Waits for it, up to `deadline`.
 Result<> fetch_objects(const std::filesystem::path& repository, const Remote& remote, const std::string& branch,
                        Millis deadline);

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "base/result.h"
@@ -51,4 +52,15 @@ Result<> can_read(const std::filesystem::path& repository);
 
 const git_oid* native(const Oid& id);
 Oid from_native(const git_oid* id);
+
+/// An object of `kind` ("tree"), by `call` (git_tree_lookup).
+template <class T>
+Result<Held<T>> look_up(const Repository& repository, std::string_view kind, const Oid& id,
+                        int (*call)(T**, git_repository*, const git_oid*)) {
+  T* raw = nullptr;
+  const auto found = repository.ask("cannot read " + std::string{kind} + " " + id.hex(),
+                                    [&] { return call(&raw, repository.repository_.get(), native(id)); });
+  if (!found) return found.error();
+  return Held<T>{raw};
+}
 }  // namespace detent

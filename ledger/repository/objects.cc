@@ -25,11 +25,9 @@ Result<> Repository::guard(const Oid& id) const {
 
 Result<Commit> Repository::commit(const Oid& id) const {
   if (const auto sound = guard(id); !sound) return sound.error();
-  git_commit* raw = nullptr;
-  const auto found =
-      ask("cannot read commit " + id.hex(), [&] { return git_commit_lookup(&raw, repository_.get(), native(id)); });
+  const auto found = look_up<git_commit>(*this, "commit", id, git_commit_lookup);
   if (!found) return found.error();
-  const Held<git_commit> commit{raw};
+  git_commit* const raw = found->get();
   Commit out;
   out.id = id;
   out.tree = from_native(git_commit_tree_id(raw));
@@ -47,13 +45,10 @@ Result<std::optional<TreeEntry>> Repository::find(const Oid& tree, const std::st
   Oid at = tree;
   for (std::string_view rest = path;;) {
     if (const auto sound = guard(at); !sound) return sound.error();
-    git_tree* raw = nullptr;
-    const auto read =
-        ask("cannot read tree " + at.hex(), [&] { return git_tree_lookup(&raw, repository_.get(), native(at)); });
-    if (!read) return read.error();
-    const Held<git_tree> folder{raw};
+    const auto folder = look_up<git_tree>(*this, "tree", at, git_tree_lookup);
+    if (!folder) return folder.error();
     const auto slash = rest.find('/');
-    const auto* entry = git_tree_entry_byname(raw, std::string{rest.substr(0, slash)}.c_str());
+    const auto* entry = git_tree_entry_byname(folder->get(), std::string{rest.substr(0, slash)}.c_str());
     if (!entry) return std::optional<TreeEntry>{};
     auto found = entry_of(entry);
     if (slash == std::string_view::npos) return std::optional{std::move(found)};
@@ -65,15 +60,12 @@ Result<std::optional<TreeEntry>> Repository::find(const Oid& tree, const std::st
 
 Result<std::vector<TreeEntry>> Repository::entries(const Oid& id) const {
   if (const auto sound = guard(id); !sound) return sound.error();
-  git_tree* raw = nullptr;
-  const auto read =
-      ask("cannot read tree " + id.hex(), [&] { return git_tree_lookup(&raw, repository_.get(), native(id)); });
-  if (!read) return read.error();
-  const Held<git_tree> tree{raw};
+  const auto tree = look_up<git_tree>(*this, "tree", id, git_tree_lookup);
+  if (!tree) return tree.error();
   std::vector<TreeEntry> out;
-  const std::size_t count = git_tree_entrycount(raw);
+  const std::size_t count = git_tree_entrycount(tree->get());
   out.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) out.push_back(entry_of(git_tree_entry_byindex(raw, i)));
+  for (std::size_t i = 0; i < count; ++i) out.push_back(entry_of(git_tree_entry_byindex(tree->get(), i)));
   return out;
 }
 
@@ -89,11 +81,9 @@ Result<std::string> Repository::blob(const Oid& id) const {
     }
     return Result<std::string>{boost::system::in_place_value, std::move((*loose)->content)};
   }
-  git_blob* raw = nullptr;
-  const auto read =
-      ask("cannot read blob " + id.hex(), [&] { return git_blob_lookup(&raw, repository_.get(), native(id)); });
-  if (!read) return read.error();
-  const Held<git_blob> blob{raw};
+  const auto found = look_up<git_blob>(*this, "blob", id, git_blob_lookup);
+  if (!found) return found.error();
+  const git_blob* const raw = found->get();
   return Result<std::string>{boost::system::in_place_value, static_cast<const char*>(git_blob_rawcontent(raw)),
                              static_cast<std::size_t>(git_blob_rawsize(raw))};
 }

@@ -24,9 +24,12 @@
 #include "base/clock.h"
 #include "base/result.h"
 
+struct git_oid;
 struct git_repository;
 
 namespace detent {
+
+struct Free;
 
 struct Oid {
   std::array<unsigned char, 20> bytes{};
@@ -113,6 +116,9 @@ class Repository {
   /// An error where the object is loose and damaged: libgit2 must not be asked for it then.
   Result<> guard(const Oid& id) const;
 
+  template <class T>
+  friend Result<std::unique_ptr<T, Free>> look_up(const Repository& repository, std::string_view kind, const Oid& id,
+                                                  int (*call)(T**, git_repository*, const git_oid*));
   /// Runs a call of libgit2, which answers below zero where it fails; once more before what it misses counts as damage.
   Result<> ask(std::string_view what, const std::function<int()>& call) const;
 

@@ -64,11 +64,8 @@ Result<Oid> Repository::write_tree(const std::optional<Oid>& base, const std::ve
     if (!made) return made.error();
     unsynced_.push_back({from_native(&bottom_id)});
   }
-  git_tree* raw = nullptr;
-  const auto found = ask("cannot read tree " + from_native(&bottom_id).hex(),
-                         [&] { return git_tree_lookup(&raw, repository_.get(), &bottom_id); });
-  if (!found) return found.error();
-  const Held<git_tree> bottom{raw};
+  const auto bottom = look_up<git_tree>(*this, "tree", from_native(&bottom_id), git_tree_lookup);
+  if (!bottom) return bottom.error();
   std::vector<git_tree_update> updates;
   for (const File& file : files) {
     git_tree_update update{GIT_TREE_UPDATE_UPSERT, {}, GIT_FILEMODE_BLOB, file.path.c_str()};
@@ -81,7 +78,7 @@ Result<Oid> Repository::write_tree(const std::optional<Oid>& base, const std::ve
   }
   git_oid id;
   const auto written = ask(tree_fails, [&] {
-    return git_tree_create_updated(&id, repository_.get(), bottom.get(), updates.size(), updates.data());
+    return git_tree_create_updated(&id, repository_.get(), bottom->get(), updates.size(), updates.data());
   });
   if (!written) return written.error();
   const Oid top = from_native(&id);
@@ -136,22 +133,18 @@ Result<Oid> Repository::write_commit(const Oid& tree, const std::optional<Oid>& 
   Held<git_signature> by, who;
   if (const auto signed_by = sign(by, author.name.c_str(), author.email.c_str()); !signed_by) return signed_by.error();
   if (const auto committed = sign(who, "Detent", kLedgerEmail); !committed) return committed.error();
-  git_tree* top = nullptr;
-  const auto found =
-      ask("cannot read tree " + tree.hex(), [&] { return git_tree_lookup(&top, repository_.get(), native(tree)); });
-  if (!found) return found.error();
-  const Held<git_tree> held_tree{top};
-  git_commit* before = nullptr;
+  const auto top = look_up<git_tree>(*this, "tree", tree, git_tree_lookup);
+  if (!top) return top.error();
+  Held<git_commit> before;
   if (parent) {
-    const auto read = ask("cannot read commit " + parent->hex(),
-                          [&] { return git_commit_lookup(&before, repository_.get(), native(*parent)); });
+    auto read = look_up<git_commit>(*this, "commit", *parent, git_commit_lookup);
     if (!read) return read.error();
+    before = std::move(*read);
   }
-  const Held<git_commit> held_parent{before};
-  const git_commit* parents[] = {before};
+  const git_commit* parents[] = {before.get()};
   git_oid id;
   const auto written = ask("cannot write a commit in " + path_.string(), [&] {
-    return git_commit_create(&id, repository_.get(), nullptr, by.get(), who.get(), "UTF-8", message.c_str(), top,
+    return git_commit_create(&id, repository_.get(), nullptr, by.get(), who.get(), "UTF-8", message.c_str(), top->get(),
                              parent ? 1 : 0, parents);
   });
   if (!written) return written.error();

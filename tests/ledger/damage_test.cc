@@ -181,12 +181,12 @@ TEST_F(DamageTest, AWitnessThatIsEmptiedIsMendedWhileTheLogIsOpen) {
   expect_to_go_on_while_open(": > refs/detent/detent/ledger", {"refs/detent/detent/ledger"});
 }
 
-TEST_F(DamageTest, BothRefsAreMendedWhileTheLogIsOpenForItKnowsItsLastCommit) {
+TEST_F(DamageTest, BothRefsAreMendedWhileTheLogIsOpen) {
   expect_to_go_on_while_open(": > refs/heads/detent/ledger; : > refs/detent/detent/ledger",
                              {"refs/heads/detent/ledger", "refs/detent/detent/ledger"});
 }
 
-TEST_F(DamageTest, ALogThatIsOpenDoesNotSetItsRepositoryAside) {
+TEST_F(DamageTest, ALogThatIsOpenDoesNotBeginAnew) {
   writer_.restart();
   damage(": > refs/heads/detent/ledger; mv objects objects.away; mkdir objects");
   writer_.signal();
@@ -201,7 +201,7 @@ TEST_F(DamageTest, ALogThatIsOpenDoesNotSetItsRepositoryAside) {
   alarms = writer_.log->take_alarms();
   ASSERT_THAT(alarms, SizeIs(2));
   EXPECT_EQ(alarms[0].kind, Kind::damaged);
-  EXPECT_TRUE(alarms[1].over);
+  EXPECT_TRUE(alarms[1].resolved);
   EXPECT_THAT(set_aside(), IsEmpty());
   expect_whole(4);
 }
@@ -232,6 +232,17 @@ TEST_F(DamageTest, WithTheFilesOfAllCommitsGoneTheBranchIsSetAsideWhereItCanBeRe
   lose_objects("jsonl");
   expect_to_begin_anew();
   EXPECT_EQ(git(repository(), {"for-each-ref", "--format=%(objectname)", "refs/detent/damaged"}), tip_);
+}
+
+TEST_F(DamageTest, ADamagedFileOfTheLastCommitIsTakenFromTheRemote) {
+  const std::string remote = (folder_ / "remote.git").string();
+  git(folder_ / "", {"init", "-q", "--bare", remote});
+  git(repository(), {"push", "-q", remote, "refs/heads/detent/ledger"});
+  writer_.options.remote = remote;
+  damage(
+      "id=$(git rev-parse refs/heads/detent/ledger:signals/2026/11/22/12/3.jsonl); "
+      "file=objects/$(echo $id | cut -c1-2)/$(echo $id | cut -c3-); chmod u+w $file; truncate -s 20 $file");
+  expect_to_go_on("taken from the remote");
 }
 
 TEST_F(DamageTest, WhatTheRemoteHoldsIsTakenFromThereWhereTheObjectsAreGone) {

@@ -43,7 +43,7 @@ TEST(Line, HoldsTheReadableFieldsAndTheJournalledBytes) {
   EXPECT_EQ(link(Hash{}, line->hashed), line->hash);
 }
 
-TEST(Line, OfAReceiptSaysWhatBecameOfTheSignal) {
+TEST(Line, AReceiptSaysWhatBecameOfItsSignal) {
   LedgerReceipt receipt;
   receipt.seq = 42;
   receipt.id = "01JD";
@@ -63,7 +63,7 @@ TEST(Line, OfAReceiptSaysWhatBecameOfTheSignal) {
   EXPECT_FALSE(line->before);
 }
 
-TEST(Line, AnyFlippedBitInItShows) {
+TEST(Line, AFlippedBitIsFound) {
   Hash chain = hash_of("before");
   const std::string text = sealed(test::made(1).signal(1, 1, test::kNoon), chain);
   for (std::size_t i = 0; i + 1 < text.size(); ++i) {
@@ -76,7 +76,7 @@ TEST(Line, AnyFlippedBitInItShows) {
   }
 }
 
-TEST(Line, ThatIsCutShortOrNotJsonIsAnError) {
+TEST(Line, ALineCutShortOrNotJsonIsAnError) {
   Hash chain{};
   const std::string text = sealed(test::made(1).signal(1, 1, test::kNoon), chain);
   for (std::size_t length = 0; length + 1 < text.size(); ++length)

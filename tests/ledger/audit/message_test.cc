@@ -94,7 +94,7 @@ TEST(CommitMessage, ManyChannelsAreCounted) {
   EXPECT_EQ(subject(signal("a", "b", {"c1", "c2", "c3", "c4", "c5", "c6"})), "a: b -> c1, c2, c3, c4 and 2 more");
 }
 
-TEST(CommitMessage, OfOthersAreNotTakenForOurs) {
+TEST(CommitMessage, AMessageOfAnotherProgramIsNotTakenForOurs) {
   EXPECT_FALSE(note_of("Fix a typo\n"));
   EXPECT_FALSE(note_of(""));
   EXPECT_FALSE(note_of("Fix\n\nDetent-Seq: 4\n"));

@@ -179,7 +179,7 @@ TEST_F(PushTest, ALedgerBegunAnewSaysHowToPushItAndIsPushedOnceThatIsDone) {
   ASSERT_EQ(done.code, 0) << remedy << "\n" << done.err;
   alarms = alarms_of(*writer.log, Millis{3'600'000});
   ASSERT_EQ(alarms.size(), 1u);
-  EXPECT_TRUE(alarms[0].over);
+  EXPECT_TRUE(alarms[0].resolved);
   EXPECT_EQ(tip(remote()), tip(repository()));
   const auto kept = git(remote(), {"for-each-ref", "--format=%(refname) %(objectname)", "refs/heads/detent/"});
   EXPECT_THAT(test::lines_of(kept), ElementsAre(HasSubstr("refs/heads/detent/ledger "),
@@ -201,7 +201,7 @@ TEST_F(PushTest, AHeadThatIsEmptiedWhileTheLogIsOpenIsMendedWhenAPushFails) {
   EXPECT_EQ(tip(remote()), tip(repository()));
 }
 
-TEST_F(PushTest, TheLogSaysOnceThatTheRemoteRefusesAndOnceThatItIsOver) {
+TEST_F(PushTest, TheLogSaysOnceThatTheRemoteRefusesAndOnceThatItIsResolved) {
   hook("echo protected >&2; exit 1\n");
   AuditLog::Options options{.repository = repository(), .remote = "file://" + remote().string()};
   Writer writer{options};
@@ -212,7 +212,7 @@ TEST_F(PushTest, TheLogSaysOnceThatTheRemoteRefusesAndOnceThatItIsOver) {
   std::filesystem::remove(remote() / "hooks/pre-receive");
   alarms = alarms_of(*writer.log, Millis{3'600'000});
   ASSERT_EQ(alarms.size(), 1u);
-  EXPECT_TRUE(alarms[0].over);
+  EXPECT_TRUE(alarms[0].resolved);
   EXPECT_EQ(tip(remote()), tip(repository()));
   EXPECT_FALSE(writer.log->figures().push_pending);
 }
@@ -259,7 +259,7 @@ TEST(GitCommand, KeepsTheRemoteOffTheCommandLine) {
   }
 }
 
-TEST_F(PushTest, LooseObjectsArePackedBesideTheWriterAndTheLogGoesOn) {
+TEST_F(PushTest, LooseObjectsArePackedWhileTheLogGoesOn) {
   AuditLog::Options options{.repository = repository(), .max_loose = 300};
   Writer writer{options};
   writer.seq = 1, writer.place = 2;
@@ -286,7 +286,7 @@ void pack(Packer& packer) {
   EXPECT_TRUE(outcome->packed) << outcome->reason;
 }
 
-TEST_F(PushTest, APackThatAKilledPackerDidNotNameGetsItsNameForItMayBeAllThatHoldsItsObjects) {
+TEST_F(PushTest, APackThatAKilledPackerLeftUnnamedIsKeptUnderItsName) {
   {
     Writer writer{{.repository = repository()}};
     writer.seq = 1, writer.place = 2;
@@ -318,7 +318,7 @@ TEST_F(PushTest, APackThatAKilledPackerDidNotNameGetsItsNameForItMayBeAllThatHol
   EXPECT_EQ(fsck.code, 0) << fsck.out << fsck.err;
 }
 
-TEST_F(PushTest, ASecondPackerStaysAwayWhileOneIsAtWork) {
+TEST_F(PushTest, ASecondPackerWaitsWhileOneIsRunning) {
   const auto lock = repository() / "detent-packing.lock";
   auto holder = Child::start({.command = {"flock", lock.string(), "sh", "-c", "echo locked; exec sleep 1000"}},
                              system_now().mono);
