@@ -42,7 +42,7 @@ void print(Invocation& invocation, const TailedSignal& signal) {
   invocation.out << fmt::format("{}  {:<8}  {}  {}{}  -> {}  {}", utc(Millis{signal.journalled_ms()}),
                                 severity_name(head.severity), plain(head.type), plain(payload_title(head.payload)),
                                 head.needs_response ? "  (needs a response)" : "",
-                                signal.channels().empty() ? "the ledger alone"
+                                signal.channels().empty() ? "no channel"
                                                           : fmt::format("{}", fmt::join(signal.channels(), ", ")),
                                 id ? id->text() : "")
                  << std::endl;

@@ -59,7 +59,7 @@ std::string trace_sentence(const json::value& story) {
   const std::string journalled = time_of_day(text_of(story, "journalled"));
   const json::array& channels = list_of(story, "channels");
   if (channels.empty())
-    return "journalled at " + journalled + ", and no route names a channel: it is in the ledger alone";
+    return "journalled at " + journalled + ", and no route names a channel: recorded, not delivered anywhere";
   std::vector<std::string> all;
   for (const json::value& channel : channels) all.push_back(channel_words(channel, journalled));
   return fmt::format("journalled at {} {}", journalled, fmt::join(all, "; "));

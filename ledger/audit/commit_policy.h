@@ -1,7 +1,7 @@
 // When the ledger commits, and what: a plain function of what waits and of the time. No I/O, no clock.
 //
-// At human rates each signal gets a commit of its own, which waits a little for its receipts. Heartbeats are gathered.
-// Under load a commit takes all that waits, once a second; with a backlog, full batches go back to back.
+// At normal volumes each signal gets a commit of its own, which waits a little for its receipts. Heartbeats are
+// gathered. Under load a commit takes all that waits, once a second; with a backlog, full batches go back to back.
 #pragma once
 
 #include <cstdint>

@@ -117,7 +117,7 @@ TEST(Trace, HasASentenceForEveryState) {
   EXPECT_THAT(sentence("unknown", ""), HasSubstr("perhaps delivered at 14:05:00"));
   EXPECT_THAT(sentence("dropped", ""), HasSubstr("dropped by the operator at 14:05:00"));
   EXPECT_EQ(trace_sentence(json::value{{"journalled", "2026-11-22T14:00:00.000Z"}, {"channels", json::array{}}}),
-            "journalled at 14:00:00, and no route names a channel: it is in the ledger alone");
+            "journalled at 14:00:00, and no route names a channel: recorded, not delivered anywhere");
 }
 
 TEST(Dead, ListsShowsAndBringsBack) {

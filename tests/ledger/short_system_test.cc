@@ -11,6 +11,7 @@
 #include <random>
 
 #include "ledger/audit/audit_reader.h"
+#include "ledger/repository/packer.h"
 #include "tests/ledger/bench.h"
 
 namespace detent {
@@ -296,6 +297,28 @@ TEST_F(FullDiskTest, LeavesTheLastEighthOfLowWaterToTheJournal) {
   fill(200 << 10);
   writer_->signal();
   EXPECT_EQ(writer_->log->progress().last_seq, writer_->seq);
+}
+
+TEST_F(FullDiskTest, APackingThatWouldTakeTheLastRoomIsStoppedAndLeavesNothingBehind) {
+  const auto repository = disk() / "ledger.git";
+  Packer packer{{.repository = repository, .max_loose = 1, .low_water = 300 << 10}};
+  const Millis start = system_now().mono;
+  ASSERT_FALSE(packer.turn(start));
+  ASSERT_TRUE(packer.busy());
+  fill(100 << 10);
+  // What a packer leaves that was stopped while it wrote.
+  test::write_file(repository / "objects/pack/tmp_pack_abc123", "half");
+  const auto outcome = packer.turn(start);
+  ASSERT_TRUE(outcome);
+  EXPECT_FALSE(outcome->packed);
+  EXPECT_THAT(outcome->reason, HasSubstr("no space left on device"));
+  EXPECT_FALSE(packer.busy());
+  EXPECT_FALSE(std::filesystem::exists(repository / "objects/pack/tmp_pack_abc123"));
+  make_room();
+  writer_->signal();
+  EXPECT_EQ(writer_->log->progress().last_seq, 4u);
+  const auto fsck = test::fsck(repository);
+  EXPECT_EQ(fsck.code, 0) << fsck.out << fsck.err;
 }
 
 TEST_F(FullDiskTest, DoesNotPackBelowLowWater) {

@@ -9,11 +9,11 @@ namespace detent {
 namespace {
 
 using test::git;
+using test::kinds;
 using test::Writer;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using test::kinds;
 using Kind = LedgerAlarm::Kind;
 using AuditBranchTest = test::AuditLogTest;
 

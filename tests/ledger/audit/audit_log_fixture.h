@@ -28,14 +28,14 @@ class AuditLogTest : public testing::Test {
   void move(const std::string& to) const { git(repository(), {"update-ref", "refs/heads/detent/ledger", to}); }
   /// A commit by somebody else on top of the ledger, with `path` added.
   std::string foreign_commit(const std::string& path) const {
-    const auto exit = shell(
-        "set -e; cd " + repository().string() +
-        "; export GIT_INDEX_FILE=$PWD/foreign.index GIT_AUTHOR_NAME=Eve GIT_AUTHOR_EMAIL=eve@example.org"
-        " GIT_COMMITTER_NAME=Eve GIT_COMMITTER_EMAIL=eve@example.org; git read-tree detent/ledger;"
-        " blob=$(echo by hand | git hash-object -w --stdin); git update-index --add --cacheinfo 100644,$blob," +
-        path +
-        "; commit=$(echo a hand edit | git commit-tree $(git write-tree) -p detent/ledger);"
-        " git update-ref refs/heads/detent/ledger $commit; rm foreign.index; echo $commit");
+    const auto exit =
+        shell("set -e; cd " + repository().string() +
+              "; export GIT_INDEX_FILE=$PWD/foreign.index GIT_AUTHOR_NAME=Eve GIT_AUTHOR_EMAIL=eve@example.org"
+              " GIT_COMMITTER_NAME=Eve GIT_COMMITTER_EMAIL=eve@example.org; git read-tree detent/ledger;"
+              " blob=$(echo by hand | git hash-object -w --stdin); git update-index --add --cacheinfo 100644,$blob," +
+              path +
+              "; commit=$(echo a hand edit | git commit-tree $(git write-tree) -p detent/ledger);"
+              " git update-ref refs/heads/detent/ledger $commit; rm foreign.index; echo $commit");
     EXPECT_EQ(exit.code, 0) << exit.err;
     return exit.out.substr(0, 40);
   }

@@ -38,7 +38,7 @@ TEST(CommitPolicy, ASignalWaitsNoLongerThanTwoSeconds) {
   EXPECT_THAT(policy.due(Millis{2'000}), ElementsAre(1));
 }
 
-TEST(CommitPolicy, EachSignalGetsItsOwnCommitAtHumanRates) {
+TEST(CommitPolicy, EachSignalGetsItsOwnCommitAtNormalVolumes) {
   CommitPolicy policy;
   policy.add(signal(1, 1), Millis{0});
   policy.add(signal(2, 2), Millis{0});
