@@ -14,9 +14,9 @@ json::object object_of(std::string_view body) {
   return !error && value.is_object() ? std::move(value.get_object()) : json::object();
 }
 
-std::string text_at(const json::object& object, std::string_view key) {
+std::string_view text_at(const json::object& object, std::string_view key) {
   const auto* value = object.if_contains(key);
-  return value && value->is_string() ? std::string(value->get_string()) : "";
+  return value && value->is_string() ? std::string_view(value->get_string()) : std::string_view();
 }
 
 Verdict unanswered(std::string_view platform, const http::SendFailure& failure, bool repeatable,

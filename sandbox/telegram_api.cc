@@ -253,6 +253,14 @@ void set_or_erase(json::object& object, std::string_view key, json::value value)
 }
 }  // namespace
 
+Out TelegramApi::edited(const Target& at, json::object after, Now now) {
+  if (after == at.message->object) return bad(kNotModified);
+  after["edit_date"] = now.wall.count() / 1000;
+  at.message->object = std::move(after);
+  telegram_.changed(*at.chat, *at.message);
+  return telegram_ok(at.message->object);
+}
+
 Out TelegramApi::edit_text(TelegramCall& call, Now now) {
   Target at = target(call, true, true, now);
   if (at.refused) return *at.refused;
@@ -269,11 +277,7 @@ Out TelegramApi::edit_text(TelegramCall& call, Now now) {
   after["text"] = formatted->text;
   set_or_erase(after, "entities", formatted->entities);
   set_or_erase(after, "reply_markup", *markup);
-  if (after == at.message->object) return bad(kNotModified);
-  after["edit_date"] = now.wall.count() / 1000;
-  at.message->object = std::move(after);
-  telegram_.changed(*at.chat, *at.message);
-  return telegram_ok(at.message->object);
+  return edited(at, std::move(after), now);
 }
 
 Out TelegramApi::edit_markup(TelegramCall& call, Now now) {
@@ -284,11 +288,7 @@ Out TelegramApi::edit_markup(TelegramCall& call, Now now) {
   if (auto refused = refuse_edit(at.message, call.token)) return *refused;
   json::object after = at.message->object;
   set_or_erase(after, "reply_markup", *markup);
-  if (after == at.message->object) return bad(kNotModified);
-  after["edit_date"] = now.wall.count() / 1000;
-  at.message->object = std::move(after);
-  telegram_.changed(*at.chat, *at.message);
-  return telegram_ok(at.message->object);
+  return edited(at, std::move(after), now);
 }
 
 Out TelegramApi::delete_message(TelegramCall& call, Now now) {

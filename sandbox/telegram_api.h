@@ -65,6 +65,8 @@ class TelegramApi {
 
   struct Target;
   Target target(TelegramCall&, bool sends, bool with_message, Now);
+  /// What an edit that makes `after` of the message answers: it takes effect, unless it changes nothing.
+  Out edited(const Target& at, json::object after, Now now);
 
   Telegram& telegram_;
   Paces chats_;

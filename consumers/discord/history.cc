@@ -3,17 +3,15 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "consumers/response.h"
+
 namespace detent::discord {
 namespace {
 
 namespace json = boost::json;
+using consumers::text_at;
 
 constexpr int64_t kDiscordEpoch = 1'420'070'400'000;
-
-std::string_view text_at(const json::object& object, std::string_view key) {
-  const auto* value = object.if_contains(key);
-  return value && value->is_string() ? std::string_view(value->get_string()) : std::string_view();
-}
 
 /// What of a message may hold our mark.
 template <class Visit>

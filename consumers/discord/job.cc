@@ -35,7 +35,7 @@ int code_of(const json::object& object) {
 std::string describe(const http::Response& response) {
   const json::object object = object_of(response.body);
   const int code = code_of(object);
-  std::string text = text_at(object, "message");
+  std::string text(text_at(object, "message"));
   if (const auto* errors = object.if_contains("errors")) text += " " + json::serialize(*errors);
   return fmt::format("discord {}: {}", code ? code : response.status,
                      consumers::shorten(consumers::one_line(text), 300));
@@ -282,7 +282,7 @@ Verdict Job::sent_part(const http::Response& response) {
   PartState& state = part(current().part);
   if (response.status >= 200 && response.status < 300) {
     const json::object object = object_of(response.body);
-    const std::string channel = text_at(object, "channel_id");
+    const std::string channel(text_at(object, "channel_id"));
     state.done = true;
     state.message_id = text_at(object, "id");
     state.link = channel_.link(channel.empty() ? channel_.place_.id : channel, state.message_id);

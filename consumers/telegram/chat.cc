@@ -33,7 +33,7 @@ int64_t number_at(const json::object& object, std::string_view key) {
 std::string link_of(const json::object& message) {
   const json::object& chat = inside(message, "chat");
   const int64_t id = number_at(message, "message_id");
-  if (const std::string name = text_at(chat, "username"); !name.empty() && text_at(chat, "type") != "private") {
+  if (const std::string_view name = text_at(chat, "username"); !name.empty() && text_at(chat, "type") != "private") {
     return fmt::format("https://t.me/{}/{}", name, id);
   }
   const std::string chat_id = std::to_string(number_at(chat, "id"));
