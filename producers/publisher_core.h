@@ -63,7 +63,7 @@ class PublisherCore {
 
   /// When a refusal that may be retried is to be retried (monotonic).
   std::optional<Millis> retry_at() const { return retry_at_; }
-  /// Why the broker takes nothing in at present ("disk low: …"); empty where it does.
+  /// Why the broker has paused publishers ("disk low: …"); empty where it has not.
   const std::string& paused_why() const { return paused_why_; }
 
   uint64_t last_ticket() const { return last_; }

@@ -84,10 +84,13 @@ struct World : ::testing::Test {
     served.push_back({place.name, std::make_unique<discord::Channel>(place, *secret, limits), secret});
     start(std::move(served));
   }
-  void serve_telegram(std::shared_ptr<Secret> secret, int64_t chat = 4242) {
+  void serve_telegram(std::shared_ptr<Secret> secret, int64_t chat = 4242, int silent_below = 0) {
     std::vector<Served> served;
-    const telegram::Chat::Place place{
-        .api = town().url() + "/telegram", .name = "telegram", .chat = chat, .deadline = Millis{500}};
+    const telegram::Chat::Place place{.api = town().url() + "/telegram",
+                                      .name = "telegram",
+                                      .chat = chat,
+                                      .silent_below = silent_below,
+                                      .deadline = Millis{500}};
     served.push_back({"telegram", std::make_unique<telegram::Chat>(place, *secret), secret});
     start(std::move(served));
   }
@@ -131,6 +134,18 @@ TEST_F(World, EveryTypeArrivesInDiscordAndDiscordsDocumentsFindNoFault) {
   EXPECT_TRUE(broker.said_bye());
   town_.reset();
   testing::check_requests(record);
+}
+
+TEST_F(World, AQuestionMakesASoundOnThePhoneAndWhatIsLessSevereDoesNot) {
+  serve_telegram(token("1:good"), 4242, WARNING);
+  Signal question = note("deploy?", "yes or no"), remark = note("by the way", "b");
+  question.set_needs_response(true);
+  for (const Signal& signal : {question, remark}) broker.publish(signal);
+  ASSERT_TRUE(broker.wait_settled(2));
+  const json::array shown = messages("telegram");
+  ASSERT_EQ(shown.size(), 2U);
+  EXPECT_FALSE(shown[0].at("sandbox").at("silent").as_bool()) << shown[0];
+  EXPECT_TRUE(shown[1].at("sandbox").at("silent").as_bool()) << shown[1];
 }
 
 TEST_F(World, QuestionsArriveInTelegramAndTelegramsDocumentsFindNoFault) {
