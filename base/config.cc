@@ -20,11 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool channel_name_ok(std::string_view name) {
-  return !name.empty() && name.size() <= 64 &&
-         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_") == std::string_view::npos;
-}
-
 bool is_loopback(std::string_view address) {
   return address.starts_with("127.") || address.starts_with("[::1]") || address.starts_with("localhost:");
 }
@@ -62,67 +57,6 @@ void read_ledger(Section& s, LedgerConfig& out) {
   s.size("max_lag", out.max_lag);
   s.text("author_name", out.author_name);
   s.text("author_email", out.author_email);
-}
-
-void read_telegram(Section& s, TelegramConfig& out) {
-  s.url("api", out.api);
-  s.secret("token_file", out.token, "TELEGRAM_TOKEN");
-  s.number("chat", out.chat, std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max());
-  s.parsed(
-      "silent_below", out.silent_below, [](const std::string& t) { return parse_severity(t); },
-      "one of info, notice, warning, error, critical");
-}
-
-void read_discord_channel(Reading& reading, const std::string& name, const toml::node& node, DiscordChannel& out) {
-  out.silent = name == "system" || name == "sub-agent-results" || name == "memory-updates";
-  const auto id_ok = [](std::string_view id) {
-    return !id.empty() && id.size() <= 20 && id.find_first_not_of("0123456789") == std::string_view::npos;
-  };
-  if (const auto* id = node.as_string()) {
-    out.id = id->get();
-    if (!id_ok(out.id)) {
-      reading.wrong(
-          node.source(),
-          fmt::format("the id of channel \"{}\" must be digits, as Discord's \"Copy Channel ID\" gives them", name));
-    }
-    return;
-  }
-  const auto* table = node.as_table();
-  if (!table) {
-    return reading.wrong(node.source(), fmt::format("channel \"{}\" must be an id in quotes, or a table", name));
-  }
-  Section s(reading, *table, "discord.channels." + name);
-  s.parsed(
-      "id", out.id, [&](const std::string& id) { return id_ok(id) ? std::optional(id) : std::nullopt; },
-      "digits in quotes");
-  std::string webhook;
-  s.url("webhook", webhook);
-  if (!webhook.empty()) out.webhook = Secret::literal(webhook);
-  fs::path file;
-  s.path("webhook_file", file);
-  if (!file.empty()) out.webhook = Secret(file, "");
-  s.flag("silent", out.silent);
-  const int ways = int(table->contains("id")) + int(table->contains("webhook")) + int(table->contains("webhook_file"));
-  if (ways != 1) {
-    reading.wrong(node.source(), fmt::format("channel \"{}\" needs exactly one of id, webhook, webhook_file", name));
-  }
-}
-
-void read_discord(Section& s, DiscordConfig& out) {
-  s.url("api", out.api);
-  s.secret("token_file", out.token, "DISCORD_TOKEN");
-  s.number("requests_per_second", out.requests_per_second, 1, 50);
-  s.table("channels", [&](const toml::table& channels) {
-    for (const auto& [key, node] : channels) {
-      const std::string name(key.str());
-      if (!channel_name_ok(name)) {
-        s.reading().wrong(key.source(),
-                          fmt::format("a channel's name is lower-case letters, digits, - and _; not \"{}\"", name));
-      } else {
-        read_discord_channel(s.reading(), name, node, out.channels[name]);
-      }
-    }
-  });
 }
 
 void read_match(Section& s, RouteMatch& out) {
@@ -229,8 +163,10 @@ void read_all(Section& top, Config& out) {
   });
   top.section("broker", [&](Section& s) { read_broker(s, out.broker); });
   top.section("ledger", [&](Section& s) { read_ledger(s, out.ledger); });
-  top.section("telegram", [&](Section& s) { read_telegram(s, out.telegram); });
-  top.section("discord", [&](Section& s) { read_discord(s, out.discord); });
+  for (auto& [name, settings] : channel_sections()) {
+    top.section(name, [&](Section& s) { settings->read(s); });
+    out.channel_sections.emplace(name, std::move(settings));
+  }
   top.section("redact", [&](Section& s) {
     s.texts("patterns", out.redact);
     const Result<Patterns> compiled = Patterns::compile(out.redact);
@@ -255,6 +191,9 @@ void read_all(Section& top, Config& out) {
 }
 
 Config with_defaults(Config config) {
+  if (config.channel_sections.empty()) {
+    for (auto& [name, settings] : channel_sections()) config.channel_sections.emplace(name, std::move(settings));
+  }
   if (config.state.empty()) config.state = default_state();
   if (config.ledger.repository.empty()) config.ledger.repository = config.state / "ledger.git";
   return config;
@@ -262,19 +201,36 @@ Config with_defaults(Config config) {
 
 }  // namespace
 
+bool Config::same_section(std::string_view name, const Config& other) const {
+  const auto here = channel_sections.find(name), there = other.channel_sections.find(name);
+  const bool is_here = here != channel_sections.end(), is_there = there != other.channel_sections.end();
+  return is_here == is_there && (!is_here || here->second->same(*there->second));
+}
+
 bool Config::has_channel(std::string_view channel) const {
-  if (channel == "telegram") return telegram.configured();
-  if (channel == "dispatch") return true;
-  constexpr std::string_view prefix = "discord.";
-  return channel.starts_with(prefix) && discord.channels.contains(channel.substr(prefix.size()));
+  const std::vector<std::string> all = channels();
+  return std::find(all.begin(), all.end(), channel) != all.end();
 }
 
 std::vector<std::string> Config::channels() const {
   std::vector<std::string> all;
-  if (telegram.configured()) all.push_back("telegram");
-  for (const auto& [name, channel] : discord.channels) all.push_back("discord." + name);
+  for (const auto& [name, section] : channel_sections) {
+    for (std::string& channel : section->channels()) all.push_back(std::move(channel));
+  }
   all.push_back("dispatch");
   return all;
+}
+
+std::string Config::remedy_for(std::string_view channel) const {
+  const std::vector<std::string> known = channels();
+  const std::vector<std::string_view> names(known.begin(), known.end());
+  if (const auto meant = nearest_name(channel, names)) return fmt::format("did you mean \"{}\"?", *meant);
+  std::vector<std::string> namings;
+  for (const auto& [name, section] : channel_sections) {
+    if (std::string remedy = section->remedy(channel); !remedy.empty()) return remedy;
+    namings.push_back(section->naming());
+  }
+  return fmt::format("channels are {} and dispatch", fmt::join(namings, ", "));
 }
 
 Result<std::filesystem::path> find_config(const std::string& flag) {

@@ -6,11 +6,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/channel_section.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/secret.h"
@@ -60,33 +62,6 @@ struct LedgerConfig {
   std::string author_name = "Detent";
   std::string author_email = "detent@localhost";
   bool operator==(const LedgerConfig&) const = default;
-};
-
-struct TelegramConfig {
-  std::string api = "https://api.telegram.org";
-  Secret token{{}, "TELEGRAM_TOKEN"};
-  int64_t chat = 0;  // 0: no Telegram
-  /// Less severe signals arrive without a buzz.
-  int silent_below = 2;  // warning
-  bool configured() const { return chat != 0; }
-  bool operator==(const TelegramConfig&) const = default;
-};
-
-/// Either a channel that the bot writes to, or a webhook.
-struct DiscordChannel {
-  std::string id;
-  std::optional<Secret> webhook;
-  bool silent = false;
-  bool operator==(const DiscordChannel&) const = default;
-};
-
-struct DiscordConfig {
-  std::string api = "https://discord.com/api/v10";
-  Secret token{{}, "DISCORD_TOKEN"};
-  /// This process's share of the bot's 50 requests a second.
-  uint32_t requests_per_second = 5;
-  std::map<std::string, DiscordChannel, std::less<>> channels;  // by name, without "discord."
-  bool operator==(const DiscordConfig&) const = default;
 };
 
 struct LabelMatch {
@@ -160,8 +135,8 @@ struct Config {
   LogConfig log;
   BrokerConfig broker;
   LedgerConfig ledger;
-  TelegramConfig telegram;
-  DiscordConfig discord;
+  /// Those of the channels' folders (consumers/NAME/config.h) by name, each there even where the file has none.
+  std::map<std::string, std::shared_ptr<const ChannelSection>, std::less<>> channel_sections;
   std::vector<std::string> redact;  // regular expressions (Perl syntax), each sure to compile
   RoutesConfig routes;
   std::vector<ExpiresConfig> expires;
@@ -170,11 +145,24 @@ struct Config {
   std::map<std::string, RunnerConfig, std::less<>> runners;
   DigitalOceanConfig digitalocean;
 
-  /// Whether signals can be sent to `channel`: "telegram" with a chat, "discord.NAME" with its entry, "dispatch"
-  /// always.
+  /// A folder's section: `config.of<telegram::Settings>()`.
+  template <class Settings>
+  const Settings& of() const {
+    for (const auto& [name, section] : channel_sections) {
+      if (const auto* found = dynamic_cast<const Settings*>(section.get())) return *found;
+    }
+    throw Failure("this config was read without the section of a channel's folder");
+  }
+
+  /// Whether the channel's section of this name says the same in both.
+  bool same_section(std::string_view name, const Config& other) const;
+
+  /// Whether signals can be sent to `channel`: what the channels' folders configure, and "dispatch" always.
   bool has_channel(std::string_view channel) const;
   /// Every channel that has_channel, in a stable order.
   std::vector<std::string> channels() const;
+  /// What to write so that there is this channel, or which one was meant.
+  std::string remedy_for(std::string_view channel) const;
 };
 
 /// The file to read: `flag` (--config), else $DETENT_CONFIG, else ./detent.toml, else /etc/detent/detent.toml; an empty

@@ -417,13 +417,13 @@ Result<std::string> Broker::reload_now() {
                           {"state", verdict(same_state, false)},
                           {"broker", verdict(fresh->broker == config_.broker, false)},
                           {"ledger", verdict(fresh->ledger == config_.ledger, false)},
-                          {"redact", verdict(fresh->redact == config_.redact, false)},
-                          {"telegram", verdict(fresh->telegram == config_.telegram, false)},
-                          {"discord", verdict(fresh->discord == config_.discord, false)}};
+                          {"redact", verdict(fresh->redact == config_.redact, false)}};
+  for (const auto& [name, section] : fresh->channel_sections) {
+    out[name] = verdict(fresh->same_section(name, config_), false);
+  }
   config_.routes = fresh->routes;
   config_.expires = fresh->expires;
-  config_.telegram = fresh->telegram;
-  config_.discord = fresh->discord;
+  config_.channel_sections = fresh->channel_sections;
   core_->reroute(std::move(*router), config_.channels());
   for (const auto& note : core_->router().notes()) spdlog::info("{}", note);
   return boost::json::serialize(out);

@@ -14,19 +14,14 @@ namespace json = boost::json;
 namespace {
 
 /// What the file cannot tell by itself: a token that is not there, a built-in route without its channel.
-std::vector<std::string> notes_on(Config config, const Router& router) {
+std::vector<std::string> notes_on(const Config& config, const Router& router) {
   std::vector<std::string> notes = router.notes();
-  const auto readable = [&notes](Secret& secret, std::string_view who) {
-    if (const Result<bool> read = secret.refresh(); !read)
-      notes.push_back(fmt::format("{}: {}", who, read.error().what));
-  };
-  if (config.telegram.configured()) readable(config.telegram.token, "telegram");
-  bool bot = false;
-  for (auto& [name, channel] : config.discord.channels) {
-    bot |= !channel.id.empty();
-    if (channel.webhook) readable(*channel.webhook, "discord." + name);
+  for (const auto& [name, section] : config.channel_sections) {
+    for (auto& [who, secret] : section->secrets()) {
+      if (const Result<bool> read = secret.refresh(); !read)
+        notes.push_back(fmt::format("{}: {}", who, read.error().what));
+    }
   }
-  if (bot) readable(config.discord.token, "discord");
   return notes;
 }
 
@@ -54,7 +49,7 @@ void check(Invocation& invocation) {
     for (const std::string& problem : problems) invocation.err << problem << "\n";
     if (problems.empty()) {
       for (const std::string& note : notes) invocation.out << "note: " << note << "\n";
-      invocation.out << (file.empty() ? "no detent.toml: the defaults hold" : file + " is good")
+      invocation.out << (file.empty() ? "no detent.toml: the defaults hold" : file + " is valid")
                      << "; channels: " << fmt::format("{}", fmt::join(config->channels(), ", ")) << "\n";
     }
   }

@@ -69,13 +69,8 @@ void add(std::vector<std::string>& channels, const std::vector<std::string>& mor
 
 std::string unknown_channel(const Config& config, std::string_view at, std::string_view who,
                             const std::string& channel) {
-  const std::vector<std::string> known = config.channels();
-  const std::vector<std::string_view> names(known.begin(), known.end());
-  std::string text = fmt::format("{}: {} goes to \"{}\", which is not configured", at, who, channel);
-  if (channel == "telegram") return text + ": set [telegram] chat";
-  if (const auto meant = nearest_name(channel, names)) return text + fmt::format(", did you mean \"{}\"?", *meant);
-  if (channel.starts_with("discord.")) return text + fmt::format(": add {} to [discord.channels]", channel.substr(8));
-  return text + ": channels are telegram, discord.NAME and dispatch";
+  return fmt::format("{}: {} goes to \"{}\", which is not configured: {}", at, who, channel,
+                     config.remedy_for(channel));
 }
 
 }  // namespace

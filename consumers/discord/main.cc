@@ -3,6 +3,7 @@
 
 #include "base/config.h"
 #include "consumers/discord/channel.h"
+#include "consumers/discord/config.h"
 #include "consumers/program.h"
 
 namespace {
@@ -10,27 +11,27 @@ namespace {
 using namespace detent;
 
 /// "alerts, briefings": what could have been meant.
-std::string known_channels(const Config& config) {
+std::string known_channels(const discord::Settings& settings) {
   std::string out;
-  for (const auto& [name, channel] : config.discord.channels) out += (out.empty() ? "" : ", ") + name;
+  for (const auto& [name, channel] : settings.by_name) out += (out.empty() ? "" : ", ") + name;
   return out.empty() ? "none; add them to [discord.channels]" : out;
 }
 
 /// `limits` are the bot's, so its channels share them, as they share its token.
-Result<std::vector<consumers::Served>> channels(const Config& config, const std::vector<std::string>& names,
-                                                discord::RateLimits& limits) {
-  const auto token = std::make_shared<Secret>(config.discord.token);
+Result<std::vector<consumers::Served>> channels(const discord::Settings& settings,
+                                                const std::vector<std::string>& names, discord::RateLimits& limits) {
+  const auto token = std::make_shared<Secret>(settings.token);
   std::vector<consumers::Served> served;
   for (std::string name : names) {
     if (name.starts_with("discord.")) name = name.substr(8);
-    const auto found = config.discord.channels.find(name);
-    if (found == config.discord.channels.end()) {
-      return Error{"no channel \"" + name + "\" in [discord.channels] (there: " + known_channels(config) + ")"};
+    const auto found = settings.by_name.find(name);
+    if (found == settings.by_name.end()) {
+      return Error{"no channel \"" + name + "\" in [discord.channels] (there: " + known_channels(settings) + ")"};
     }
-    const DiscordChannel& channel = found->second;
+    const discord::ChannelSettings& channel = found->second;
     const auto secret = channel.webhook ? std::make_shared<Secret>(*channel.webhook) : token;
     if (const auto read = secret->refresh(); !read) return read.error();
-    const discord::Channel::Place place{.api = config.discord.api,
+    const discord::Channel::Place place{.api = settings.api,
                                         .name = "discord." + name,
                                         .id = channel.id,
                                         .webhook = channel.webhook.has_value(),
@@ -59,8 +60,9 @@ int main(int argc, char** argv) {
            },
        .channels =
            [&](const Config& config) {
-             limits.emplace(discord::RateLimits::Options{.per_second = config.discord.requests_per_second});
-             return channels(config, names, *limits);
+             const auto& settings = config.of<discord::Settings>();
+             limits.emplace(discord::RateLimits::Options{.per_second = settings.requests_per_second});
+             return channels(settings, names, *limits);
            }},
       argc, argv);
 }

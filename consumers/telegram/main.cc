@@ -2,19 +2,19 @@
 #include "base/config.h"
 #include "consumers/program.h"
 #include "consumers/telegram/chat.h"
+#include "consumers/telegram/config.h"
 
 namespace {
 
 using namespace detent;
 
 Result<std::vector<consumers::Served>> channels(const Config& config) {
-  if (!config.telegram.configured()) return Error{"set [telegram] chat to the operator's chat id"};
-  const auto secret = std::make_shared<Secret>(config.telegram.token);
+  const auto& settings = config.of<telegram::Settings>();
+  if (!settings.configured()) return Error{"set [telegram] chat to the operator's chat id"};
+  const auto secret = std::make_shared<Secret>(settings.token);
   if (const auto read = secret->refresh(); !read) return read.error();
-  const telegram::Chat::Place place{.api = config.telegram.api,
-                                    .name = "telegram",
-                                    .chat = config.telegram.chat,
-                                    .silent_below = config.telegram.silent_below};
+  const telegram::Chat::Place place{
+      .api = settings.api, .name = "telegram", .chat = settings.chat, .silent_below = settings.silent_below};
   std::vector<consumers::Served> served;
   served.push_back({place.name, std::make_unique<telegram::Chat>(place, *secret), secret});
   return served;

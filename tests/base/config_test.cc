@@ -1,4 +1,6 @@
 #include "base/config.h"
+#include "consumers/discord/config.h"
+#include "consumers/telegram/config.h"
 #include "tests/support/paths.h"
 
 #include <gmock/gmock.h>
@@ -53,7 +55,7 @@ TEST(Config, HoldsItsDefaultsWhenEmpty) {
   EXPECT_EQ(config.ledger.repository, config.state / "ledger.git");
   EXPECT_TRUE(config.state.is_absolute());
   EXPECT_THAT(config.routes.default_to, ElementsAre("discord.system"));
-  EXPECT_FALSE(config.telegram.configured());
+  EXPECT_FALSE(config.of<telegram::Settings>().configured());
 }
 
 TEST(Config, ReadsTheExampleFile) {
@@ -65,13 +67,13 @@ TEST(Config, ReadsTheExampleFile) {
   const Config defaults = good("");
   EXPECT_EQ(config.broker, defaults.broker);
   EXPECT_EQ(config.log, defaults.log);
-  EXPECT_EQ(config.telegram.chat, 123456789);
-  EXPECT_EQ(config.telegram.silent_below, 2);
-  EXPECT_EQ(config.discord.channels.size(), 6u);
-  EXPECT_EQ(config.discord.channels.at("alerts").id, "1100000000000000002");
-  EXPECT_FALSE(config.discord.channels.at("alerts").silent);
-  EXPECT_TRUE(config.discord.channels.at("system").silent);
-  EXPECT_TRUE(config.discord.channels.at("chat").webhook.has_value());
+  EXPECT_EQ(config.of<telegram::Settings>().chat, 123456789);
+  EXPECT_EQ(config.of<telegram::Settings>().silent_below, 2);
+  EXPECT_EQ(config.of<discord::Settings>().by_name.size(), 6u);
+  EXPECT_EQ(config.of<discord::Settings>().by_name.at("alerts").id, "1100000000000000002");
+  EXPECT_FALSE(config.of<discord::Settings>().by_name.at("alerts").silent);
+  EXPECT_TRUE(config.of<discord::Settings>().by_name.at("system").silent);
+  EXPECT_TRUE(config.of<discord::Settings>().by_name.at("chat").webhook.has_value());
   EXPECT_EQ(config.routes.routes.size(), 7u);
   EXPECT_THAT(config.runners.at("openclaw").command, ElementsAre("openclaw", "agent", "--message", "{prompt}"));
 }
@@ -214,7 +216,15 @@ TEST(Config, KnowsWhichChannelsItHas) {
   EXPECT_FALSE(config.has_channel("discord.system"));
   EXPECT_FALSE(config.has_channel("alerts"));
   EXPECT_FALSE(good("").has_channel("telegram"));
-  EXPECT_THAT(config.channels(), ElementsAre("telegram", "discord.alerts", "dispatch"));
+  EXPECT_THAT(config.channels(), ElementsAre("discord.alerts", "telegram", "dispatch"));
+}
+
+TEST(Config, SaysWhatToWriteForAChannelThatIsNotThere) {
+  const Config config = good("[discord.channels]\nalerts = \"7\"\n");
+  EXPECT_EQ(config.remedy_for("discord.alert"), "did you mean \"discord.alerts\"?");
+  EXPECT_EQ(config.remedy_for("discord.briefings"), "add briefings to [discord.channels]");
+  EXPECT_EQ(config.remedy_for("telegram"), "set [telegram] chat");
+  EXPECT_EQ(config.remedy_for("mail"), "channels are discord.NAME, telegram and dispatch");
 }
 
 TEST(Config, IsLookedForByFlagThenVariable) {
@@ -222,8 +232,8 @@ TEST(Config, IsLookedForByFlagThenVariable) {
   write(folder.path / "one.toml", "[telegram]\nchat = 1\n");
   write(folder.path / "two.toml", "[telegram]\nchat = 2\n");
   setenv("DETENT_CONFIG", (folder.path / "two.toml").c_str(), 1);
-  EXPECT_EQ(load_config((folder.path / "one.toml").string())->telegram.chat, 1);
-  EXPECT_EQ(load_config("")->telegram.chat, 2);
+  EXPECT_EQ(load_config((folder.path / "one.toml").string())->of<telegram::Settings>().chat, 1);
+  EXPECT_EQ(load_config("")->of<telegram::Settings>().chat, 2);
   setenv("DETENT_CONFIG", (folder.path / "none.toml").c_str(), 1);
   EXPECT_THAT(load_config("").error().what, HasSubstr("named by $DETENT_CONFIG"));
   unsetenv("DETENT_CONFIG");

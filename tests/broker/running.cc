@@ -163,6 +163,7 @@ std::string signal_of(const std::string& title, const std::string& body, const s
 
 Running::Running() {
   folder_ = testing::TempDir() + "running-" + std::to_string(random_instance());
+  config = *parse_config("[discord.channels]\nsystem = \"1\"\nchat = \"2\"\n", {});
   config.state = "state";
   config.broker.listen = "tcp://127.0.0.1:*";
   config.broker.http.clear();
@@ -170,8 +171,6 @@ Running::Running() {
   config.broker.low_water = 0;
   config.ledger.repository = folder_ / "ledger.git";
   config.ledger.receipts_within = Millis{10};
-  config.discord.channels["system"] = {.id = "1"};
-  config.discord.channels["chat"] = {.id = "2"};
 }
 
 Running::~Running() {

@@ -19,8 +19,7 @@ namespace {
 
 struct World {
   World() {
-    config.telegram.chat = 1;
-    config.discord.channels["alerts"].id = "1";
+    config = *parse_config("[telegram]\nchat = 1\n[discord.channels]\nalerts = \"1\"\n", "detent.toml");
     start();
   }
 

@@ -147,12 +147,12 @@ TEST(Router, RefusesARouteToAChannelThatIsNotConfigured) {
   ASSERT_FALSE(refused.has_value());
   EXPECT_EQ(
       refused.error().what,
-      "detent.toml:1:14: default_to goes to \"discord.sytem\", which is not configured, did you mean "
+      "detent.toml:1:14: default_to goes to \"discord.sytem\", which is not configured: did you mean "
       "\"discord.system\"?\n"
-      "detent.toml:2:1: route 1 goes to \"discord.alert\", which is not configured, did you mean \"discord.alerts\"?\n"
+      "detent.toml:2:1: route 1 goes to \"discord.alert\", which is not configured: did you mean \"discord.alerts\"?\n"
       "detent.toml:4:1: route 2 goes to \"telegram\", which is not configured: set [telegram] chat\n"
       "detent.toml:4:1: route 2 goes to \"discord.x\", which is not configured: add x to [discord.channels]\n"
-      "detent.toml:4:1: route 2 goes to \"pager\", which is not configured: channels are telegram, discord.NAME and "
+      "detent.toml:4:1: route 2 goes to \"pager\", which is not configured: channels are discord.NAME, telegram and "
       "dispatch");
 }
 
