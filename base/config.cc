@@ -94,6 +94,13 @@ void read_match(Section& s, RouteMatch& out) {
 void read_routes(Section& top, RoutesConfig& out) {
   top.read("default_to", [&](const toml::node& node) { out.default_at = top.reading().place(node.source()); });
   top.texts("default_to", out.default_to);
+  top.flag("builtin_routes", out.builtin_routes);
+  top.section("operator", [&](Section& s) {
+    s.read("channel", [&](const toml::node& node) { out.operator_at = top.reading().place(node.source()); });
+    s.text("channel", out.operator_channel);
+    s.read("alarms_to", [&](const toml::node& node) { out.operator_alarms_at = top.reading().place(node.source()); });
+    s.texts("alarms_to", out.operator_alarms_to);
+  });
   top.read("route", [&](const toml::node& node) {
     const auto* routes = node.as_array();
     if (!routes) return top.expect(node, "route", "written as [[route]]");

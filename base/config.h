@@ -91,10 +91,21 @@ struct RouteConfig {
 };
 
 struct RoutesConfig {
+  /// What needs a response goes here.
+  std::string operator_channel = "telegram";
+  std::string operator_at;  // here and below: empty where the file does not say
+  /// Alarms about that channel itself go here.
+  std::vector<std::string> operator_alarms_to{"discord.alerts"};
+  std::string operator_alarms_at;
   std::vector<std::string> default_to{"discord.system"};
-  std::string default_at;  // empty where the file does not say
+  std::string default_at;
+  /// False: signals go where `routes` says, and nowhere else.
+  bool builtin_routes = true;
   std::vector<RouteConfig> routes;
-  bool operator==(const RoutesConfig& other) const { return default_to == other.default_to && routes == other.routes; }
+  bool operator==(const RoutesConfig& other) const {
+    return operator_channel == other.operator_channel && operator_alarms_to == other.operator_alarms_to &&
+           default_to == other.default_to && builtin_routes == other.builtin_routes && routes == other.routes;
+  }
 };
 
 /// Signals of a type that fits `type` expire `after` their creation; 0: never. The first that fits counts.

@@ -45,7 +45,7 @@ struct Open {
   uint16_t attempts = 0;
   State state = State::Unsynced;
   bool repeat_unproven : 1 = false;
-  bool copy : 1 = false;  // also goes to Telegram, because it needs a response
+  bool copy : 1 = false;  // the operator is asked for the response in another channel
 };
 
 class Channel {

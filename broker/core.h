@@ -163,8 +163,10 @@ class Core {
   void readable(const DeliveryKey& delivery, Now now);
   /// Publishers are refused with `reason` (a Reason of wire.proto that may be retried) while it is not 0.
   void pause_publishers(int reason, std::string text);
-  /// Says that Detent is ill with `alarm` (once), or well again. `about_telegram`: Telegram itself is what is ill.
-  void raise(const std::string& alarm, const std::string& title, const std::string& body, bool about_telegram, Now now);
+  /// Says that Detent is ill with `alarm` (once), or well again. `about_operator_channel`: it is the operator's channel
+  /// that does not work.
+  void raise(const std::string& alarm, const std::string& title, const std::string& body, bool about_operator_channel,
+             Now now);
   void clear_alarm(const std::string& alarm, Now now);
   /// Says something that happened at one moment and does not stand.
   void report_event(const std::string& alarm, const std::string& title, const std::string& body, Now now);
@@ -251,8 +253,8 @@ class Core {
   void on_settle(Session& session, std::string_view body, Now now);
   void on_tail(Session& session, std::string_view body, Now now);
   Verdict admit(std::span<char> signal, Now now, Rejection& fault);
-  void append_signal(std::string_view signal, const SignalHeader& head, const std::vector<std::string>& to,
-                     bool unproven, bool revived, Now now);
+  void append_signal(std::string_view signal, const SignalHeader& head, const Route& route, bool unproven, bool revived,
+                     Now now);
   void append_settled(Channel& channel, uint64_t seq, int state, const std::map<uint32_t, std::string>& parts,
                       std::string_view cause, Now now);
   /// Gives it up: it is settled once its dead letter is durable.
@@ -270,9 +272,11 @@ class Core {
   bool under_way_somewhere(std::string_view channel, uint64_t seq) const;
   void set_terms(Open& open, const SignalHeader& head);
   const Route& route_of(const SignalHeader& head);
+  /// Whether an alarm ("circuit/telegram") is about the operator's channel itself.
+  bool about_operator_channel(std::string_view alarm) const;
   void record_alarm(const std::string& alarm, bool is_over, Now now);
   void announce(const std::string& alarm, bool is_over, const std::string& title, const std::string& body,
-                bool about_telegram, Now now);
+                bool about_operator_channel, Now now);
   void enforce_backlog_limit(Channel& channel, Now now);
   void end_session(uint64_t id, int reason, std::string_view text, Now now);
   void refuse(std::string_view peer, uint64_t session, int reason, std::string_view text);

@@ -156,11 +156,12 @@ void Core::settle_dead(Channel& home, uint64_t seq, const std::string& cause, No
   ++counters_.dead;
   finish(home, seq);
   dead_[home.name()].insert(seq);
-  raise("dead-letters/" + home.name(), fmt::format("a delivery to {} was given up: {}", home.name(), cause),
+  const std::string alarm = "dead-letters/" + home.name();
+  raise(alarm, fmt::format("a delivery to {} was given up: {}", home.name(), cause),
         fmt::format(
             "It is kept with its full text: `detent dead list`, and `detent dead retry --channel {}` brings it back.",
             home.name()),
-        home.name() == "telegram", now);
+        about_operator_channel(alarm), now);
 }
 
 void Core::dead_letter_closed(std::string_view name, uint64_t seq, Now now) {
@@ -375,7 +376,7 @@ void Core::on_settle(Session& session, std::string_view body, Now now) {
     const std::string alarm = "circuit/" + home.name();
     if (served.circuit_open) {
       raise(alarm, fmt::format("{} takes nothing: {}", home.name(), served.why),
-            "Its signals are kept, and delivered when it works again.", home.name() == "telegram", now);
+            "Its signals are kept, and delivered when it works again.", about_operator_channel(alarm), now);
     } else {
       clear_alarm(alarm, now);
     }

@@ -128,7 +128,7 @@ Core::Verdict Core::admit(std::span<char> signal, Now now, Rejection& fault) {
   const bool unproven = Millis{static_cast<int64_t>(time_of(id))} + options_.id_window < now.wall;
   if (unproven) ++counters_.unproven;
   const Route& route = route_of(head);
-  append_signal(bytes, head, route.channels, unproven, false, now);
+  append_signal(bytes, head, route, unproven, false, now);
   ++counters_.admitted;
   return Verdict::Taken;
 }
@@ -140,23 +140,25 @@ const Route& Core::route_of(const SignalHeader& head) {
   return route;
 }
 
-void Core::append_signal(std::string_view signal, const SignalHeader& head, const std::vector<std::string>& to,
-                         bool unproven, bool revived, Now now) {
+void Core::append_signal(std::string_view signal, const SignalHeader& head, const Route& route, bool unproven,
+                         bool revived, Now now) {
   const uint64_t seq = next_seq_++;
   // Record{admitted: Admitted{…}}, written by hand into the batch: this is the path of every signal.
   const auto at_ms = static_cast<uint64_t>(now.wall.count());
   size_t inside = wire::number_size(seq) + wire::number_size(at_ms) + wire::bytes_size(signal.size());
-  for (const auto& name : to) inside += wire::bytes_size(name.size());
+  for (const auto& name : route.channels) inside += wire::bytes_size(name.size());
   if (unproven) inside += wire::number_size(1);
   if (revived) inside += wire::number_size(1);
+  if (route.copies) inside += wire::number_size(1);
   const size_t size = wire::bytes_size(inside);
   char* at = batch_.begin(size);
   at = wire::put_head(at, Record::kAdmittedFieldNumber, inside);
   at = wire::put_number(at, Admitted::kSeqFieldNumber, seq);
   at = wire::put_number(at, Admitted::kAtMsFieldNumber, at_ms);
-  for (const auto& name : to) at = wire::put_bytes(at, Admitted::kChannelsFieldNumber, name);
+  for (const auto& name : route.channels) at = wire::put_bytes(at, Admitted::kChannelsFieldNumber, name);
   if (unproven) at = wire::put_number(at, Admitted::kRepeatUnprovenFieldNumber, 1);
   if (revived) at = wire::put_number(at, Admitted::kRevivedFieldNumber, 1);
+  if (route.copies) at = wire::put_number(at, Admitted::kCopiesFieldNumber, 1);
   wire::put_bytes(at, Admitted::kSignalFieldNumber, signal);
   Open open;
   open.seq = seq;
@@ -165,10 +167,9 @@ void Core::append_signal(std::string_view signal, const SignalHeader& head, cons
   open.admitted_s = static_cast<uint32_t>(now.wall.count() / 1000);
   open.repeat_unproven = unproven;
   set_terms(open, head);
-  const bool in_telegram = std::find(to.begin(), to.end(), "telegram") != to.end();
-  for (const auto& name : to) {
-    open.copy = in_telegram && head.needs_response && name != "telegram";
+  for (const auto& name : route.channels) {
     channel(name).admit(open);
+    open.copy = route.copies;  // all but the first
   }
 }
 
@@ -189,33 +190,38 @@ void Core::set_terms(Open& open, const SignalHeader& head) {
 }
 
 void Core::revive(std::string_view to, std::string signal, Now now) {
-  append_signal(signal, read_header(signal), {std::string(to)}, false, true, now);
+  append_signal(signal, read_header(signal), Route{.channels = {std::string(to)}}, false, true, now);
   // Its time has passed long ago; the operator wants it all the same.
   channel(to).find(next_seq_ - 1)->expires_s = 0;
 }
 
 // ---- Detent's own signals
 
-void Core::raise(const std::string& alarm, const std::string& title, const std::string& body, bool about_telegram,
-                 Now now) {
+void Core::raise(const std::string& alarm, const std::string& title, const std::string& body,
+                 bool about_operator_channel, Now now) {
   if (!alarms_.insert(alarm).second) return;
   ++counters_.alarms;
   spdlog::warn("{}", title);
   record_alarm(alarm, false, now);
-  announce(alarm, false, title, body, about_telegram, now);
+  announce(alarm, false, title, body, about_operator_channel, now);
 }
 
 void Core::clear_alarm(const std::string& alarm, Now now) {
   if (!alarms_.erase(alarm)) return;
   spdlog::info("over: {}", alarm);
   record_alarm(alarm, true, now);
-  announce(alarm, true, "over: " + alarm, {}, alarm.find("telegram") != std::string::npos, now);
+  announce(alarm, true, "over: " + alarm, {}, about_operator_channel(alarm), now);
 }
 
 void Core::report_event(const std::string& alarm, const std::string& title, const std::string& body, Now now) {
   ++counters_.alarms;
   spdlog::warn("{}", title);
   announce(alarm, false, title, body, false, now);
+}
+
+bool Core::about_operator_channel(std::string_view alarm) const {
+  const std::string& channel = router_.operator_channel();
+  return !channel.empty() && alarm.ends_with("/" + channel);
 }
 
 void Core::record_alarm(const std::string& alarm, bool is_over, Now now) {
@@ -227,7 +233,7 @@ void Core::record_alarm(const std::string& alarm, bool is_over, Now now) {
 }
 
 void Core::announce(const std::string& alarm, bool is_over, const std::string& title, const std::string& body,
-                    bool about_telegram, Now now) {
+                    bool about_operator_channel, Now now) {
   Incident incident;
   incident.set_title(title);
   incident.set_body(body);
@@ -237,13 +243,14 @@ void Core::announce(const std::string& alarm, bool is_over, const std::string& t
   signal.set_type(is_over ? "incident.resolved" : "incident.detected");
   signal.set_source("detent");
   signal.set_severity(is_over ? NOTICE : ERROR);
-  // What is wrong with Telegram cannot be said there; all else needs the operator.
-  signal.set_needs_response(!about_telegram);
+  // What is wrong with the operator's channel cannot be said there; all else needs the operator.
+  signal.set_needs_response(!about_operator_channel);
   signal.set_created_ms(now.wall.count());
   signal.set_payload(incident.SerializeAsString());
   const std::string bytes = signal.SerializeAsString();
   const SignalHeader head = read_header(bytes);
-  append_signal(bytes, head, route_of(head).channels, false, false, now);
+  append_signal(bytes, head, about_operator_channel ? router_.about_operator_channel() : route_of(head), false, false,
+                now);
 }
 
 }  // namespace detent

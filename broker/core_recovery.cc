@@ -85,7 +85,7 @@ void Core::replay(std::string_view bytes, const RecordPosition& place, bool afte
     int64_t at_ms = 0;
     std::string_view signal;
     std::vector<std::string_view> to;
-    bool revived = false;
+    bool revived = false, copies = false;
     while (reader.next()) {
       switch (reader.field()) {
         case Admitted::kSeqFieldNumber:
@@ -102,6 +102,9 @@ void Core::replay(std::string_view bytes, const RecordPosition& place, bool afte
           break;
         case Admitted::kRevivedFieldNumber:
           revived = reader.number() != 0;
+          break;
+        case Admitted::kCopiesFieldNumber:
+          copies = reader.number() != 0;
           break;
         case Admitted::kSignalFieldNumber:
           signal = reader.bytes();
@@ -123,13 +126,12 @@ void Core::replay(std::string_view bytes, const RecordPosition& place, bool afte
     open.admitted_s = static_cast<uint32_t>(at_ms / 1000);
     set_terms(open, head);
     if (revived) open.expires_s = 0;
-    const bool in_telegram = std::find(to.begin(), to.end(), "telegram") != to.end();
     for (const auto name : to) {
       if (!after_snapshot) {
         const auto past = restoring_->channels.find(name);
         if (past == restoring_->channels.end() || past->second.is_settled(open.seq)) continue;
       }
-      open.copy = in_telegram && head.needs_response && name != "telegram";
+      open.copy = copies && name != to.front();
       Channel& home = channel(name);
       if (!home.queue().empty() && home.queue().back().seq >= open.seq) continue;  // a batch kept twice
       open.attempts = 0;

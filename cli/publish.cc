@@ -13,7 +13,7 @@ namespace {
 
 struct Options {
   Draft draft;
-  std::string severity = "info", expires, id, reply;
+  std::string severity, expires, id, reply;
   std::vector<std::string> fields, labels;
 };
 
@@ -26,10 +26,9 @@ Ulid ulid(const std::string& text, std::string_view option) {
 void publish(Invocation& invocation, Options& options) {
   Draft& draft = options.draft;
   if (draft.source.empty()) draft.source = host_name();
-  const auto severity = parse_severity(options.severity);
-  if (!severity)
+  if (!options.severity.empty()) draft.severity = parse_severity(options.severity);
+  if (!options.severity.empty() && !draft.severity)
     throw Usage("--severity is one of info, notice, warning, error, critical; not \"" + options.severity + "\"");
-  draft.severity = *severity;
   draft.fields = pairs(options.fields, "--field");
   draft.labels = pairs(options.labels, "--label");
   if (!options.expires.empty()) {
@@ -61,7 +60,9 @@ void add_publish(CLI::App& app, Invocation& invocation) {
   command->add_option("TITLE", options->draft.title, "One line: what happened")->required();
   command->add_option("--body", options->draft.body, "Markdown; - reads it from standard input")->type_name("TEXT|-");
   command->add_option("--source", options->draft.source, "Who says it (default: this host's name)")->type_name("NAME");
-  command->add_option("--severity", options->severity, "info, notice, warning, error or critical (default: info)")
+  command
+      ->add_option("--severity", options->severity,
+                   "info, notice, warning, error or critical (default: info; error for an exit_code other than 0)")
       ->type_name("SEVERITY");
   command
       ->add_option("--field", options->fields,
@@ -72,7 +73,7 @@ void add_publish(CLI::App& app, Invocation& invocation) {
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
   command->add_flag("--needs-response", options->draft.needs_response,
-                    "The operator must do something: it goes to Telegram");
+                    "The operator must do something: it goes to the operator's channel");
   command
       ->add_option("--thread", options->draft.thread,
                    "Signals with the same key are delivered in order and shown together")

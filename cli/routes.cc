@@ -58,7 +58,8 @@ Explained by_broker(Invocation& invocation, const Options& options) {
 }
 
 std::string in_words(const std::vector<std::string>& channels) {
-  return channels.empty() ? "no channel, the ledger alone" : fmt::format("{}", fmt::join(channels, ", "));
+  return channels.empty() ? "no channel: it is recorded, not delivered anywhere"
+                          : fmt::format("{}", fmt::join(channels, ", "));
 }
 
 void explain(Invocation& invocation, const Options& options) {

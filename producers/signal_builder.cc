@@ -95,8 +95,8 @@ Result<Built> SignalBuilder::build(const Draft& draft, Now now) {
 
 Result<Built> SignalBuilder::build(const Draft& draft, const Message& payload, Now now) {
   if (draft.title.empty() && payload.ByteSizeLong() == 0) return Error{"a signal needs a title"};
-  if (draft.severity < INFO || draft.severity > CRITICAL)
-    return Error{fmt::format("severity {} is unknown", draft.severity)};
+  const int severity = draft.severity.value_or(severity_of(payload));
+  if (severity < INFO || severity > CRITICAL) return Error{fmt::format("severity {} is unknown", severity)};
   Signal signal;
   const bool given = draft.id != Ulid{};
   const Ulid id = given ? draft.id : parts_->ids.next(now.wall);
@@ -104,7 +104,7 @@ Result<Built> SignalBuilder::build(const Draft& draft, const Message& payload, N
   signal.set_id(id.view().data(), id.view().size());
   signal.set_type(draft.type);
   signal.set_source(draft.source);
-  signal.set_severity(static_cast<Severity>(draft.severity));
+  signal.set_severity(static_cast<Severity>(severity));
   signal.set_needs_response(draft.needs_response);
   for (const auto& [key, value] : draft.labels) {
     auto* label = signal.add_labels();

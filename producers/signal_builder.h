@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,7 +29,8 @@ struct Draft {
   /// Facts. One that is named as a field of the type's own payload ("host" of an incident) goes there.
   std::vector<std::pair<std::string, std::string>> fields{};
   std::string source{};
-  int severity = 0;
+  /// Where not set, what the payload says: an error where it reports an exit code other than 0.
+  std::optional<int> severity{};
   bool needs_response = false;
   std::vector<std::pair<std::string, std::string>> labels{};
   std::string thread{};

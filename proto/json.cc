@@ -31,6 +31,7 @@ std::string one_line(std::string text) {
 Result<std::string> one_signal(const json::value& value, UlidSource& ids, Now now) {
   if (!value.is_object()) return Error{"a signal is a JSON object"};
   Signal signal;
+  bool says_severity = false;
   json::object payload;
   for (const auto& member : value.get_object()) {
     const std::string_view key = member.key();
@@ -53,6 +54,7 @@ Result<std::string> one_signal(const json::value& value, UlidSource& ids, Now no
       const int severity = item.is_string() ? severity_from_name(std::string_view(item.get_string())) : -1;
       if (auto good = wants(severity >= 0, "info, notice, warning, error or critical"); !good) return good.error();
       signal.set_severity(static_cast<Severity>(severity));
+      says_severity = true;
     } else if (key == "needs_response") {
       if (auto good = wants(item.is_bool(), "true or false"); !good) return good.error();
       signal.set_needs_response(item.get_bool());
@@ -98,6 +100,7 @@ Result<std::string> one_signal(const json::value& value, UlidSource& ids, Now no
                              one_line(std::string(status.message())))};
   }
   if (message->ByteSizeLong() == 0) return Error{"a signal needs a \"title\""};
+  if (!says_severity) signal.set_severity(static_cast<Severity>(severity_of(*message)));
   signal.set_payload(message->SerializeAsString());
   return signal.SerializeAsString();
 }

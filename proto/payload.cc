@@ -22,4 +22,9 @@ std::unique_ptr<Message> payload_of(std::string_view type) {
   return std::make_unique<Note>();
 }
 
+int severity_of(const Message& payload) {
+  const auto* field = payload.GetDescriptor()->FindFieldByName("exit_code");
+  return field && payload.GetReflection()->GetInt32(payload, field) != 0 ? ERROR : INFO;
+}
+
 }  // namespace detent

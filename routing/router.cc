@@ -5,33 +5,27 @@
 #include <algorithm>
 
 #include "base/units.h"
+#include "routing/builtin_routes.h"
 
 namespace detent {
 
 namespace {
 
-std::string in_words(const std::vector<std::string>& channels) {
-  return channels.empty() ? "the ledger alone" : fmt::format("{}", fmt::join(channels, ", "));
-}
-
 /// Types beyond this many are decided anew each time: a producer that invents types must not fill the memory.
 constexpr size_t kMaxKnownTypes = 1024;
 
-struct BuiltIn {
-  std::vector<std::string> types;
-  std::string channel;
-};
+bool contains(const std::vector<std::string>& channels, std::string_view channel) {
+  return std::find(channels.begin(), channels.end(), channel) != channels.end();
+}
 
-std::vector<BuiltIn> default_table() {
-  return {
-      {{"briefing.morning", "review.weekly"}, "discord.briefings"},
-      {{"incident.detected", "incident.resolved", "service.outage", "service.restored", "threshold.crossed"},
-       "discord.alerts"},
-      {{"subagent.completed", "subagent.failed"}, "discord.sub-agent-results"},
-      {{"heartbeat.ok", "health.check", "cron.output"}, "discord.system"},
-      {{"memory.updated"}, "discord.memory-updates"},
-      {{"chat.message"}, "discord.chat"},
-  };
+void add(std::vector<std::string>& channels, const std::vector<std::string>& more) {
+  for (const std::string& channel : more) {
+    if (!contains(channels, channel)) channels.push_back(channel);
+  }
+}
+
+std::string in_words(const std::vector<std::string>& channels) {
+  return channels.empty() ? "no channel" : fmt::format("{}", fmt::join(channels, ", "));
 }
 
 bool matches(const RouteMatch& match, const Asked& asked) {
@@ -58,13 +52,7 @@ std::string in_words(const RouteMatch& match) {
   if (!match.source.empty()) parts.push_back("source " + match.source);
   for (const LabelMatch& label : match.labels) parts.push_back(fmt::format("label {}={}", label.key, label.value));
   if (match.needs_response) parts.push_back(*match.needs_response ? "needs a response" : "needs no response");
-  return parts.empty() ? "anything" : fmt::format("{}", fmt::join(parts, ", "));
-}
-
-void add(std::vector<std::string>& channels, const std::vector<std::string>& more) {
-  for (const std::string& channel : more) {
-    if (std::find(channels.begin(), channels.end(), channel) == channels.end()) channels.push_back(channel);
-  }
+  return parts.empty() ? "any signal" : fmt::format("{}", fmt::join(parts, ", "));
 }
 
 std::string unknown_channel(const Config& config, std::string_view at, std::string_view who,
@@ -75,60 +63,125 @@ std::string unknown_channel(const Config& config, std::string_view at, std::stri
 
 }  // namespace
 
+// ---- from the config
+
 Result<Router> Router::compile(const Config& config) {
   Router router;
   std::vector<std::string> problems;
-  const RoutesConfig& routes = config.routes;
+  router.compile_defaults(config, problems);
+  router.compile_operator(config, problems);
+  router.compile_own_routes(config, problems);
+  if (!problems.empty()) return Error{fmt::format("{}", fmt::join(problems, "\n"))};
+  router.operator_first_ = config.routes.builtin_routes;
+  if (config.routes.builtin_routes) {
+    router.add_builtin_routes(config);
+  } else if (!router.reaches_operator()) {
+    router.notes_.push_back(fmt::format(
+        "builtin_routes = false, and no route reaches the operator ({}): what needs a response is not brought to you",
+        router.operator_channel_.empty() ? config.routes.operator_channel + " is not configured"
+                                         : router.operator_channel_));
+  }
+  return router;
+}
 
-  for (const std::string& channel : routes.default_to) {
+void Router::compile_defaults(const Config& config, std::vector<std::string>& problems) {
+  for (const std::string& channel : config.routes.default_to) {
     if (config.has_channel(channel)) {
-      router.default_to_.push_back(channel);
-    } else if (!routes.default_at.empty()) {
-      problems.push_back(unknown_channel(config, routes.default_at, "default_to", channel));
+      add(default_to_, {channel});
+    } else if (!config.routes.default_at.empty()) {
+      problems.push_back(unknown_channel(config, config.routes.default_at, "default_to", channel));
     } else {
-      router.notes_.push_back(
-          fmt::format("{} is not configured: signals that no route takes are kept in the ledger alone (set default_to, "
-                      "or add the channel)",
+      notes_.push_back(
+          fmt::format("{} is not configured: signals that no route matches are recorded, not delivered anywhere (set "
+                      "default_to, or add the channel)",
                       channel));
     }
   }
+}
 
-  for (size_t i = 0; i < routes.routes.size(); ++i) {
-    const RouteConfig& route = routes.routes[i];
+void Router::compile_operator(const Config& config, std::vector<std::string>& problems) {
+  const RoutesConfig& routes = config.routes;
+  if (config.has_channel(routes.operator_channel)) {
+    operator_channel_ = routes.operator_channel;
+  } else if (!routes.operator_at.empty()) {
+    problems.push_back(unknown_channel(config, routes.operator_at, "[operator] channel", routes.operator_channel));
+  } else if (routes.builtin_routes) {
+    notes_.push_back(fmt::format("{} is not configured: what needs a response goes to default_to ({})",
+                                 routes.operator_channel, in_words(default_to_)));
+  }
+  for (const std::string& channel : routes.operator_alarms_to) {
+    if (channel == routes.operator_channel) {
+      problems.push_back(fmt::format("{}: [operator] alarms_to names {}, the very channel that these alarms are about",
+                                     routes.operator_alarms_at, channel));
+    } else if (config.has_channel(channel)) {
+      add(about_operator_channel_.channels, {channel});
+    } else if (!routes.operator_alarms_at.empty()) {
+      problems.push_back(unknown_channel(config, routes.operator_alarms_at, "[operator] alarms_to", channel));
+    }
+  }
+  if (!about_operator_channel_.channels.empty()) return;
+  about_operator_channel_.channels = default_to_;
+  std::erase(about_operator_channel_.channels, operator_channel_);
+}
+
+void Router::compile_own_routes(const Config& config, std::vector<std::string>& problems) {
+  const std::vector<RouteConfig>& routes = config.routes.routes;
+  for (size_t i = 0; i < routes.size(); ++i) {
+    const RouteConfig& route = routes[i];
     for (const std::string& channel : route.to) {
       if (!config.has_channel(channel)) {
         problems.push_back(unknown_channel(config, route.at, fmt::format("route {}", i + 1), channel));
       }
     }
-    router.rules_.push_back({route.match, route.to, route.continues, fmt::format("route {} ({})", i + 1, route.at)});
-    if (!route.match.source.empty() || !route.match.labels.empty()) router.by_head_alone_ = false;
+    rules_.push_back({route.match, route.to, route.continues, fmt::format("route {} ({})", i + 1, route.at)});
+    if (!route.match.source.empty() || !route.match.labels.empty()) by_type_alone_ = false;
   }
-  if (!problems.empty()) return Error{fmt::format("{}", fmt::join(problems, "\n"))};
-  if (!routes.routes.empty()) return router;
-
-  const auto built_in = [&](RouteMatch match, const std::string& channel, bool continues) {
-    Rule rule{std::move(match), {channel}, continues, "a built-in route"};
-    if (!config.has_channel(channel)) {
-      router.notes_.push_back(fmt::format("{} is not configured: the built-in route for {} goes to default_to ({})",
-                                          channel, in_words(rule.match), in_words(router.default_to_)));
-      rule.to = router.default_to_;
-    }
-    router.rules_.push_back(std::move(rule));
-  };
-  built_in({.needs_response = true}, "telegram", true);
-  for (BuiltIn& row : default_table()) built_in({.types = std::move(row.types)}, row.channel, false);
-  return router;
 }
+
+void Router::add_builtin_routes(const Config& config) {
+  std::vector<std::string> missing;
+  for (BuiltinRoute& row : builtin_routes()) {
+    Rule rule{std::move(row.match), {row.channel}, false, "a built-in route"};
+    if (!config.has_channel(row.channel)) {
+      add(missing, {row.channel});
+      rule.to = default_to_;
+    }
+    rules_.push_back(std::move(rule));
+  }
+  if (missing.empty()) return;
+  notes_.push_back(fmt::format("not configured: {}; what the built-in routes send there goes to default_to ({})",
+                               in_words(missing), in_words(default_to_)));
+}
+
+bool Router::reaches_operator() const {
+  return !operator_channel_.empty() && (contains(default_to_, operator_channel_) ||
+                                        std::any_of(rules_.begin(), rules_.end(), [this](const Rule& rule) {
+                                          return rule.match.needs_response.value_or(true) &&
+                                                 contains(rule.to, operator_channel_);
+                                        }));
+}
+
+// ---- for a signal
 
 Route Router::search(const Asked& asked, std::vector<std::string>* why) const {
   Route route;
-  bool ended = false;
+  if (asked.needs_response && operator_first_) {
+    const bool configured = !operator_channel_.empty();
+    add(route.channels, configured ? std::vector<std::string>{operator_channel_} : default_to_);
+    if (why) {
+      why->push_back(fmt::format("it needs a response -> {}, {}", in_words(route.channels),
+                                 configured ? "the operator's channel; the others get a copy"
+                                            : "by default_to, since no operator's channel is configured"));
+    }
+  }
+  bool ended = false, matched = false;
   for (const Rule& rule : rules_) {
     if (!matches(rule.match, asked)) continue;
+    matched = true;
     add(route.channels, rule.to);
     if (why) {
       why->push_back(fmt::format("{} matches: {} -> {}{}", rule.name, in_words(rule.match), in_words(rule.to),
-                                 rule.continues ? ", and the search continues" : ""));
+                                 rule.continues ? "; continue" : ""));
     }
     if (!rule.continues) {
       ended = true;
@@ -139,37 +192,39 @@ Route Router::search(const Asked& asked, std::vector<std::string>* why) const {
     route.fallback = true;
     add(route.channels, default_to_);
     if (why) {
-      why->push_back(fmt::format("{} -> default_to: {}", why->empty() ? "no route matches" : "no route ends the search",
+      why->push_back(fmt::format("{} -> default_to: {}", matched ? "no route ends the search" : "no route matches",
                                  in_words(default_to_)));
     }
   }
   if (asked.type == "task.requested") {
     add(route.channels, {"dispatch"});
-    if (why) why->push_back("task.requested always also goes to dispatch");
+    if (why) why->push_back("task.requested always goes to dispatch too");
+  }
+  if (asked.needs_response) {
+    const auto theirs = std::find(route.channels.begin(), route.channels.end(), operator_channel_);
+    route.copies = theirs != route.channels.end();
+    if (route.copies) std::rotate(route.channels.begin(), theirs, theirs + 1);
   }
   return route;
 }
 
 const Route& Router::decide(const Asked& asked) {
-  const Route* route = nullptr;
   const auto severity = static_cast<size_t>(std::clamp<int>(asked.severity, 0, kSeverities.size() - 1));
-  auto known = by_head_alone_ ? known_.find(asked.type) : known_.end();
-  if (by_head_alone_ && known == known_.end() && known_.size() < kMaxKnownTypes) {
+  auto known = by_type_alone_ ? known_.find(asked.type) : known_.end();
+  if (by_type_alone_ && known == known_.end() && known_.size() < kMaxKnownTypes) {
     known = known_.emplace(std::string(asked.type), Known{}).first;
   }
-  if (known != known_.end()) {
-    Route& slot = known->second.routes[severity][asked.needs_response];
-    bool& decided = known->second.decided[severity][asked.needs_response];
-    if (!decided) {
-      slot = search(asked, nullptr);
-      decided = true;
-    }
-    route = &slot;
-  } else {
+  if (known == known_.end()) {
     last_ = search(asked, nullptr);
-    route = &last_;
+    return last_;
   }
-  return *route;
+  Route& slot = known->second.routes[severity][asked.needs_response];
+  bool& decided = known->second.decided[severity][asked.needs_response];
+  if (!decided) {
+    slot = search(asked, nullptr);
+    decided = true;
+  }
+  return slot;
 }
 
 Explained Router::explain(const Asked& asked) const {

@@ -25,11 +25,13 @@ struct Asked {
   bool needs_response = false;
 };
 
-/// The channels chosen, in the order in which the routes name them, each once. Empty: the ledger alone keeps the
-/// signal.
+/// The channels chosen, each once. None: the signal is recorded, and not delivered anywhere.
 struct Route {
   std::vector<std::string> channels;
-  bool fallback = false;  // no route ended the search, so `default_to` was added
+  /// The first channel is the operator's, who is to respond there; the others get a copy without buttons.
+  bool copies = false;
+  /// No route ended the search, so `default_to` was added.
+  bool fallback = false;
 };
 
 /// A Route and how it came about, for people.
@@ -38,19 +40,23 @@ struct Explained {
   std::vector<std::string> why;  // one line a step
 };
 
-/// Routes are tried in order; the first match ends the search unless it continues, and a search that nothing ends goes
-/// on to `default_to`. `task.requested` also goes to "dispatch". One thread at a time.
+/// What needs a response goes to the operator's channel first. Then routes are tried in order, one's own before the
+/// built-in ones; the first match ends the search unless it continues, and a search that nothing ends goes on to
+/// `default_to`. `task.requested` also goes to "dispatch". One thread at a time.
 class Router {
  public:
-  /// From the [[route]]s, or from the default table where there are none. The error has a line for each route, or
-  /// default_to, that names a channel which is not configured.
+  /// The error has a line for each place of the config that names a channel which is not configured.
   static Result<Router> compile(const Config& config);
 
   /// Valid until the next call.
   const Route& decide(const Asked& asked);
   Explained explain(const Asked& asked) const;
+  /// Where it is said that the operator's channel itself does not work: never to that channel.
+  const Route& about_operator_channel() const { return about_operator_channel_; }
+  /// Empty where none is configured.
+  const std::string& operator_channel() const { return operator_channel_; }
 
-  /// What the operator should be told once: built-in routes whose channel is not configured.
+  /// What whoever starts the broker or checks the config should be told, once.
   const std::vector<std::string>& notes() const { return notes_; }
 
  private:
@@ -65,12 +71,20 @@ class Router {
     std::array<std::array<bool, 2>, 5> decided{};
   };
 
+  void compile_defaults(const Config& config, std::vector<std::string>& problems);
+  void compile_operator(const Config& config, std::vector<std::string>& problems);
+  void compile_own_routes(const Config& config, std::vector<std::string>& problems);
+  void add_builtin_routes(const Config& config);
+  bool reaches_operator() const;
   Route search(const Asked& asked, std::vector<std::string>* why) const;
 
+  std::string operator_channel_;
+  bool operator_first_ = true;  // before any route is looked at
+  Route about_operator_channel_;
   std::vector<Rule> rules_;
   std::vector<std::string> default_to_;
   std::vector<std::string> notes_;
-  bool by_head_alone_ = true;  // no rule looks at source or labels
+  bool by_type_alone_ = true;  // no rule looks at source or labels
   TextMap<Known> known_;
   Route last_;
 };

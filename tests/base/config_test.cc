@@ -74,7 +74,10 @@ TEST(Config, ReadsTheExampleFile) {
   EXPECT_FALSE(config.of<discord::Settings>().by_name.at("alerts").silent);
   EXPECT_TRUE(config.of<discord::Settings>().by_name.at("system").silent);
   EXPECT_TRUE(config.of<discord::Settings>().by_name.at("chat").webhook.has_value());
-  EXPECT_EQ(config.routes.routes.size(), 7u);
+  EXPECT_EQ(config.routes.routes.size(), 2u);
+  EXPECT_EQ(config.routes.operator_channel, defaults.routes.operator_channel);
+  EXPECT_EQ(config.routes.operator_alarms_to, defaults.routes.operator_alarms_to);
+  EXPECT_EQ(config.routes.builtin_routes, defaults.routes.builtin_routes);
   EXPECT_THAT(config.runners.at("openclaw").command, ElementsAre("openclaw", "agent", "--message", "{prompt}"));
 }
 

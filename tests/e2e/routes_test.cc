@@ -103,7 +103,7 @@ TEST(Routes, BringWhatNeedsAResponseToTelegramWithACopyWithoutButtons) {
   house.expect_a_whole_ledger();
 }
 
-TEST(Routes, OfTheOperatorsOwnDecideInPlaceOfTheTable) {
+TEST(Routes, OfOnesOwnAddToTheTableAndNeverTakeTheOperatorAway) {
   House house({.more = R"(
 [[route]]
 match = { type = "disk.*", severity = ">=error" }
@@ -114,17 +114,46 @@ to = ["discord.briefings", "discord.memory-updates"]
 )",
                .top = "default_to = [\"discord.chat\"]\n"});
   house.start_broker();
-  house.start_discord({"alerts", "briefings", "memory-updates"});
+  house.start_telegram();
+  house.start_discord({"alerts", "briefings", "memory-updates", "system"});
   house.start_discord({"chat"});
   house.publish({.type = "disk.full", .title = "An error", .severity = 3});
   house.publish({.type = "disk.full", .title = "A notice", .severity = 1});
   house.publish({.type = "anything", .title = "For infra", .labels = {{"team", "infra"}}});
+  house.publish({.type = "heartbeat.ok", .title = "By the table"});
+  house.publish({.type = "disk.full", .title = "May it be emptied?", .severity = 3, .needs_response = true});
+  house.publish({.type = "threshold.crossed", .title = "Shall it go on?", .needs_response = true});
   ASSERT_TRUE(house.settled());
   EXPECT_EQ(House::count(house.discord("alerts"), "An error"), 1u);
   EXPECT_EQ(House::count(house.discord("chat"), "A notice"), 1u);
   EXPECT_EQ(House::count(house.discord("briefings"), "For infra"), 1u);
   EXPECT_EQ(House::count(house.discord("memory-updates"), "For infra"), 1u);
-  EXPECT_EQ(house.discord().size(), 4u);
+  EXPECT_EQ(House::count(house.discord("system"), "By the table"), 1u);
+  EXPECT_EQ(House::count(house.telegram(), "May it be emptied?"), 1u);
+  EXPECT_EQ(House::count(house.discord("alerts"), "May it be emptied?"), 1u);
+  EXPECT_EQ(House::count(house.telegram(), "Shall it go on?"), 1u);
+  EXPECT_EQ(House::count(house.discord("alerts"), "Shall it go on?"), 1u);
+  EXPECT_EQ(house.telegram().size(), 2u);
+  EXPECT_EQ(house.discord().size(), 7u);
+}
+
+TEST(Routes, BringFailuresToTheAlertsWhateverTheirType) {
+  House house;
+  house.start_broker();
+  house.start_discord({"alerts", "system"});
+  house.publish({.type = "something.nobody.named", .title = "Broken", .severity = 3});
+  EXPECT_EQ(house.detent({"run", "--name", "backup", "--", "false"}).code, 1);
+  EXPECT_EQ(house.detent({"run", "--name", "tidy", "--", "true"}).code, 0);
+  EXPECT_EQ(house.detent({"publish", "cron.output", "by hand", "--field", "exit_code=3"}).code, 0);
+  EXPECT_EQ(house.post("/v1/signals", R"({"type": "cron.output", "title": "by curl", "exit_code": 2})").status, 200);
+  ASSERT_TRUE(house.settled());
+  const json::array alerts = house.discord("alerts"), system = house.discord("system");
+  for (const char* title : {"Broken", "backup failed with exit code 1", "by hand", "by curl"}) {
+    EXPECT_EQ(House::count(alerts, title), 1u) << title;
+  }
+  EXPECT_EQ(House::count(system, "tidy"), 1u);
+  EXPECT_EQ(alerts.size(), 4u);
+  EXPECT_EQ(system.size(), 1u);
 }
 
 TEST(Ledger, HasALinePerSignalAtHumanRates) {
