@@ -55,7 +55,7 @@ Result<DeadLetters::Written> DeadLetters::write(const std::vector<NewDeadLetter>
   size_t first = 0;  // of `placed` that is in `batch`
   const auto write_batch = [&]() -> Result<void> {
     if (batch.empty()) return {};
-    const auto appended = append(*journal_, batch);
+    const auto appended = journal_->append(batch);
     if (!appended) return appended.error();
     for (; first < placed.size(); ++first) {
       placed[first].second.segment = appended->segment;
@@ -105,7 +105,7 @@ Result<void> DeadLetters::close(const std::vector<Key>& keys, bool retried, int6
     closed.set_at_ms(at_ms);
     batch.append(record.SerializeAsString());
   }
-  const auto appended = append(*journal_, batch);
+  const auto appended = journal_->append(batch);
   if (!appended) return appended.error();
   return {};
 }

@@ -25,8 +25,7 @@ class DeadLetters {
     std::vector<std::string> parts;  // each an encoded Part
   };
 
-  /// Recovers what is in `directory` and tells the core of it.
-  /// `make_room`: asked for on a full disk.
+  /// Recovers what is in `directory` and tells the core of it. `make_room`: asked for on a full disk.
   static Result<std::unique_ptr<DeadLetters>> open(Disk& disk, const std::string& directory, Core& core,
                                                    const std::function<void(const Damage&)>& damaged,
                                                    std::function<void()> make_room = {});
@@ -41,15 +40,11 @@ class DeadLetters {
   Result<Written> write(const std::vector<NewDeadLetter>& new_dead_letters, JournalReader& bodies);
   Result<void> close(const std::vector<Key>& keys, bool retried, int64_t at_ms);
 
-  /// How both append: once, where nobody says otherwise.
-  std::function<Result<Appended>(Journal& journal, Batch& batch)> append = [](Journal& journal, Batch& batch) {
-    return journal.append(batch);
-  };
-
   void written(const std::vector<std::pair<Key, RecordPosition>>& letters);
   void closed(const std::vector<Key>& keys);
   const std::map<Key, RecordPosition>& letters() const { return letters_; }
   Result<Letter> read(const Key& key);
+  std::vector<SegmentInfo> segments() const { return journal_->segments(); }
   /// Segments that hold no letter any more.
   std::vector<uint64_t> droppable() const;
   Result<void> drop(const std::vector<uint64_t>& segments) { return journal_->drop(segments); }

@@ -1,12 +1,10 @@
-// The broker over HTTP: for curl, probes and Prometheus. Design section 14.
+#include "broker/http_api.h"
+
 #include <sodium.h>
 #include <spdlog/spdlog.h>
 
 #include <boost/json.hpp>
-#include <mutex>
 
-#include "broker/admin.h"
-#include "broker/broker.h"
 #include "http/browser.h"
 #include "http/server.h"
 #include "proto/json.h"
@@ -28,22 +26,37 @@ bool has_token(const http::Incoming& request, const std::string& token) {
   return given.size() == wanted.size() && sodium_memcmp(given.data(), wanted.data(), wanted.size()) == 0;
 }
 
+/// What became of the signals with these names.
+http::Outgoing published(const std::vector<std::string>& names, const LocalDone& done) {
+  json::array results;
+  int status = 200;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const auto& fault = done.faults[i];
+    if (!fault.reason) {
+      results.push_back({{"id", names[i]}, {"durability", Durability_Name(JOURNALED)}});
+    } else {
+      status = std::max(status, fault.reason >= DISK_LOW ? 503 : 422);
+      results.push_back(
+          {{"id", names[i]}, {"error", Reason_Name(static_cast<Reason>(fault.reason))}, {"text", fault.text}});
+    }
+  }
+  return {status, json::serialize(json::object{{"signals", std::move(results)}}) + "\n"};
+}
+
 }  // namespace
 
-std::string Broker::http_url() const { return http_ ? http_->url() : std::string(); }
-
-void Broker::listen_http() {
-  if (config_.broker.http.empty()) return;
+HttpApi::HttpApi(const BrokerConfig& config, Broker& broker, Executor& executor) {
   std::string token;
-  if (config_.broker.http_token) {
-    if (auto read = config_.broker.http_token->refresh(); !read) throw Failure(read.error().what);
-    token = config_.broker.http_token->reveal();
+  if (config.http_token) {
+    Secret secret = *config.http_token;
+    if (auto read = secret.refresh(); !read) throw Failure(read.error().what);
+    token = secret.reveal();
   }
   auto ids = std::make_shared<UlidSource>();  // the server's thread alone
-  http::ServerOptions options{config_.broker.http};
+  http::ServerOptions options{config.http};
   options.max_body = kMaxFrame;
-  http_ = std::make_unique<http::Server>(options, [this, token, ids, name = config_.broker.http_name](
-                                                      http::Incoming request, http::Reply reply) {
+  const auto serve = [&broker, &executor, token, ids, name = config.http_name](http::Incoming request,
+                                                                               http::Reply reply) {
     if (const auto why = http::from_foreign_page(request, name)) {
       return reply.send(error_answer(403, *why + ": web pages may not speak to the broker; a name of its own is set as "
                                                  "http_name in [broker]"));
@@ -54,47 +67,40 @@ void Broker::listen_http() {
     const bool get = request.method == "GET";
     if (request.path == "/healthz" && get) {
       // Answered by the loop, which ends when the journal cannot be written.
-      return post([this, reply] {
-        reply.send({space_.low ? 503 : 200, space_.low ? "disk low\n" : "ok\n", "text/plain"});
+      return executor.post([&broker, reply](Now) {
+        const bool ready = broker.has_room();
+        reply.send({ready ? 200 : 503, ready ? "ok\n" : "disk low\n", "text/plain"});
       });
     }
     if (request.path == "/metrics" && get) {
-      return post([this, reply] { reply.send({200, Admin(*this).metrics(), "text/plain; version=0.0.4"}); });
+      return executor.post([&broker, reply](Now now) {
+        reply.send({200, metrics(broker.vitals(now)), "text/plain; version=0.0.4"});
+      });
     }
     if (request.path == "/v1/status" && get) {
-      return post([this, reply] { reply.send({200, Admin(*this).status_json() + "\n"}); });
+      return executor.post([&broker, reply](Now now) { reply.send({200, status_json(broker.vitals(now)) + "\n"}); });
     }
     if (request.path == "/v1/signals" && request.method == "POST") {
       auto signals = signals_from_json(request.body, *ids, system_now());
       if (!signals) return reply.send(error_answer(400, signals.error().what));
       if (signals->size() > kMaxSignals) return reply.send(error_answer(413, "too many signals in one request"));
-      return post([this, reply, signals = std::move(*signals)] {
+      return executor.post([&broker, reply, signals = std::move(*signals)](Now now) {
         std::vector<std::string> names;
         for (const auto& signal : signals)
           names.push_back(Ulid::from_bytes(read_header(signal).id).value_or(Ulid{}).text());
-        const uint64_t ticket = core_->admit_local(signals, now_);
-        local_waiting_[ticket] = [reply, names](const LocalDone& done) {
-          json::array results;
-          int status = 200;
-          for (size_t i = 0; i < names.size(); ++i) {
-            const auto& fault = done.faults[i];
-            if (!fault.reason) {
-              results.push_back({{"id", names[i]}, {"durability", Durability_Name(JOURNALED)}});
-            } else {
-              status = std::max(status, fault.reason >= DISK_LOW ? 503 : 422);
-              results.push_back(
-                  {{"id", names[i]}, {"error", Reason_Name(static_cast<Reason>(fault.reason))}, {"text", fault.text}});
-            }
-          }
-          reply.send({status, json::serialize(json::object{{"signals", std::move(results)}}) + "\n"});
-        };
+        broker.admit(signals, now, [reply, names](const LocalDone& done) { reply.send(published(names, done)); });
       });
     }
     const bool known = request.path == "/healthz" || request.path == "/metrics" || request.path == "/v1/status" ||
                        request.path == "/v1/signals";
     reply.send(known ? error_answer(405, "wrong method")
                      : error_answer(404, "no such page: GET /healthz, /metrics, /v1/status; POST /v1/signals"));
-  });
+  };
+  server_ = std::make_unique<http::Server>(options, serve);
 }
+
+HttpApi::~HttpApi() = default;
+
+std::string HttpApi::url() const { return server_->url(); }
 
 }  // namespace detent

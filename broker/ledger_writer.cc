@@ -47,9 +47,9 @@ Result<uint64_t> first_seq(const Journal& journal) {
 
 }  // namespace
 
-Result<std::unique_ptr<LedgerWriter>> LedgerWriter::open(const LedgerConfig& config, uint64_t low_water,
-                                                         const Journal& journal, const std::set<std::string>& standing,
-                                                         std::function<void(const Alarm&)> alarm) {
+Result<std::unique_ptr<Follower>> LedgerWriter::open(const LedgerConfig& config, uint64_t low_water,
+                                                     const Journal& journal, const std::set<std::string>& standing,
+                                                     std::function<void(const Alarm&)> alarm) {
   AuditLog::Options options;
   options.repository = config.repository;
   options.remote = config.remote;
@@ -74,9 +74,9 @@ Result<std::unique_ptr<LedgerWriter>> LedgerWriter::open(const LedgerConfig& con
   if (!log) return log.error();
   const uint64_t complete = (*log)->progress().complete_to;
   const RecordPosition from{complete >> 32, static_cast<uint32_t>(complete), 0};
-  return std::unique_ptr<LedgerWriter>(new LedgerWriter(std::move(*log), journal.tail(from), std::move(alarm),
-                                                        config.max_lag,
-                                                        standing.contains(std::string(kAlarm) + std::string(kUnread))));
+  return std::unique_ptr<Follower>(new LedgerWriter(std::move(*log), journal.tail(from), std::move(alarm),
+                                                    config.max_lag,
+                                                    standing.contains(std::string(kAlarm) + std::string(kUnread))));
 }
 
 LedgerWriter::LedgerWriter(std::unique_ptr<AuditLog> log, std::unique_ptr<JournalTail> tail,

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/config.h"
+#include "broker/follower.h"
 #include "broker/ledger_pace.h"
 #include "journal/journal.h"
 
@@ -20,33 +21,25 @@ namespace detent {
 
 class AuditLog;
 
-class LedgerWriter {
+class LedgerWriter : public Follower {
  public:
-  struct Alarm {
-    std::string name;
-    bool over = false;
-    bool lasts = true;  // until it is over; else it happened at one moment
-    std::string text;
-    std::string remedy;
-  };
-
   /// Opens the ledger. `low_water`: of the broker, in bytes. `standing`: alarms that were raised and are not over;
   /// those of others are passed over. `alarm` is called on the writer's thread.
-  static Result<std::unique_ptr<LedgerWriter>> open(const LedgerConfig& config, uint64_t low_water,
-                                                    const Journal& journal, const std::set<std::string>& standing,
-                                                    std::function<void(const Alarm&)> alarm);
+  static Result<std::unique_ptr<Follower>> open(const LedgerConfig& config, uint64_t low_water, const Journal& journal,
+                                                const std::set<std::string>& standing,
+                                                std::function<void(const Alarm&)> alarm);
   /// Commits what is journalled, within a bound of time, and ends.
-  ~LedgerWriter();
+  ~LedgerWriter() override;
 
   /// The journal is synced up to here, by `bytes` more than before. Any thread.
-  void advance(const LogPosition& synced, uint64_t bytes = 0);
+  void advance(const LogPosition& synced, uint64_t bytes) override;
   /// STATUS.md as it should read. Any thread.
-  void status(std::string markdown);
+  void status(std::string markdown) override;
 
   /// All records of segments before this one are in the ledger. Any thread.
-  uint64_t complete_segment() const { return complete_segment_; }
-  uint64_t last_seq() const { return last_seq_; }
-  uint64_t commits() const { return commits_; }
+  uint64_t complete_segment() const override { return complete_segment_; }
+  uint64_t last_seq() const override { return last_seq_; }
+  uint64_t commits() const override { return commits_; }
 
  private:
   LedgerWriter(std::unique_ptr<AuditLog> log, std::unique_ptr<JournalTail> tail,

@@ -1,10 +1,10 @@
-// `detent tail`: the journal read again for those who asked, from a moment on.
+#include "broker/tails.h"
+
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 
 #include "base/units.h"
-#include "broker/broker.h"
 #include "broker/records.h"
 #include "proto/wire.pb.h"
 
@@ -24,31 +24,30 @@ static_assert(kTailFrame + kMaxSignal + kTailFrame < kMaxFrame);
 
 }  // namespace
 
-void Broker::feed_tails() {
-  for (const auto& change : core_->tail_changes) {
+bool Tails::feed(const LogPosition& synced) {
+  for (const auto& change : core_.tail_changes) {
     if (change.stop) {
       tails_.erase(change.session);
       continue;
     }
-    auto tailing = std::make_unique<Tailing>(Tailing{change.channel, change.type, nullptr, change.since_ms});
     const RecordPosition from =
-        change.since_ms ? RecordPosition{} : RecordPosition{synced_.segment, static_cast<uint32_t>(synced_.offset), 0};
-    tailing->tail = journal_->tail(from);
-    tails_.insert_or_assign(change.session, std::move(tailing));
+        change.since_ms ? RecordPosition{} : RecordPosition{synced.segment, static_cast<uint32_t>(synced.offset), 0};
+    tails_.insert_or_assign(change.session,
+                            Tail{change.channel, change.type, journal_.tail(from), change.since_ms, 0, false});
   }
-  core_->tail_changes.clear();
+  core_.tail_changes.clear();
   bool more = false;
-  for (auto& [session, tailing] : tails_) more = feed(session, *tailing) || more;
-  if (more) socket_.wake();
+  for (auto& [session, tail] : tails_) more = feed(session, tail, synced) || more;
+  return more;
 }
 
-bool Broker::feed(uint64_t session, Tailing& tailing) {
-  if (core_->unanswered_pings(session) >= kTailPings) return false;  // the PONG wakes us
+bool Tails::feed(uint64_t session, Tail& tail, const LogPosition& synced) {
+  if (core_.unanswered_pings(session) >= kTailPings) return false;  // the PONG wakes us
   Tailed tailed;
   bool more = true;
   size_t read = 0, filled = 0;
   while (more && read < kTailRead && filled < kTailFrame && tailed.signals_size() < kTailSignals) {
-    const auto next = tailing.tail->next(synced_);
+    const auto next = tail.records->next(synced);
     if (!next) {
       more = is_lost(next.error());  // then it goes on behind the damage; else it is tried again in a later turn
       if (more) spdlog::warn("tail: {}", next.error().what);
@@ -57,26 +56,26 @@ bool Broker::feed(uint64_t session, Tailing& tailing) {
     }
     more = next->has_value();
     if (!more) {
-      tailed.set_caught_up(tailing.since_ms && !std::exchange(tailing.caught_up, true));
+      tailed.set_caught_up(tail.since_ms && !std::exchange(tail.caught_up, true));
       break;
     }
     read += (*next)->bytes.size() + kTailRecord;
     TailedSignal signal;
-    if (!read_admitted((*next)->bytes, signal) || signal.journalled_ms() < tailing.since_ms) continue;
-    if (!tailing.type.empty() && !glob_matches(tailing.type, read_header(signal.signal()).type)) continue;
-    if (!tailing.channel.empty() &&
-        std::find(signal.channels().begin(), signal.channels().end(), tailing.channel) == signal.channels().end()) {
+    if (!read_admitted((*next)->bytes, signal) || signal.journalled_ms() < tail.since_ms) continue;
+    if (!tail.type.empty() && !glob_matches(tail.type, read_header(signal.signal()).type)) continue;
+    if (!tail.channel.empty() &&
+        std::find(signal.channels().begin(), signal.channels().end(), tail.channel) == signal.channels().end()) {
       continue;
     }
     filled += signal.ByteSizeLong();
     *tailed.add_signals() = std::move(signal);
   }
   if (tailed.signals_size() || tailed.missed() || tailed.caught_up())
-    core_->send(session, Frame::kTailed, tailed.SerializeAsString());
-  tailing.unpinged += filled;
-  if (tailing.unpinged >= kTailFrame) {
-    tailing.unpinged = 0;
-    core_->ping(session);
+    core_.send(session, Frame::kTailed, tailed.SerializeAsString());
+  tail.unpinged += filled;
+  if (tail.unpinged >= kTailFrame) {
+    tail.unpinged = 0;
+    core_.ping(session);
   }
   return more;
 }

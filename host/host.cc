@@ -236,7 +236,7 @@ void Host::write_ids(uint64_t segment, const std::vector<KnownId>& ids) {
 }
 
 Host::Drops Host::due_drops() {
-  if (!std::exchange(drop_due_, false)) return {};
+  if (dropping_ || !std::exchange(drop_due_, false)) return {};
   Drops drops;
   drops.own = machine_.let_go();
   const auto snapshot = journal_->snapshot_at();
@@ -255,16 +255,18 @@ Host::Drops Host::due_drops() {
 // A job of its own behind that of the work: who waits to be acknowledged does not wait for this.
 void Host::drop(Drops drops) {
   if (drops.empty()) return;
+  dropping_ = true;
   executor_.journal([this, drops = std::move(drops)]() -> Executor::OnLoop {
     if (drops.own) {
       if (auto gone = drops.own(); !gone) spdlog::warn("what is not needed any more stays: {}", gone.error().what);
     }
-    if (drops.segments.empty()) return {};
-    if (auto gone = journal_->drop(drops.segments); !gone) {
-      spdlog::warn("segments cannot be dropped: {}", gone.error().what);
-      return {};
-    }
-    return [this, count = drops.segments.size()](Now) { counters_.segments_dropped += count; };
+    Result<void> gone;
+    if (!drops.segments.empty()) gone = journal_->drop(drops.segments);
+    if (!gone) spdlog::warn("segments cannot be dropped: {}", gone.error().what);
+    return [this, count = gone ? drops.segments.size() : 0](Now) {
+      dropping_ = false;
+      counters_.segments_dropped += count;
+    };
   });
 }
 

@@ -121,6 +121,7 @@ class Host {
   uint64_t sealed_ = 0;  // a segment whose ids are to be written
   Millis last_roll_{0};  // when the open segment was begun
   bool drop_due_ = false;
+  bool dropping_ = false;  // the last drops have not come back
   Millis next_look_{0};
   bool looking_ = false;  // the chore of the last look has not come back
   uint64_t syncs_seen_ = 0;

@@ -72,7 +72,7 @@ class Machine {
 
   // ---- what comes of it
   /// The work taken last is durable; its batch's records lie behind `appended.base_offset`. `appended.segment` is 0
-  /// where there was nothing to append.
+  /// where there was nothing to append. Where no work was taken, a snapshot alone was: there is nothing to acknowledge.
   virtual void journalled(Work work, const Appended& appended, Now now) = 0;
   /// The work taken last cannot be made durable at the moment (no room, no descriptor): it is tried again until it can.
   virtual void cannot_write(const Error& error, Now now) = 0;

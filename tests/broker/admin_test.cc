@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "broker/process.h"
 #include "bus/connection.h"
 #include "proto/signal.pb.h"
 #include "proto/wire.pb.h"
@@ -119,7 +120,7 @@ struct AdminTest : testing::Test {
                                    "low_water = \"1MiB\"\n[telegram]\nchat = 1\n[discord.channels]\nsystem = \"4\"\n",
                                "test.toml");
     ASSERT_TRUE(config) << config.error().what;
-    broker = std::make_unique<Broker>(std::move(*config), disk);
+    broker = std::make_unique<BrokerProcess>(std::move(*config), disk);
     loop = std::thread([this] { broker->run(); });
   }
   void stop() {
@@ -131,7 +132,7 @@ struct AdminTest : testing::Test {
 
   std::filesystem::path home;
   RealDisk disk;
-  std::unique_ptr<Broker> broker;
+  std::unique_ptr<BrokerProcess> broker;
   std::thread loop;
 };
 

@@ -179,7 +179,7 @@ Running::~Running() {
 }
 
 void Running::start() {
-  broker_ = std::make_unique<Broker>(config, disk);
+  broker_ = std::make_unique<BrokerProcess>(config, disk);
   thread_ = std::thread([this] { broker_->run(); });
 }
 

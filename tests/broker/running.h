@@ -13,7 +13,7 @@
 #include <thread>
 
 #include "base/ulid.h"
-#include "broker/broker.h"
+#include "broker/process.h"
 #include "bus/connection.h"
 #include "proto/signal.pb.h"
 #include "proto/wire.pb.h"
@@ -107,7 +107,7 @@ class Running {
 
  private:
   std::filesystem::path folder_;
-  std::unique_ptr<Broker> broker_;
+  std::unique_ptr<BrokerProcess> broker_;
   std::thread thread_;
 };
 

@@ -8,60 +8,83 @@
 namespace detent::test {
 
 namespace {
-constexpr const char* kJournal = "state/journal";
-constexpr const char* kIds = "state/ids";
-constexpr Millis kWindow = std::chrono::hours{24 * 90};
+
+/// The ledger as the broker sees it.
+class Following : public Follower {
+ public:
+  explicit Following(const Ledger& ledger) : ledger_(ledger) {}
+  void advance(const LogPosition&, uint64_t) override {}
+  void status(std::string) override {}
+  uint64_t complete_segment() const override { return ledger_.complete_segment(); }
+  uint64_t last_seq() const override { return 0; }
+  uint64_t commits() const override { return 0; }
+
+ private:
+  const Ledger& ledger_;
+};
+
 }  // namespace
 
-SimulatedBroker::SimulatedBroker(const Config& config, uint64_t backlog_bytes, Dice& dice, Broken broken)
+size_t SimulatedBroker::Socket::receive(
+    size_t count, size_t bytes, const std::function<void(std::string_view peer, std::span<char> message)>& take) {
+  size_t got = 0;
+  for (size_t i = 0; i < count && got < bytes && !arrived.empty(); ++i) {
+    auto [peer, message] = std::move(arrived.front());
+    arrived.pop_front();
+    got += message.size();
+    take(peer, message);
+  }
+  return got;
+}
+
+ServerSocket::Sent SimulatedBroker::Socket::send(std::string_view peer, std::string_view message) {
+  if (gone.contains(peer)) return Sent::Gone;
+  broker_.outgoing.emplace_back(peer, message);
+  return Sent::Yes;
+}
+
+SimulatedBroker::SimulatedBroker(const Config& config, Dice& dice, Broken broken)
     : config_(config),
-      backlog_bytes_(backlog_bytes),
       dice_(dice),
       broken_(std::move(broken)),
       segment_bytes_(uint64_t{2048} << dice.below(4)),
-      write_fails_(dice.chance(0.3) ? 0.4 : 0.05) {}
+      write_fails_(dice.chance(0.3) ? 0.4 : 0.05) {
+  config_.state = "state";
+  disk_.fail_when([this](Call call, const std::string& path) {
+    const bool replaced = call == Call::kOpen && path.ends_with(".tmp");
+    return replaced && dice_.chance(write_fails_) ? ENOSPC : 0;
+  });
+}
 
 SimulatedBroker::~SimulatedBroker() = default;
 
-template <class T>
-bool SimulatedBroker::good(const Result<T>& result, const std::string& what) {
-  if (!result) broken_(what + ": " + result.error().what);
-  return bool(result);
-}
-
 void SimulatedBroker::start(Now now) {
-  auto files = IdFiles::open(disk_, kIds, [this](const IdDamage& damage) { broken_("ids: " + damage.why); });
-  if (!good(files, "id files")) return;
-  ids_ = std::make_unique<IdWindow>(std::move(*files));
-  Core::Options options;
-  options.channels = config_.channels();
-  options.max_losses = 1000;
-  options.backlog_bytes = backlog_bytes_;
-  core_ = std::make_unique<Core>(options, *Router::compile(config_), validator_, *ids_, dice_.random());
-  JournalOptions journal;
-  journal.segment_bytes = segment_bytes_;
-  journal.spares = 1;
-  journal.reserve_bytes = 0;
-  journal.low_water = 0;
-  JournalVisitor visitor;
-  visitor.snapshot = [&](std::string_view bytes) { core_->restore(bytes); };
-  visitor.record = [&](const RecordPosition& place, std::string_view bytes, bool after) {
-    core_->replay(bytes, place, after);
+  executor_ = std::make_unique<SteppedExecutor>();
+  Core::Options core;
+  core.max_losses = 1000;
+  Broker::Surroundings around{disk_, *executor_, {}, dice_.random()};
+  around.open_ledger = [this](const Journal& journal, const auto&, const auto&) -> Result<std::unique_ptr<Follower>> {
+    ledger_.open(journal);
+    return std::unique_ptr<Follower>(std::make_unique<Following>(ledger_));
   };
-  visitor.damage = [&](const Damage& damage) { broken_("damage after a crash: " + damage.why); };
-  ids_->look(segments_in(disk_, kJournal).value());
-  auto opened = Journal::open(disk_, kJournal, journal, visitor);
-  if (!good(opened, "journal")) return;
-  journal_ = std::move(*opened);
-  auto dead = DeadLetters::open(disk_, "state/dead", *core_, visitor.damage);
-  if (!good(dead, "dead letters")) return;
-  dead_ = std::move(*dead);
-  orders_ = std::make_unique<DeadOrders>(*core_, *dead_);
-  bodies_ = journal_->reader();
-  core_->recovered(now);
-  if (core_->missing()) return broken_(fmt::format("{} signals are missed after a restart", core_->missing()));
-  synced_ = journal_->end();
-  ledger_.open(*journal_);
+  try {
+    broker_ = std::make_unique<Broker>(config_, around, now, core);
+  } catch (const Failure& failure) {
+    return broken_(failure.what());
+  }
+  Host::Options options;
+  options.directory = config_.state.string();
+  options.bite_messages = 8;
+  options.fill_while_syncing = 4096;
+  options.journal.segment_bytes = segment_bytes_;
+  options.journal.spares = 1;
+  options.journal.reserve_bytes = 0;
+  options.journal.low_water = 0;
+  host_ = std::make_unique<Host>(*broker_, broker_->ids(), socket_, *executor_, disk_, options);
+  if (const auto opened = host_->open(now); !opened) return broken_("the journal: " + opened.error().what);
+  for (const auto& [file, why] : broker_->damage()) broken_("damaged after a crash: " + file + ": " + why);
+  counted_ = {};
+  first_dead_ = letters().segments().front().id;
   check_bodies();
   check_letters(everything());
 }
@@ -69,20 +92,17 @@ void SimulatedBroker::start(Now now) {
 void SimulatedBroker::crash(bool power_cut) {
   ++counts_.crashes;
   disk_.cut_power_at(disk_.calls() + 1 + dice_.below(16));
-  if (sync_ && dice_.chance(0.7)) (void)do_work(*sync_);
-  if (!chores_.empty() && dice_.chance(0.7)) (void)do_chore(chores_.front());
+  for (int i = 0; i < 3 && executor_->journal_jobs() && dice_.chance(0.7); ++i) executor_->step_journal();
+  for (int i = 0; i < 3 && executor_->chores() && dice_.chance(0.7); ++i) executor_->step_chore();
   ledger_.close();
-  chores_.clear();
-  sync_.reset();
-  bodies_.reset();
-  orders_.reset();
-  dead_.reset();
-  journal_.reset();
-  core_.reset();
-  ids_.reset();
+  host_.reset();
+  broker_.reset();
+  executor_.reset();
   outgoing.clear();
-  snapshot_due_ = drop_due_ = false;
-  sealed_ = 0;
+  socket_.arrived.clear();
+  socket_.gone.clear();
+  journal_due_.reset();
+  chore_due_.reset();
   if (power_cut) {
     disk_.power_on(static_cast<Cut>(dice_.below(3)), dice_.random());
   } else {
@@ -90,149 +110,88 @@ void SimulatedBroker::crash(bool power_cut) {
   }
 }
 
+void SimulatedBroker::receive(std::string peer, std::string message) {
+  socket_.arrived.emplace_back(std::move(peer), std::move(message));
+}
+
+void SimulatedBroker::hang_up(std::string peer) {
+  socket_.gone.insert(std::move(peer));
+  socket_.lost = true;
+}
+
+void SimulatedBroker::step_lanes(Now now) {
+  if (journal_due_ && now.mono >= *journal_due_) {
+    executor_->step_journal();
+    journal_due_.reset();
+  }
+  if (chore_due_ && now.mono >= *chore_due_) {
+    executor_->step_chore();
+    chore_due_.reset();
+  }
+}
+
+void SimulatedBroker::draw_lanes(Now now) {
+  if (!journal_due_ && executor_->journal_jobs()) journal_due_ = now.mono + Millis{dice_.below(20)};
+  if (!chore_due_ && executor_->chores()) chore_due_ = now.mono + Millis{dice_.below(400)};
+}
+
 void SimulatedBroker::turn(Now now) {
-  if (sync_ && now.mono >= sync_->done_at) work_done(now);
-  if (!chores_.empty() && now.mono >= chores_.front().due) {
-    Chore& chore = chores_.front();
-    if (!good(do_chore(chore), "chore")) return;
-    if (chore.sealed) {
-      ++counts_.sealed;
-      if (!good(ids_->sealed(chore.sealed), "id file")) return;
-    }
-    chores_.pop_front();
+  step_lanes(now);
+  if (executor_->failure()) return broken_("work: " + executor_->failure()->what);
+  if (dice_.chance(0.01)) host_->want_snapshot();
+  std::set<DeadLetters::Key> before;
+  const bool ordered = !broker_->dead_orders().empty();
+  if (ordered) {
+    for (const auto& [key, place] : letters().letters()) before.insert(key);
   }
-  if (now.mono >= next_look_) {
-    next_look_ = now.mono + Millis{1000};
-    drop_due_ = true;
-    if (!good(journal_->prepare_spare(), "spare")) return;
-    if (!good(ids_->prune(static_cast<uint64_t>((now.wall - kWindow).count())), "prune")) return;
-    if (const auto [segment, ids] = ids_->again(); ids) chores_.push_back({now.mono, {}, {}, segment, *ids});
+  host_->turn(now);
+  for (const auto& key : before) {
+    if (!letters().letters().contains(key)) closed_.insert(key);
   }
-  if (now.mono >= core_->deadline()) core_->tick(now);
-  core_->flush(now);
-  start_work(now);
-  for (auto& message : core_->outgoing) {
-    Unread unread;
-    if (message.deliver) message.frame = deliver_frame(*message.deliver, *bodies_, unread);
-    if (message.deliver) core_->bodies_read(*message.deliver, unread, now);
-    if (!unread.empty()) broken_("a body cannot be read");
-    outgoing.emplace_back(std::move(message.peer), std::move(message.frame));
-  }
-  core_->outgoing.clear();
-  core_->admin_calls.clear();
-  core_->tail_changes.clear();
-  if (!core_->credit_is_sound()) broken_("credit went below zero");
+  draw_lanes(now);
+  if (!broker_->core().credit_is_sound()) broken_("credit went below zero");
+  if (!broker_->core().failing().empty()) broken_("a body cannot be read");
+  count();
   if (dice_.chance(0.3)) {
-    if (const auto broken = ledger_.read(synced_, 1 + dice_.below(20)); !broken.empty()) broken_("ledger: " + broken);
+    if (const auto broken = ledger_.read(host_->synced(), 1 + dice_.below(20)); !broken.empty())
+      broken_("ledger: " + broken);
   }
   if (dice_.chance(0.2)) ledger_.commit();
 }
 
-void SimulatedBroker::start_work(Now now) {
-  if (core_->is_syncing()) return;
-  const auto due_drops = [&] {
-    if (!std::exchange(drop_due_, false)) return Drops{};
-    return to_drop(*journal_, *dead_, *core_, *ids_, ledger_.complete_segment());
-  };
-  auto bite = orders_->bite(false, now);
-  if (!bite && !core_->wants_sync()) {
-    const Drops drops = due_drops();
-    if (good(drop(drops), "drop")) check_after(drops);
-    return;
-  }
-  sync_ = std::make_unique<Sync>();
-  sync_->done_at = now.mono + Millis{dice_.below(20)};
-  sync_->work = core_->take_work();
-  if (bite) closed_.insert(bite->keys.begin(), bite->keys.end());
-  sync_->bite = std::move(bite);
-  if (std::exchange(snapshot_due_, false)) {
-    sync_->snapshot = core_->snapshot();
-    sync_->sealed = std::exchange(sealed_, 0);
-    if (sync_->sealed) sync_->ids = ids_->seal(sync_->sealed);
-  }
-  sync_->drops = due_drops();
-}
-
-/// What the journal's thread does.
-Result<Appended> SimulatedBroker::do_work(Sync& sync) {
-  if (!sync.work.new_dead_letters.empty()) {
-    auto dead_lettered = dead_->write(sync.work.new_dead_letters, *bodies_);
-    if (!dead_lettered) return dead_lettered.error();
-    sync.dead_lettered = std::move(*dead_lettered);
-  }
-  const auto appended = journal_->append(sync.work.batch);
-  if (!appended) return appended;
-  if (sync.bite && !sync.bite->keys.empty()) {
-    if (auto closed = dead_->close(sync.bite->keys, sync.bite->retried, 0); !closed) return closed.error();
-  }
-  if (auto dropped = drop(sync.drops); !dropped) return dropped.error();
-  return appended;
-}
-
-void SimulatedBroker::work_done(Now now) {
-  const auto appended = do_work(*sync_);
-  if (!good(appended, "work")) return;
-  const auto sync = std::move(sync_);
-  check_after(sync->drops);
-  if (!sync->snapshot.empty()) {
-    const Millis due = now.mono + Millis{dice_.below(400)};
-    chores_.push_back({due, appended->end, std::move(sync->snapshot), sync->sealed, std::move(sync->ids)});
-  }
-  dead_->written(sync->dead_lettered.letters);
-  synced_ = appended->end;
-  core_->journalled(static_cast<uint32_t>(appended->segment), appended->base_offset, now);
-  core_->dead_lettered(sync->dead_lettered.keys(), sync->dead_lettered.unread, sync->dead_lettered.why, now);
-  snapshot_due_ = appended->rolled || dice_.chance(0.02);
-  if (appended->rolled) sealed_ = appended->sealed;
-}
-
-/// What the chores' thread does. A snapshot that could not be written is left out; a file of ids is tried again later.
-Result<void> SimulatedBroker::do_chore(Chore& chore) {
-  if (!chore.snapshot.empty() && !dice_.chance(write_fails_)) {
-    if (auto put = journal_->put_snapshot(chore.at, chore.snapshot); !put) return put;
-  }
-  if (!chore.sealed) return {};
-  if (dice_.chance(write_fails_)) {
-    ids_->unwritten(std::exchange(chore.sealed, 0));
-    return {};
-  }
-  return IdFiles::write(disk_, kIds, chore.sealed, std::move(chore.ids));
-}
-
-Result<void> SimulatedBroker::drop(const Drops& drops) {
-  if (!drops.segments.empty()) {
-    if (auto dropped = journal_->drop(drops.segments); !dropped) return dropped;
-  }
-  if (!drops.dead.empty()) return dead_->drop(drops.dead);
-  return {};
-}
-
-void SimulatedBroker::check_after(const Drops& drops) {
-  counts_.dropped += drops.segments.size();
-  counts_.dead_dropped += drops.dead.size();
-  if (!drops.segments.empty()) check_bodies();
-  if (!drops.dead.empty()) check_letters(books());
+/// What the host did since the last time; what went must not have been needed.
+void SimulatedBroker::count() {
+  const auto& counters = host_->counters();
+  counts_.sealed += counters.id_files - counted_.id_files;
+  const uint64_t dropped = counters.segments_dropped - counted_.segments_dropped;
+  counts_.dropped += dropped;
+  counted_ = counters;
+  if (dropped) check_bodies();
+  const uint64_t first_dead = letters().segments().front().id;
+  if (first_dead != first_dead_) check_letters(books());
+  counts_.dead_dropped += first_dead - first_dead_;
+  first_dead_ = first_dead;
 }
 
 void SimulatedBroker::order(bool retry) {
   std::vector<DeadLetters::Key> keys;
-  for (const auto& [key, place] : dead_->letters()) keys.push_back(key);
-  orders_->add({}, retry, std::move(keys));
+  for (const auto& [key, place] : letters().letters()) keys.push_back(key);
+  broker_->dead_orders().add({}, retry, std::move(keys));
 }
 
 bool SimulatedBroker::is_done() const {
-  if (!core_ || sync_ || core_->wants_sync() || !orders_->empty()) return false;
-  for (const auto& [name, channel] : core_->channels()) {
+  if (!host_ || broker_->has_work() || broker_->core().is_syncing() || executor_->journal_jobs()) return false;
+  for (const auto& [name, channel] : broker_->core().channels()) {
     if (channel.open()) return false;
   }
-  return ledger_.has_all_before(synced_);
+  return ledger_.has_all_before(host_->synced());
 }
 
 Books SimulatedBroker::everything() const {
   Books books = ledger_.books();
-  const auto tail = journal_->tail({ledger_.complete_segment(), 0, 0});
+  const auto tail = host_->journal().tail({ledger_.complete_segment(), 0, 0});
   for (;;) {
-    const auto next = tail->next(journal_->end());
+    const auto next = tail->next(host_->journal().end());
     if (!next) {
       broken_("the journal cannot be read: " + next.error().what);
       return books;
@@ -245,8 +204,8 @@ Books SimulatedBroker::everything() const {
 /// No segment went while something in it is open.
 void SimulatedBroker::check_bodies() {
   std::set<uint64_t> there;
-  for (const auto& segment : journal_->segments()) there.insert(segment.id);
-  for (const auto& [name, channel] : core_->channels()) {
+  for (const auto& segment : host_->journal().segments()) there.insert(segment.id);
+  for (const auto& [name, channel] : broker_->core().channels()) {
     for (const Open& open : channel.queue()) {
       if (open.state == Open::State::Settled || open.state == Open::State::Unsynced) continue;
       if (!there.contains(open.at.segment)) {
@@ -260,7 +219,7 @@ void SimulatedBroker::check_bodies() {
 void SimulatedBroker::check_letters(const Books& books) {
   for (const auto& [key, settling] : books.settled) {
     if (settling.state != SettledRecord::DEAD || was_closed(key)) continue;
-    const auto letter = dead_->read(key);
+    const auto letter = letters().read(key);
     if (!letter) return broken_(fmt::format("dead letter {} of {}: {}", key.seq, key.channel, letter.error().what));
     const auto signal = books.signals.find(key.seq);
     if (signal == books.signals.end() || signal->second.bytes != letter->signal)

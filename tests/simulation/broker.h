@@ -1,5 +1,5 @@
-// A broker's process and what outlives it: the core, both journals, the ids' files and the dropping of segments over a
-// disk in memory, turn by turn in the order in which Broker does it on its threads; and a ledger that follows it.
+// A broker's process and what outlives it: the broker on its host as they run, over a disk and a network in memory,
+// with an executor that is stepped by dice; and a ledger that follows it. It may die between any two steps.
 #pragma once
 
 #include <deque>
@@ -10,10 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include "broker/core.h"
-#include "broker/dead_letters.h"
-#include "broker/dead_orders.h"
-#include "broker/drops.h"
+#include "broker/broker.h"
+#include "host/host.h"
+#include "host/stepped_executor.h"
 #include "tests/simulation/books.h"
 #include "tests/simulation/dice.h"
 #include "tests/support/memory_disk.h"
@@ -26,23 +25,26 @@ class SimulatedBroker {
     uint64_t crashes = 0, sealed = 0, dropped = 0, dead_dropped = 0;
   };
 
-  SimulatedBroker(const Config& config, uint64_t backlog_bytes, Dice& dice, Broken broken);
+  SimulatedBroker(const Config& config, Dice& dice, Broken broken);
   ~SimulatedBroker();
 
-  bool is_up() const { return core_ != nullptr; }
+  bool is_up() const { return host_ != nullptr; }
   /// Recovers, and holds what it finds against what is known of the time before.
   void start(Now now);
   /// Dies, in the middle of what it does or of nothing; where the power fails too, the disk forgets.
   void crash(bool power_cut);
-  /// A turn of its loop, and of the ledger.
+  /// What its lanes do, a turn of its loop, and one of the ledger.
   void turn(Now now);
+  /// A message that has arrived; a turn takes it in.
+  void receive(std::string peer, std::string message);
+  /// The peer's connection has ended, and the network says so.
+  void hang_up(std::string peer);
   /// The operator brings all dead letters back, or drops them.
   void order(bool retry);
   /// Everything is settled and in the ledger.
   bool is_done() const;
 
-  Core& core() { return *core_; }
-  DeadLetters& letters() { return *dead_; }
+  DeadLetters& letters() { return broker_->dead_letters(); }
   const Counts& counts() const { return counts_; }
   const Books& books() const { return ledger_.books(); }
   /// What the ledger has with what the journal has beyond it.
@@ -55,39 +57,29 @@ class SimulatedBroker {
   std::vector<std::pair<std::string, std::string>> outgoing;
 
  private:
-  struct Sync {
-    Core::Work work;
-    Millis done_at{0};
-    std::optional<DeadOrders::Bite> bite;
-    Drops drops;
-    std::string snapshot;
-    uint64_t sealed = 0;
-    std::vector<KnownId> ids;
-    DeadLetters::Written dead_lettered;
-  };
-  struct Chore {
-    Millis due{0};
-    LogPosition at;
-    std::string snapshot;
-    uint64_t sealed = 0;
-    std::vector<KnownId> ids;
+  class Socket : public ServerSocket {
+   public:
+    explicit Socket(SimulatedBroker& broker) : broker_(broker) {}
+    size_t receive(size_t count, size_t bytes,
+                   const std::function<void(std::string_view peer, std::span<char> message)>& take) override;
+    Sent send(std::string_view peer, std::string_view message) override;
+    bool lost_someone() override { return std::exchange(lost, false); }
+    std::deque<std::pair<std::string, std::string>> arrived;
+    std::set<std::string, std::less<>> gone;
+    bool lost = false;
+
+   private:
+    SimulatedBroker& broker_;
   };
 
-  void start_work(Now now);
-  Result<Appended> do_work(Sync& sync);
-  void work_done(Now now);
-  Result<void> do_chore(Chore& chore);
-  Result<void> drop(const Drops& drops);
-  void check_after(const Drops& drops);
+  void step_lanes(Now now);
+  void draw_lanes(Now now);
+  void count();
   void check_bodies();
-  template <class T>
-  bool good(const Result<T>& result, const std::string& what);
 
   Config config_;
-  uint64_t backlog_bytes_;
   Dice& dice_;
   Broken broken_;
-  SignalValidator validator_{SignalValidator::Mask{}};
   MemoryDisk disk_;
   uint64_t segment_bytes_;
   double write_fails_;  // of a snapshot, or of a file of ids
@@ -96,18 +88,13 @@ class SimulatedBroker {
   Counts counts_;
 
   // of one life
-  std::unique_ptr<IdWindow> ids_;
-  std::unique_ptr<Core> core_;
-  std::unique_ptr<Journal> journal_;
-  std::unique_ptr<DeadLetters> dead_;
-  std::unique_ptr<DeadOrders> orders_;
-  std::unique_ptr<JournalReader> bodies_;
-  std::unique_ptr<Sync> sync_;
-  std::deque<Chore> chores_;
-  LogPosition synced_;
-  bool snapshot_due_ = false, drop_due_ = false;
-  uint64_t sealed_ = 0;
-  Millis next_look_{0};
+  Socket socket_{*this};
+  std::unique_ptr<SteppedExecutor> executor_;
+  std::unique_ptr<Broker> broker_;
+  std::unique_ptr<Host> host_;
+  std::optional<Millis> journal_due_, chore_due_;  // when the lane's next job is done
+  Host::Counters counted_;
+  uint64_t first_dead_ = 0;  // the oldest segment of the dead letters
 };
 
 }  // namespace detent::test

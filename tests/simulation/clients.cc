@@ -10,6 +10,8 @@ const std::vector<std::string> kTypes{"heartbeat.ok", "incident.detected", "cron
 }  // namespace
 
 void World::crash_client(Client& client) {
+  // A process that is killed closes its connections; a machine that goes dark does not.
+  if (broker_->is_up() && chance(0.5)) broker_->hang_up(fmt::format("{}/{}", client.number, client.life));
   ++client.life;
   Link::Options options;
   options.name = client.peer();

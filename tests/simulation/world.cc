@@ -18,9 +18,8 @@ system = "4"
 chat = "6"
 )",
                           "simulated.toml");
-  const uint64_t backlog = chance(weather_.small_backlog) ? 4'000 + below(20'000) : uint64_t{1} << 30;
-  broker_ =
-      std::make_unique<SimulatedBroker>(config_, backlog, dice_, [this](const std::string& what) { broken(what); });
+  if (chance(weather_.small_backlog)) config_.broker.max_backlog.bytes = 4'000 + below(20'000);
+  broker_ = std::make_unique<SimulatedBroker>(config_, dice_, [this](const std::string& what) { broken(what); });
   broker_->start(now_);
   if (chance(0.3)) weather_.longest_step = 400;
   if (seed % 2) platforms_ = std::make_unique<Platforms>(dice_);
@@ -85,8 +84,7 @@ void World::send(int client, bool to_broker, std::string bytes) {
 void World::deliver(const Packet& packet) {
   Client& client = *clients_[static_cast<size_t>(packet.client)];
   if (packet.to_broker) {  // also what a client said that has died since
-    std::string bytes = packet.bytes;
-    if (broker_->is_up()) broker_->core().receive(fmt::format("{}/{}", packet.client, packet.life), bytes, now_);
+    if (broker_->is_up()) broker_->receive(fmt::format("{}/{}", packet.client, packet.life), packet.bytes);
     return;
   }
   if (packet.life != client.life) return;

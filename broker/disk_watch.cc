@@ -1,0 +1,62 @@
+#include "broker/disk_watch.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+
+#include "broker/core.h"
+#include "proto/wire.pb.h"
+
+namespace detent {
+
+namespace {
+constexpr Millis kGoodAgain{60'000};  // writes that succeed for so long after a failed one clear its alarm
+}  // namespace
+
+void DiskWatch::took_space(const Space& space, Now now) {
+  space_ = space;
+  pause_publishers();
+  if (space_.low) {
+    core_.raise("disk-low", fmt::format("the broker's disk is low: {} MiB free", space_.free >> 20),
+                "Publishers are refused until there is room again; what was taken in is safe.", false, now);
+  } else {
+    core_.clear_alarm("disk-low", now);
+  }
+}
+
+void DiskWatch::took_lag(uint64_t lag) {
+  lag_ = lag;
+  pause_publishers();
+}
+
+void DiskWatch::pause_publishers() {
+  int reason = 0;
+  paused_.clear();
+  if (space_.low) {
+    reason = DISK_LOW;
+    paused_ = fmt::format("the broker's disk is low ({} MiB free): keep the signal and try again", space_.free >> 20);
+  } else if (lag_ > max_lag_) {
+    reason = LEDGER_BEHIND;
+    paused_ = fmt::format("the ledger is {} MiB behind: keep the signal and try again", lag_ >> 20);
+  }
+  core_.pause_publishers(reason, paused_);
+}
+
+void DiskWatch::cannot_write(const Error& error, Now now) {
+  core_.raise("journal-write", "the journal cannot be written: " + error.what,
+              "Nothing is acknowledged until it can be. Make room on the disk, or raise the limit of open files.",
+              false, now);
+  write_failed_ = now.mono;
+}
+
+void DiskWatch::wrote(const Appended& appended, Now now) {
+  if (appended.after_failure) {
+    spdlog::error("a write to the journal failed and was made good in a fresh segment: {}", appended.failure);
+    core_.raise("journal-write", "the journal's disk refused a write: " + appended.failure,
+                "It was made good in a fresh segment and nothing was lost. Look at the disk.", false, now);
+    write_failed_ = now.mono;
+  } else if (appended.segment && now.mono - write_failed_ >= kGoodAgain) {
+    core_.clear_alarm("journal-write", now);
+  }
+}
+
+}  // namespace detent

@@ -1,0 +1,30 @@
+// The broker over HTTP: for curl, probes and Prometheus. Design section 14. The server answers on its own thread; what
+// it needs of the broker is done on the loop.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/config.h"
+#include "broker/broker.h"
+#include "host/executor.h"
+
+namespace detent {
+
+namespace http {
+class Server;
+}
+
+class HttpApi {
+ public:
+  /// Listens; throws Failure where it cannot. Both outlive it.
+  HttpApi(const BrokerConfig& config, Broker& broker, Executor& executor);
+  ~HttpApi();
+
+  std::string url() const;
+
+ private:
+  std::unique_ptr<http::Server> server_;
+};
+
+}  // namespace detent

@@ -1,0 +1,83 @@
+#include "broker/process.h"
+
+#include <malloc.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <random>
+
+#include "broker/ledger_writer.h"
+#include "host/runner.h"
+
+namespace detent {
+
+namespace {
+
+uint64_t fresh_seed() {
+  std::random_device device;
+  return (uint64_t{device()} << 32) | device();
+}
+
+/// The ledger lies beside the state where nothing else is said.
+Config with_ledger(Config config) {
+  if (config.ledger.repository.empty()) config.ledger.repository = config.state / "ledger.git";
+  return config;
+}
+
+Host::Options host_options(const Config& config) {
+  Host::Options options;
+  options.directory = config.state.string();
+  options.journal.segment_bytes = config.broker.segment;
+  options.journal.reserve_bytes = std::min<uint64_t>(config.broker.segment, 64 * kMiB);
+  options.journal.low_water = config.broker.low_water;
+  options.give_back_memory = [] { malloc_trim(0); };
+  return options;
+}
+
+OpenFollower ledger_of(const Config& config) {
+  return [ledger = config.ledger, low_water = config.broker.low_water](
+             const Journal& journal, const std::set<std::string>& standing,
+             std::function<void(const Follower::Alarm&)> alarm) {
+    return LedgerWriter::open(ledger, low_water, journal, standing, std::move(alarm));
+  };
+}
+
+}  // namespace
+
+BrokerProcess::BrokerProcess(Config wanted, Disk& disk) : BrokerProcess(disk, with_ledger(std::move(wanted))) {}
+
+BrokerProcess::BrokerProcess(Disk& disk, const Config& config)
+    : socket_(config.broker.listen),
+      broker_(config, {disk, executor_, ledger_of(config), fresh_seed()}, system_now()),
+      host_(broker_, broker_.ids(), socket_, executor_, disk, host_options(config)) {
+  if (auto opened = host_.open(system_now()); !opened) throw Failure(opened.error().what);
+  if (!config.broker.http.empty()) http_ = std::make_unique<HttpApi>(config.broker, broker_, executor_);
+}
+
+BrokerProcess::~BrokerProcess() {
+  http_.reset();
+  executor_.finish();  // its jobs use the host and the broker
+}
+
+void BrokerProcess::run() {
+  detent::run(host_, socket_, stopping_);
+  http_.reset();
+  spdlog::info("drained; the ledger takes up what is left");
+}
+
+void BrokerProcess::stop() {
+  stopping_ = true;
+  socket_.wake();
+}
+
+void BrokerProcess::reload() {
+  executor_.post([this](Now) {
+    if (const auto verdict = broker_.reload()) {
+      spdlog::info("reloaded: {}", *verdict);
+    } else {
+      spdlog::error("the config stays as it was: {}", verdict.error().what);
+    }
+  });
+}
+
+}  // namespace detent
