@@ -10,12 +10,7 @@ void DeadLetterWork::add_to(Work& work, std::vector<NewDeadLetter> letters, std:
   written_ = {};
   bite_ = std::move(bite);
   if (!letters_.empty()) {
-    work.before = [this]() -> Result<void> {
-      auto written = dead_.write(letters_, *bodies_);
-      if (!written) return written.error();
-      written_ = std::move(*written);
-      return {};
-    };
+    work.before = [this] { return dead_.write(letters_, *bodies_, written_); };
   }
   if (bite_) {
     work.after = [this, at_ms = now.wall.count()]() -> Result<void> {

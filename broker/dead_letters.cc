@@ -47,51 +47,56 @@ std::vector<DeadLetters::Key> DeadLetters::Written::keys() const {
   return keys;
 }
 
-Result<DeadLetters::Written> DeadLetters::write(const std::vector<NewDeadLetter>& new_dead_letters,
-                                                JournalReader& bodies) {
-  Batch batch;
-  Written written;
-  auto& placed = written.letters;
-  size_t first = 0;  // of `placed` that is in `batch`
-  const auto write_batch = [&]() -> Result<void> {
-    if (batch.empty()) return {};
-    const auto appended = journal_->append(batch);
-    if (!appended) return appended.error();
-    for (; first < placed.size(); ++first) {
-      placed[first].second.segment = appended->segment;
-      placed[first].second.offset += appended->base_offset;
+Result<void> DeadLetters::write(const std::vector<NewDeadLetter>& new_dead_letters, JournalReader& bodies,
+                                Written& written) {
+  while (written.taken < new_dead_letters.size()) {
+    Batch batch;
+    Written bite;
+    size_t next = written.taken;
+    for (; next < new_dead_letters.size() && batch.bytes() < kMaxBury; ++next) {
+      add(new_dead_letters[next], bodies, batch, bite);
     }
-    batch.clear();
-    return {};
-  };
-  for (const NewDeadLetter& given_up : new_dead_letters) {
-    if (batch.bytes() >= kMaxBury) {
-      if (auto done = write_batch(); !done) return done.error();
+    if (!batch.empty()) {
+      const auto appended = journal_->append(batch);
+      if (!appended) return appended.error();
+      for (auto& [key, place] : bite.letters) {
+        place.segment = appended->segment;
+        place.offset += appended->base_offset;
+      }
     }
-    DeadRecord record;
-    auto& letter = *record.mutable_letter();
-    letter.set_seq(given_up.seq);
-    letter.set_channel(given_up.channel);
-    letter.set_cause(given_up.cause);
-    letter.set_at_ms(given_up.at_ms);
-    letter.set_attempts(given_up.attempts);
-    for (const auto& part : given_up.parts) letter.add_parts()->ParseFromString(part);
-    if (const auto body = bodies.read({given_up.at.segment, given_up.at.offset, given_up.at.size})) {
-      letter.set_signal(std::string(signal_of(*body)));
-    } else if (!is_lost(body.error())) {
-      if (written.unread.empty()) spdlog::error("a dead letter waits for its text: {}", body.error().what);
-      written.unread.push_back({given_up.channel, given_up.seq});
-      written.why = body.error().what;
-      continue;
-    } else {
-      letter.set_cause(given_up.cause + " (its text is lost: " + body.error().what + ")");
-      spdlog::error("a dead letter's text is lost: {}", body.error().what);
+    if (written.unread.empty() && !bite.unread.empty()) {
+      spdlog::error("a dead letter waits for its text: {}", bite.why);
+      written.why = bite.why;
     }
-    const std::string bytes = record.SerializeAsString();
-    placed.push_back({{given_up.channel, given_up.seq}, {0, batch.append(bytes), static_cast<uint32_t>(bytes.size())}});
+    written.letters.insert(written.letters.end(), bite.letters.begin(), bite.letters.end());
+    written.unread.insert(written.unread.end(), bite.unread.begin(), bite.unread.end());
+    written.taken = next;
   }
-  if (auto done = write_batch(); !done) return done.error();
-  return written;
+  return {};
+}
+
+void DeadLetters::add(const NewDeadLetter& given_up, JournalReader& bodies, Batch& batch, Written& bite) {
+  DeadRecord record;
+  auto& letter = *record.mutable_letter();
+  letter.set_seq(given_up.seq);
+  letter.set_channel(given_up.channel);
+  letter.set_cause(given_up.cause);
+  letter.set_at_ms(given_up.at_ms);
+  letter.set_attempts(given_up.attempts);
+  for (const auto& part : given_up.parts) letter.add_parts()->ParseFromString(part);
+  if (const auto body = bodies.read({given_up.at.segment, given_up.at.offset, given_up.at.size})) {
+    letter.set_signal(std::string(signal_of(*body)));
+  } else if (!is_lost(body.error())) {
+    bite.unread.push_back({given_up.channel, given_up.seq});
+    bite.why = body.error().what;
+    return;
+  } else {
+    letter.set_cause(given_up.cause + " (its text is lost: " + body.error().what + ")");
+    spdlog::error("a dead letter's text is lost: {}", body.error().what);
+  }
+  const std::string bytes = record.SerializeAsString();
+  bite.letters.push_back(
+      {{given_up.channel, given_up.seq}, {0, batch.append(bytes), static_cast<uint32_t>(bytes.size())}});
 }
 
 Result<void> DeadLetters::close(const std::vector<Key>& keys, bool retried, int64_t at_ms) {

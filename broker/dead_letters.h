@@ -1,6 +1,6 @@
 // Deliveries given up, with their full texts and causes, in a journal of their own.
 //
-// `bury` and `close` are for the journal thread, everything else for the loop's.
+// `write` and `close` are for the journal thread, everything else for the loop's.
 #pragma once
 
 #include <functional>
@@ -34,10 +34,12 @@ class DeadLetters {
     std::vector<std::pair<Key, RecordPosition>> letters;  // durable
     std::vector<Key> unread;                              // not written, since their bodies could not be read this time
     std::string why;
+    size_t taken = 0;               // of those that were given, from the first: what became of them stands above
     std::vector<Key> keys() const;  // of `letters`
   };
-  /// Bodies are read from the main journal. Where one is lost for good the letter says so.
-  Result<Written> write(const std::vector<NewDeadLetter>& new_dead_letters, JournalReader& bodies);
+  /// Bodies are read from the main journal. Where one is lost for good the letter says so. After an error that
+  /// `may_pass`, given the same again it goes on behind what is in `written` already.
+  Result<void> write(const std::vector<NewDeadLetter>& new_dead_letters, JournalReader& bodies, Written& written);
   Result<void> close(const std::vector<Key>& keys, bool retried, int64_t at_ms);
 
   void written(const std::vector<std::pair<Key, RecordPosition>>& letters);
@@ -50,6 +52,9 @@ class DeadLetters {
   Result<void> drop(const std::vector<uint64_t>& segments) { return journal_->drop(segments); }
 
  private:
+  /// To `batch` and, with its place there, to `bite`.
+  static void add(const NewDeadLetter& given_up, JournalReader& bodies, Batch& batch, Written& bite);
+
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<JournalReader> reader_;
   std::map<Key, RecordPosition> letters_;

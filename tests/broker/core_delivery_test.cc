@@ -175,7 +175,8 @@ TEST_F(CoreDeliveryTest, ADeliveryWhoseDeadLetterIsKeptIsSettledByTheNextStart) 
   alerts.link.send(Frame::kSettle, settle.SerializeAsString());
   exchange();
   const auto work = core->take_work();
-  ASSERT_TRUE(dead->write(work.new_dead_letters, *reader));
+  DeadLetters::Written letters;
+  ASSERT_TRUE(dead->write(work.new_dead_letters, *reader, letters));
   restart();  // before it was settled
   EXPECT_THAT(dead->letters(), SizeIs(1));
   EXPECT_EQ(open("discord.alerts"), 1u) << "the alarm that there is a dead letter";

@@ -109,7 +109,8 @@ struct CoreTest : testing::Test {
   void sync() {
     while (core->wants_sync()) {
       auto work = core->take_work();
-      const auto letters = *dead->write(work.new_dead_letters, *reader);
+      DeadLetters::Written letters;
+      ASSERT_TRUE(dead->write(work.new_dead_letters, *reader, letters));
       dead->written(letters.letters);
       const auto appended = *journal->append(work.batch);
       if (snapshot) {

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
+#include <cstdint>
 
+#include "broker/dead_letter_work.h"
 #include "broker/dead_orders.h"
 #include "tests/broker/core_fixture.h"
 
@@ -62,6 +64,50 @@ TEST_F(DeadLettersTest, BuriesABacklogInBitesThatFitMemory) {
     ASSERT_TRUE(letter);
     EXPECT_GT(letter->signal.size(), size_t{1} << 20);
   }
+}
+
+// Else each try on a full disk would fill anew the room that it waits for.
+TEST_F(DeadLettersTest, OnAFullDiskAnotherTryWritesNoLetterTwice) {
+  options.backlog_bytes = 1000;
+  restart();
+  auto& producer = connect("p");
+  const auto title = [](int i) { return "letter-" + std::to_string(100 + i); };
+  for (int i = 0; i < 12; ++i) {
+    publish(producer, {signal("cron.output", title(i), std::string(1 << 20, 'x'))});
+    turn();
+  }
+  now.mono += Millis{1000};
+  core->tick(now);
+  ASSERT_TRUE(core->wants_sync());
+  auto taken = core->take_work();
+  ASSERT_THAT(taken.new_dead_letters, SizeIs(12));
+  const auto times_written = [&](int i) {
+    size_t times = 0;
+    for (const auto& file : disk.list("s/dead").value()) {
+      const auto bytes = disk.content("s/dead/" + file);
+      if (!bytes) continue;
+      for (size_t at = 0; (at = bytes->find(title(i), at)) != std::string::npos; ++at) ++times;
+    }
+    return times;
+  };
+
+  DeadLetterWork letters(*dead, journal->reader());
+  Work work;
+  letters.add_to(work, std::move(taken.new_dead_letters), {}, now);
+  disk.set_capacity(disk.used() + (5 << 20));
+  const auto failed = work.before();
+  ASSERT_FALSE(failed);
+  ASSERT_TRUE(may_pass(failed.error())) << failed.error().what;
+  ASSERT_EQ(times_written(0), 1u);
+  ASSERT_EQ(times_written(11), 0u);
+
+  EXPECT_FALSE(work.before());
+  disk.set_capacity(UINT64_MAX);
+  ASSERT_TRUE(work.before());
+  letters.written();
+  for (int i = 0; i < 12; ++i) EXPECT_EQ(times_written(i), 1u) << title(i);
+  EXPECT_THAT(dead->letters(), SizeIs(12));
+  for (const auto& key : all()) EXPECT_TRUE(dead->read(key));
 }
 
 TEST_F(DeadLettersTest, BringsManyBackInBitesAndTellsHowMany) {

@@ -43,7 +43,8 @@ struct World {
   void sync() {
     while (core->wants_sync()) {
       auto work = core->take_work();
-      const auto letters = dead->write(work.new_dead_letters, *reader).value();
+      DeadLetters::Written letters;
+      CHECK(dead->write(work.new_dead_letters, *reader, letters), "the disk in memory takes them");
       dead->written(letters.letters);
       const auto appended = journal->append(work.batch).value();
       core->journalled(static_cast<uint32_t>(appended.segment), appended.base_offset, now);
