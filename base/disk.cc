@@ -13,6 +13,8 @@
 #include <cstdio>
 #include <vector>
 
+#include "base/descriptors.h"
+
 namespace detent {
 
 namespace {
@@ -135,9 +137,7 @@ class FlockedDirectory : public DirectoryLock {
   Descriptor fd_;
 };
 
-int open_directory(const std::string& path) {
-  return repeat_on_signal([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
-}
+int open_directory(const std::string& path) { return open_file(path, O_RDONLY | O_DIRECTORY); }
 
 int flags_of(OpenMode mode) {
   switch (mode) {
@@ -156,7 +156,7 @@ int flags_of(OpenMode mode) {
 }  // namespace
 
 Result<std::unique_ptr<File>> RealDisk::open(const std::string& path, OpenMode mode) {
-  const int fd = repeat_on_signal([&] { return ::open(path.c_str(), flags_of(mode) | O_CLOEXEC, 0600); });
+  const int fd = open_file(path, flags_of(mode), 0600);
   if (fd < 0) return failed("cannot open", path);
   return std::unique_ptr<File>(std::make_unique<RealFile>(fd, path));
 }

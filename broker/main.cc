@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/config.h"
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "broker/process.h"
@@ -83,6 +84,7 @@ int main(int argc, char** argv) {
   }
   setup_log("detent-broker", options.log_format.empty() ? config->log.format : options.log_format,
             options.log_level.empty() ? config->log.level : options.log_level);
+  raise_descriptor_limit();
   google::protobuf::SetLogHandler(nullptr);  // what peers send wrongly is counted, and must not fill the log
   keep_memory();
   const sigset_t wanted = block_signals();

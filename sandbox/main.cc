@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <iostream>
 
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "base/version.h"
@@ -42,6 +43,7 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   setup_log("detent-sandbox", log_format);
+  raise_descriptor_limit();
 
   const std::pair<const std::string&, sandbox::Pace&> limits[] = {{discord_limit, options.discord.channel},
                                                                   {discord_global, options.discord.global},
