@@ -1,5 +1,6 @@
 #include "http/server.h"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 
 #include "base/log.h"
@@ -7,6 +8,10 @@
 #include "http/session.h"
 
 namespace detent::http {
+
+namespace {
+constexpr Millis kSilentFor{1000};  // so long a connection is left to send its request, however many others want one
+}  // namespace
 
 ServerCore::ServerCore(ServerOptions with, Server::Serve by) : options(std::move(with)), serve(std::move(by)) {
   const std::size_t colon = options.listen.rfind(':');
@@ -49,13 +54,35 @@ void ServerCore::accept() {
     socket.set_option(tcp::no_delay(true), ignored);
     auto session = std::make_shared<Session>(shared_from_this(), std::move(socket));
     sessions[session.get()] = session;
-    if (sessions.size() > options.max_connections) {
+    if (sessions.size() > options.max_connections && !close_a_silent_one()) {
       session->refuse(503);
     } else {
       session->read();
     }
     accept();
   });
+}
+
+void ServerCore::bound_bodies() {
+  const std::size_t most = std::max(options.max_bodies, 2 * options.max_body);
+  while (bodies > most) {
+    Session* oldest = nullptr;
+    for (const auto& [raw, session] : sessions) {
+      if (raw->reads_body() && (!oldest || raw->since() < oldest->since())) oldest = raw;
+    }
+    if (!oldest) return;  // those that are left are whole, and being answered
+    oldest->evict();
+  }
+}
+
+bool ServerCore::close_a_silent_one() {
+  std::shared_ptr<Session> longest;
+  for (const auto& [raw, session] : sessions) {
+    if (raw->silent() && (!longest || raw->since() < longest->since())) longest = session;
+  }
+  if (!longest || Session::Clock::now() - longest->since() < kSilentFor) return false;
+  longest->close();
+  return true;
 }
 
 void ServerCore::after(Millis delay, std::function<void()> act) {

@@ -74,8 +74,13 @@ struct ServerOptions {
   std::string listen = "127.0.0.1:0";  // address:port; port 0: any free one; IPv6 in brackets
   std::size_t max_body = 1 << 20;
   std::size_t max_header = 16 << 10;
-  std::size_t max_connections = 256;  // one more is answered with 503
-  Millis idle{60'000};                // between requests, and for a request to arrive; an answer may take any time
+  /// Bytes of all bodies together that are not wholly read, or whose request is not answered. Past it, the one that has
+  /// been arriving for the longest is answered with 503. At least two of `max_body`.
+  std::size_t max_bodies = 64 << 20;
+  /// One more takes the place of the one that has sent no request for the longest, if that is a while; else it is
+  /// answered with 503.
+  std::size_t max_connections = 256;
+  Millis idle{60'000};  // between requests, and for a request to arrive; an answer may take any time
 };
 
 /// Listens from its construction to its destruction. `serve` runs on the server's thread and must not block; it answers

@@ -5,12 +5,18 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/http.hpp>
 #include <cerrno>
+#include <utility>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/result.h"
 #include "http/url.h"
 
 namespace detent::http {
+
+namespace {
+constexpr std::size_t kMuch = 1 << 20;  // of a body that goes: worth giving back
+}  // namespace
 
 std::string_view Incoming::header(std::string_view name) const {
   const std::string* value = find_header(headers, name);
@@ -29,6 +35,7 @@ void Session::close() {
   error_code ignored;
   stream_.socket().shutdown(tcp::socket::shutdown_both, ignored);
   stream_.close();
+  hold_body(0);
   const auto left = std::move(left_);
   left_ = nullptr;
   const auto self = shared_from_this();
@@ -42,6 +49,7 @@ void Session::reset() {
   left_ = nullptr;
   closed = true;
   stream_.close();
+  hold_body(0);
   core_->sessions.erase(this);
 }
 
@@ -49,11 +57,12 @@ void Session::read() {
   parser_.emplace();
   parser_->header_limit(std::uint32_t(core_->options.max_header));
   parser_->body_limit(core_->options.max_body);
+  since_ = Clock::now();
   stream_.expires_after(core_->options.idle);
   beast::http::async_read_header(
       stream_, ahead_, *parser_, [self = shared_from_this()](error_code failed, std::size_t) {
         if (self->closed) return;
-        if (!failed) return self->read_body();
+        if (!failed) return self->begin_body();
         if (failed == beast::http::error::header_limit) return self->refuse(431);
         if (failed == beast::http::error::body_limit) return self->refuse(413);
         const bool ended = failed == beast::http::error::end_of_stream || failed == beast::http::error::partial_message;
@@ -62,22 +71,57 @@ void Session::read() {
       });
 }
 
-void Session::read_body() {
-  const auto more = [self = shared_from_this()](error_code failed, std::size_t) {
-    if (self->closed) return;
-    if (failed == beast::http::error::body_limit) return self->refuse(413);
-    failed ? self->close() : self->dispatch();
-  };
+void Session::begin_body() {
+  since_ = Clock::now();
+  reads_body_ = true;
+  parser_->eager(true);
   if (!parser_->is_done() && same_name(parser_->get()[beast::http::field::expect], "100-continue")) {
     static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-    net::async_write(stream_, net::buffer(kContinue),
-                     [self = shared_from_this(), more](error_code failed, std::size_t) {
-                       if (failed || self->closed) return self->close();
-                       beast::http::async_read(self->stream_, self->ahead_, *self->parser_, more);
-                     });
+    net::async_write(stream_, net::buffer(kContinue), [self = shared_from_this()](error_code failed, std::size_t) {
+      if (self->closed) return;
+      failed ? self->close() : self->read_body();
+    });
     return;
   }
-  beast::http::async_read(stream_, ahead_, *parser_, more);
+  read_body();
+}
+
+void Session::read_body() {
+  hold_body(parser_->get().body().size());
+  if (evicted_) {
+    // What of the body came is let go before the answer, which its client may never take.
+    evicted_ = reads_body_ = false;
+    parser_.reset();
+    return refuse(503);
+  }
+  if (parser_->is_done()) {
+    reads_body_ = false;
+    return dispatch();
+  }
+  beast::http::async_read_some(stream_, ahead_, *parser_, [self = shared_from_this()](error_code failed, std::size_t) {
+    if (self->closed) return;
+    if (!failed || self->evicted_) return self->read_body();
+    self->reads_body_ = false;
+    if (failed != beast::http::error::body_limit) return self->close();
+    self->parser_.reset();
+    self->refuse(413);
+  });
+}
+
+/// Counts the bytes of its request's body: from the first of them until the answer is complete.
+void Session::hold_body(std::size_t bytes) {
+  if (evicted_) bytes = 0;
+  const std::size_t before = std::exchange(body_, bytes);
+  core_->bodies += bytes;
+  core_->bodies -= before;
+  if (bytes > before) core_->bound_bodies();
+  if (before > bytes && before >= kMuch) give_back_memory_soon();
+}
+
+void Session::evict() {
+  evicted_ = true;
+  hold_body(0);
+  stream_.cancel();  // what it waits for; then `read_body` answers
 }
 
 void Session::dispatch() {
@@ -179,6 +223,7 @@ void Session::finish(std::uint64_t number) {
   if (chunked_ && !bodiless_) put("0\r\n\r\n");
   answering_ = false;
   left_ = nullptr;
+  hold_body(0);
   write();
 }
 

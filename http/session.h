@@ -11,6 +11,7 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <chrono>
 #include <deque>
 #include <list>
 #include <map>
@@ -38,6 +39,10 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   void stop();
   void accept();
   void after(Millis delay, std::function<void()> act);
+  /// A body grew or went: `bodies` has changed.
+  void bound_bodies();
+  /// Closes the connection that has sent no request for the longest. False where none has for a while.
+  bool close_a_silent_one();
 
   const ServerOptions options;
   const Server::Serve serve;
@@ -46,6 +51,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   tcp::endpoint bound;
   std::atomic<bool> stopping{false};
   std::map<Session*, std::shared_ptr<Session>> sessions;
+  std::size_t bodies = 0;  // bytes that the sessions hold
   std::list<net::steady_timer> timers;
   std::optional<net::steady_timer> pause;
   std::thread thread;
@@ -71,6 +77,13 @@ class Session : public std::enable_shared_from_this<Session> {
     if (current(number)) held_ = true;
   }
 
+  using Clock = std::chrono::steady_clock;
+  bool reads_body() const { return reads_body_ && !evicted_; }
+  bool silent() const { return !answering_ && !reads_body_ && !writing_; }
+  /// Since when it waits for a request, or its body.
+  Clock::time_point since() const { return since_; }
+  void evict();
+
   bool current(std::uint64_t number) const { return answering_ && number == number_; }
   ServerCore& core() { return *core_; }
   std::atomic<std::size_t> unread{0};
@@ -78,7 +91,9 @@ class Session : public std::enable_shared_from_this<Session> {
 
  private:
   using Parser = beast::http::request_parser<beast::http::string_body>;
+  void begin_body();
   void read_body();
+  void hold_body(std::size_t bytes);
   void dispatch();
   void watch();
   void part();
@@ -93,6 +108,10 @@ class Session : public std::enable_shared_from_this<Session> {
   std::deque<std::string> out_;
   std::function<void()> left_;
   std::uint64_t number_ = 0;
+  Clock::time_point since_ = Clock::now();
+  std::size_t body_ = 0;  // bytes, of the core's `bodies`
+  bool reads_body_ = false;
+  bool evicted_ = false;
   bool answering_ = false;  // a request was handed over and its answer is not complete
   bool begun_ = false;
   bool chunked_ = false;

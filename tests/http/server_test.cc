@@ -151,6 +151,48 @@ TEST(Server, RefusesAConnectionPastItsLimit) {
   EXPECT_EQ(second.rest().substr(9, 3), "503");
 }
 
+TEST(Server, AConnectionThatSendsNothingGivesItsPlaceToAnother) {
+  Server server({.max_connections = 2}, [](Incoming, Reply reply) { reply.send({}); });
+  RawClient first(server.port()), second(server.port());
+  // Those two are left a moment to send something; then whoever comes takes the place of the first.
+  std::string answer;
+  for (int tries = 0; tries < 200 && answer != "200"; ++tries) {
+    RawClient third(server.port());
+    third.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    answer = third.rest().substr(9, 3);
+    std::promise<void> later;
+    server.after(Millis(20), [&] { later.set_value(); });
+    later.get_future().wait();
+  }
+  EXPECT_EQ(answer, "200");
+  EXPECT_EQ(first.rest(), "") << "it was closed";
+}
+
+TEST(Server, UnfinishedBodiesOfAllTogetherAreBounded) {
+  constexpr std::size_t kBody = 1 << 20;
+  Server server({.max_body = kBody, .max_bodies = 4 * kBody},
+                [](Incoming in, Reply reply) { reply.send({.body = "got " + std::to_string(in.body.size())}); });
+  std::vector<std::unique_ptr<RawClient>> half_sent;
+  const std::string head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(kBody) + "\r\n\r\n";
+  for (int i = 0; i < 12; ++i) {
+    half_sent.push_back(std::make_unique<RawClient>(server.port()));
+    half_sent.back()->send(head + std::string(kBody - 1, 'x'));
+  }
+  // Those that began first are let go; whoever begins and ends is served.
+  EXPECT_EQ(half_sent.front()->rest().substr(9, 3), "503");
+  for (int i = 0; i < 20; ++i) {
+    RawClient whole(server.port());
+    whole.send(head + std::string(kBody, 'x'));
+    EXPECT_NE(whole.until("got 1048576").find("got 1048576"), std::string::npos);
+  }
+  int refused = 1;
+  for (std::size_t i = 1; i < half_sent.size(); ++i) {
+    char byte;
+    refused += ::recv(half_sent[i]->fd(), &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 1;
+  }
+  EXPECT_GE(refused, 8);
+}
+
 TEST(Server, ResetsTheConnectionWhereAskedTo) {
   Server server({}, [](Incoming, Reply reply) { reply.reset(); });
   RawClient client(server.port());
