@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <random>
 
+#include "base/descriptors.h"
 #include "broker/ledger_writer.h"
 #include "host/runner.h"
 
@@ -34,6 +35,15 @@ Host::Options host_options(const Config& config) {
   return options;
 }
 
+/// More than sessions, so that one too many is still told so; and leaves descriptors for HTTP, the journal and the
+/// ledger.
+ConnectionLimits connection_limits(const Config& config) {
+  constexpr uint64_t kMore = 64, kReserve = 448;
+  const uint64_t descriptors = raise_descriptor_limit();
+  const uint64_t room = descriptors > 2 * kReserve ? descriptors - kReserve : descriptors / 2;
+  return {.connections = std::min<uint64_t>(config.broker.max_connections + kMore, room)};
+}
+
 OpenFollower ledger_of(const Config& config) {
   return [ledger = config.ledger, low_water = config.broker.low_water](
              const Journal& journal, const std::set<std::string>& standing,
@@ -47,7 +57,7 @@ OpenFollower ledger_of(const Config& config) {
 BrokerProcess::BrokerProcess(Config wanted, Disk& disk) : BrokerProcess(disk, with_ledger(std::move(wanted))) {}
 
 BrokerProcess::BrokerProcess(Disk& disk, const Config& config)
-    : socket_(config.broker.listen),
+    : socket_(config.broker.listen, connection_limits(config)),
       broker_(config, {disk, executor_, ledger_of(config), fresh_seed()}, system_now()),
       host_(broker_, broker_.ids(), socket_, executor_, disk, host_options(config)) {
   if (auto opened = host_.open(system_now()); !opened) throw Failure(opened.error().what);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <thread>
 #include <utility>
 #include <zmq.hpp>
@@ -15,15 +16,48 @@
 namespace detent {
 
 namespace {
-constexpr const char* kEnded = "inproc://ended";
+constexpr const char* kEvents = "inproc://connections";
+
+constexpr Millis kUnread{200};  // without `receive`, after which it is us who do not read
+
+Millis monotonic() { return system_now().mono; }
 }  // namespace
 
 struct RouterSocket::Sockets {
   zmq::context_t context{1};
   zmq::socket_t router{context, zmq::socket_type::router};
-  zmq::socket_t ended{context, zmq::socket_type::pair};  // what ZeroMQ tells of connections that ended
+  zmq::socket_t events{context, zmq::socket_type::pair};  // what ZeroMQ tells of connections
+  Connections connections;
   bool lost_someone = false;
+  bool emptied = false;  // the last time that it was read
+  Millis read_at{0};
   int wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  explicit Sockets(ConnectionLimits limits) : connections(limits) {}
+
+  void take_events() {
+    zmq::message_t event, address;
+    while (events.recv(event, zmq::recv_flags::dontwait)) {
+      if (!event.more() || !events.recv(address, zmq::recv_flags::dontwait)) return;
+      uint16_t what = 0;
+      int32_t fd = -1;
+      if (event.size() < sizeof what + sizeof fd) continue;
+      std::memcpy(&what, event.data(), sizeof what);
+      std::memcpy(&fd, event.data<char>() + sizeof what, sizeof fd);
+      if (what == ZMQ_EVENT_ACCEPTED) connections.accepted(fd, monotonic());
+      if (what == ZMQ_EVENT_DISCONNECTED) {
+        connections.ended(fd);
+        lost_someone = true;
+      }
+    }
+  }
+
+  void took(std::string_view peer, zmq::message_t& message) {
+    if (connections.took(peer, message.size(), read_at)) return;
+    take_events();  // its beginning is among them
+    connections.belongs(peer, zmq_msg_get(message.handle(), ZMQ_SRCFD));
+    connections.took(peer, message.size(), read_at);
+  }
+
   bool take_wake() {
     uint64_t count = 0;
     return read(wake_fd, &count, sizeof count) == sizeof count;
@@ -34,7 +68,8 @@ struct RouterSocket::Sockets {
   }
 };
 
-RouterSocket::RouterSocket(const std::string& endpoint) : sockets_(std::make_unique<Sockets>()) {
+RouterSocket::RouterSocket(const std::string& endpoint, ConnectionLimits limits)
+    : sockets_(std::make_unique<Sockets>(limits)) {
   auto& router = sockets_->router;
   harden(router);
   router.set(zmq::sockopt::router_mandatory, true);  // an unknown or full peer is told, never dropped in silence
@@ -43,12 +78,12 @@ RouterSocket::RouterSocket(const std::string& endpoint) : sockets_(std::make_uni
   // Per peer, and only a second line: credit and the publishers' windows bound what is under way.
   router.set(zmq::sockopt::sndhwm, 4096);
   router.set(zmq::sockopt::rcvhwm, 1024);
-  auto& ended = sockets_->ended;
-  ended.set(zmq::sockopt::rcvhwm, 0);  // ZeroMQ's thread never waits for us to read
-  if (zmq_socket_monitor(router.handle(), kEnded, ZMQ_EVENT_DISCONNECTED) != 0) {
+  auto& events = sockets_->events;
+  events.set(zmq::sockopt::rcvhwm, 0);  // ZeroMQ's thread never waits for us to read
+  if (zmq_socket_monitor(router.handle(), kEvents, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED) != 0) {
     throw Failure(std::string("cannot watch connections: ") + zmq_strerror(zmq_errno()));
   }
-  ended.connect(kEnded);
+  events.connect(kEvents);
   try {
     router.bind(endpoint);
   } catch (const zmq::error_t& error) {
@@ -60,18 +95,26 @@ RouterSocket::~RouterSocket() = default;
 
 std::string RouterSocket::endpoint() const { return sockets_->router.get(zmq::sockopt::last_endpoint); }
 
+const Connections& RouterSocket::connections() const { return sockets_->connections; }
+
 void RouterSocket::wait(Millis timeout, bool messages) {
+  auto& connections = sockets_->connections;
+  if (connections.deadline() != Millis::max()) timeout = std::min(timeout, connections.deadline() - monotonic());
   zmq::pollitem_t items[] = {{nullptr, sockets_->wake_fd, ZMQ_POLLIN, 0},
-                             {sockets_->ended.handle(), 0, ZMQ_POLLIN, 0},
+                             {sockets_->events.handle(), 0, ZMQ_POLLIN, 0},
+                             {nullptr, connections.descriptor(), ZMQ_POLLIN, 0},
                              {sockets_->router.handle(), 0, ZMQ_POLLIN, 0}};
   try {
-    zmq::poll(items, messages ? 3 : 2, std::max(timeout, Millis{0}));
+    zmq::poll(items, messages ? 4 : 3, std::max(timeout, Millis{0}));
   } catch (const zmq::error_t& error) {
     if (error.num() != EINTR) throw;
   }
   if (items[0].revents) sockets_->take_wake();
-  zmq::message_t event;  // in two parts, of which neither says more than that it came
-  while (items[1].revents && sockets_->ended.recv(event, zmq::recv_flags::dontwait)) sockets_->lost_someone = true;
+  if (items[1].revents) sockets_->take_events();
+  const Millis now = monotonic();
+  if (items[2].revents) connections.stirred(now);
+  // Where it is read, `receive` knows better how much of it is unfinished.
+  if (!messages || now - sockets_->read_at >= kUnread) connections.bound(now, false);
 }
 
 bool RouterSocket::wakes_within(std::chrono::microseconds patience) {
@@ -89,17 +132,25 @@ size_t RouterSocket::receive(size_t count, size_t bytes,
                              const std::function<void(std::string_view, std::span<char>)>& take) {
   size_t got = 0;
   zmq::message_t peer, message;
+  sockets_->read_at = monotonic();
+  sockets_->emptied = false;
   for (size_t i = 0; i < count && got < bytes; ++i) {
-    if (!sockets_->router.recv(peer, zmq::recv_flags::dontwait)) break;
+    if (!sockets_->router.recv(peer, zmq::recv_flags::dontwait)) {
+      sockets_->emptied = true;
+      break;
+    }
     if (!peer.more()) continue;  // cannot be: a ROUTER always puts the peer first
     if (!sockets_->router.recv(message, zmq::recv_flags::dontwait)) break;
     got += message.size();
     const bool more = message.more();
+    sockets_->took(peer.to_string_view(), message);
     take(peer.to_string_view(), {message.data<char>(), more ? 0 : message.size()});  // a Frame is one ZeroMQ frame
     for (bool rest = more; rest; rest = message.more()) {
       if (!sockets_->router.recv(message, zmq::recv_flags::dontwait)) break;
+      sockets_->took(peer.to_string_view(), message);
     }
   }
+  sockets_->connections.bound(sockets_->read_at, sockets_->emptied);
   return got;
 }
 

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "bus/connections.h"
 #include "bus/server_socket.h"
 
 namespace detent {
@@ -16,10 +17,12 @@ namespace detent {
 /// Everything but `wake` is for the owner's thread alone.
 class RouterSocket : public ServerSocket {
  public:
-  /// Binds. Throws Failure where that cannot be done. A port of 0 or * takes a free one: see `endpoint`.
-  explicit RouterSocket(const std::string& endpoint);
+  /// Binds. Throws Failure where that cannot be done. A port of 0 or * takes a free one: see `endpoint`. Connections
+  /// past `limits` are cut, in `wait` and `receive`.
+  explicit RouterSocket(const std::string& endpoint, ConnectionLimits limits = {});
   ~RouterSocket() override;
 
+  const Connections& connections() const;
   /// The endpoint as bound.
   std::string endpoint() const;
 

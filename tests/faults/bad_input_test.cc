@@ -2,6 +2,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/resource.h>
+
+#include <fstream>
+
 #include "proto/signal.pb.h"
 #include "proto/wire.pb.h"
 #include "tests/house/house.h"
@@ -338,6 +342,109 @@ TEST_F(AtTheDoor, CurlAsTheReadmeHasItAndOurOwnPagesAreServed) {
               200)
         << host;
   }
+}
+
+// ---- what strangers may cost
+
+namespace {
+
+/// MiB that the process has in memory. Sanitizers keep what was freed.
+size_t resident(House& house) {
+  std::ifstream in("/proc/" + std::to_string(house.process("broker").pid()) + "/status");
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with("VmRSS:")) return std::stoul(line.substr(6)) / 1024;
+  }
+  return 0;
+}
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr size_t kAtMost = 4096, kAfterwards = 4096;
+#else
+constexpr size_t kAtMost = 400, kAfterwards = 100;
+#endif
+
+/// ZMTP 3.0 up to READY: all that it takes to be let in, and ZeroMQ asks for nothing more.
+std::string greeting() {
+  std::string out = "\xff" + std::string(8, '\0') + "\x7f" + std::string("\x03\x00NULL", 6);
+  out.resize(64, '\0');
+  return out + std::string(
+                   "\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06"
+                   "DEALER",
+                   30);
+}
+
+/// The beginning of a message that is announced with 15 MiB.
+std::string begun_message() { return greeting() + std::string("\x02\0\0\0\0\0\xf0\0\0", 9); }
+
+}  // namespace
+
+TEST_F(AtTheDoor, ThousandsOfIdleConnectionsNeitherStopTheBrokerNorLockAnyoneOut) {
+  rlimit mine{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &mine), 0);
+  const rlimit raised{mine.rlim_max, mine.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &raised), 0);
+  const size_t many = std::min<size_t>(3000, mine.rlim_max - 200);
+  // As on a system whose hard limit is that low.
+  const pid_t broker = house.process("broker").pid();
+  rlimit low{};
+  ASSERT_EQ(prlimit(broker, RLIMIT_NOFILE, nullptr, &low), 0);
+  low.rlim_cur = std::min<rlim_t>(low.rlim_cur, 1024);
+  ASSERT_EQ(prlimit(broker, RLIMIT_NOFILE, &low, nullptr), 0);
+  const auto descriptors = [&] {
+    return std::distance(std::filesystem::directory_iterator("/proc/" + std::to_string(broker) + "/fd"), {});
+  };
+  const int bus = std::stoi(house.endpoint().substr(house.endpoint().rfind(':') + 1));
+  std::vector<std::unique_ptr<http::RawClient>> idle;
+  for (size_t i = 0; i < many; ++i) {
+    idle.push_back(std::make_unique<http::RawClient>(bus));
+    idle.back()->send(greeting());
+    // There are more for a moment, between ZeroMQ's accepting and our cutting.
+    if (i % 100 == 0) ASSERT_TRUE(eventually([&] { return descriptors() < 800; })) << descriptors() << " at " << i;
+    if (i % 500 == 0) expect_the_rest_is_served();
+  }
+  house.forget_publisher();
+  expect_the_rest_is_served();
+  // Segments are begun meanwhile: 4 MiB each.
+  for (int i = 0; i < 12; ++i)
+    house.publish({.type = "cron.output", .title = "Large", .body = std::string(900'000, 'x')});
+  EXPECT_EQ(house.log("broker").find("Too many open files"), std::string::npos);
+  idle.clear();
+  expect_the_rest_is_served();
+  EXPECT_TRUE(house.process("broker").running());
+}
+
+TEST_F(AtTheDoor, UnfinishedMessagesOnTheBusAreBoundedAndTheirMemoryGoesBack) {
+  const int bus = std::stoi(house.endpoint().substr(house.endpoint().rfind(':') + 1));
+  std::vector<std::unique_ptr<http::RawClient>> strangers;
+  const std::string part = begun_message() + std::string(14 << 20, 'x');
+  size_t most = 0;
+  for (int i = 0; i < 60; ++i) {
+    strangers.push_back(std::make_unique<http::RawClient>(bus));
+    strangers.back()->send(part);
+    most = std::max(most, resident(house));
+  }
+  EXPECT_LT(most, kAtMost);
+  expect_the_rest_is_served();
+  strangers.clear();
+  // By itself: nothing is published meanwhile.
+  EXPECT_TRUE(eventually([&] { return resident(house) < kAfterwards; })) << resident(house) << " MiB, at most " << most;
+}
+
+TEST_F(AtTheDoor, HalfSentBodiesAreBoundedAndTheirMemoryGoesBack) {
+  const int port = std::stoi(house.http_url().substr(house.http_url().rfind(':') + 1));
+  std::vector<std::unique_ptr<http::RawClient>> strangers;
+  const std::string part =
+      "POST /v1/signals HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8000000\r\n\r\n" + std::string(7'000'000, ' ');
+  size_t most = 0;
+  for (int i = 0; i < 200; ++i) {
+    strangers.push_back(std::make_unique<http::RawClient>(port));
+    strangers.back()->send(part);
+    most = std::max(most, resident(house));
+  }
+  EXPECT_LT(most, kAtMost);
+  EXPECT_EQ(house.post("/v1/signals", R"({"type":"cron.output","title":"Meanwhile"})").status, 200);
+  expect_the_rest_is_served();
+  strangers.clear();
+  EXPECT_TRUE(eventually([&] { return resident(house) < kAfterwards; })) << resident(house) << " MiB, at most " << most;
 }
 
 TEST(AtTheDoorOfANamedHost, TheConfiguredNameIsServedAndNoOther) {
