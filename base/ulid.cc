@@ -3,16 +3,13 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/seed.h"
+
 namespace detent {
 
 namespace {
 
 constexpr std::string_view kAlphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-
-uint64_t entropy() {
-  std::random_device device;
-  return (uint64_t{device()} << 32) | device();
-}
 
 }  // namespace
 
@@ -51,7 +48,7 @@ Millis Ulid::time() const {
   return Millis{ms};
 }
 
-UlidSource::UlidSource() : UlidSource(entropy()) {}
+UlidSource::UlidSource() : UlidSource(random_seed()) {}
 UlidSource::UlidSource(uint64_t seed) : random_(seed) {}
 
 Ulid UlidSource::next(Millis wall) {

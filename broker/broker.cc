@@ -39,8 +39,9 @@ Broker::Broker(Config config, Surroundings surroundings, Now now, Core::Options 
       around_(std::move(surroundings)),
       started_(now),
       validator_(mask_of(config_)),
-      ids_(value_or_throw(Host::open_ids(around_.disk, config_.state.string(),
-                                         [this](const IdDamage& damage) { damage_[damage.file] = damage.why; }))),
+      ids_(value_or_throw(Host::open_ids(
+          around_.disk, config_.state.string(), [this](const IdDamage& damage) { damage_[damage.file] = damage.why; },
+          around_.seed))),
       core_(options(std::move(core)), value_or_throw(Router::compile(config_)), validator_, ids_, around_.seed),
       watch_(core_, config_.ledger.max_lag) {
   for (const auto& note : core_.router().notes()) spdlog::info("{}", note);
@@ -72,7 +73,8 @@ Result<void> Broker::recovered(Journal& journal, Now now) {
       around_.disk, (config_.state / "dead").string(), core_, [this](const Damage& damage) { damaged(damage); },
       [&journal] {
         if (auto given = journal.give_up_reserve(); !given) spdlog::warn("{}", given.error().what);
-      });
+      },
+      around_.seed);
   if (!dead) return dead.error();
   dead_ = std::move(*dead);
   core_.recovered(now);

@@ -17,13 +17,14 @@ constexpr size_t kMaxBury =
 
 Result<std::unique_ptr<DeadLetters>> DeadLetters::open(Disk& disk, const std::string& directory, Core& core,
                                                        const std::function<void(const Damage&)>& damaged,
-                                                       std::function<void()> make_room) {
+                                                       std::function<void()> make_room, uint64_t seed) {
   auto dead = std::make_unique<DeadLetters>();
   JournalOptions options;
   options.segment_bytes = 8 << 20;
   options.spares = 1;
   options.reserve_bytes = 0;
   options.low_water = 0;
+  options.seed = seed;
   options.make_room = std::move(make_room);
   JournalVisitor visitor;
   visitor.record = [&](const RecordPosition& place, std::string_view bytes, bool) {

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/seed.h"
 #include "broker/core.h"
 #include "journal/journal.h"
 
@@ -28,7 +29,7 @@ class DeadLetters {
   /// Recovers what is in `directory` and tells the core of it. `make_room`: asked for on a full disk.
   static Result<std::unique_ptr<DeadLetters>> open(Disk& disk, const std::string& directory, Core& core,
                                                    const std::function<void(const Damage&)>& damaged,
-                                                   std::function<void()> make_room = {});
+                                                   std::function<void()> make_room = {}, uint64_t seed = random_seed());
 
   struct Written {
     std::vector<std::pair<Key, RecordPosition>> letters;  // durable

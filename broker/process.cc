@@ -4,20 +4,15 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <random>
 
 #include "base/descriptors.h"
+#include "base/seed.h"
 #include "broker/ledger_writer.h"
 #include "host/runner.h"
 
 namespace detent {
 
 namespace {
-
-uint64_t fresh_seed() {
-  std::random_device device;
-  return (uint64_t{device()} << 32) | device();
-}
 
 /// The ledger lies beside the state where nothing else is said.
 Config with_ledger(Config config) {
@@ -58,7 +53,7 @@ BrokerProcess::BrokerProcess(Config wanted, Disk& disk) : BrokerProcess(disk, wi
 
 BrokerProcess::BrokerProcess(Disk& disk, const Config& config)
     : socket_(config.broker.listen, connection_limits(config)),
-      broker_(config, {disk, executor_, ledger_of(config), fresh_seed()}, system_now()),
+      broker_(config, {disk, executor_, ledger_of(config), random_seed()}, system_now()),
       host_(broker_, broker_.ids(), socket_, executor_, disk, host_options(config)) {
   if (auto opened = host_.open(system_now()); !opened) throw Failure(opened.error().what);
   if (!config.broker.http.empty()) http_ = std::make_unique<HttpApi>(config.broker, broker_, executor_);

@@ -5,12 +5,12 @@
 
 #include <algorithm>
 #include <mutex>
-#include <random>
 #include <utility>
 #include <vector>
 #include <zmq.hpp>
 
 #include "base/result.h"
+#include "base/seed.h"
 #include "bus/sockets.h"
 
 namespace detent {
@@ -60,10 +60,7 @@ struct Connection::Sockets {
   ~Sockets() { close(wake_fd); }
 };
 
-uint64_t random_instance() {
-  std::random_device device;
-  return (uint64_t{device()} << 32) | device();
-}
+uint64_t random_instance() { return random_seed(); }
 
 Connection::Connection(const std::string& endpoint, Link::Options options, Millis linger)
     : link_(std::move(options), random_instance()), sockets_(std::make_unique<Sockets>()) {

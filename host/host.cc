@@ -35,12 +35,12 @@ struct Host::Job {
   std::optional<Result<Space>> space;
 };
 
-Result<IdWindow> Host::open_ids(Disk& disk, const std::string& directory,
-                                std::function<void(const IdDamage&)> damaged) {
+Result<IdWindow> Host::open_ids(Disk& disk, const std::string& directory, std::function<void(const IdDamage&)> damaged,
+                                uint64_t seed) {
   if (auto made = disk.make_directory(directory); !made) return made.error();
   auto files = IdFiles::open(disk, ids_in(directory), std::move(damaged));
   if (!files) return files.error();
-  return IdWindow(std::move(*files));
+  return IdWindow(std::move(*files), seed);
 }
 
 Host::Host(Machine& machine, IdWindow& ids, ServerSocket& socket, Executor& executor, Disk& disk, Options options)

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/disk.h"
+#include "base/seed.h"
 #include "bus/server_socket.h"
 #include "host/executor.h"
 #include "host/machine.h"
@@ -43,7 +44,7 @@ class Host {
 
   /// The window of ids that belongs to the state in `directory`.
   static Result<IdWindow> open_ids(Disk& disk, const std::string& directory,
-                                   std::function<void(const IdDamage&)> damaged);
+                                   std::function<void(const IdDamage&)> damaged, uint64_t seed = random_seed());
 
   /// All of these outlive the host; and the executor does no job of the host after the host is gone.
   Host(Machine& machine, IdWindow& ids, ServerSocket& socket, Executor& executor, Disk& disk, Options options);

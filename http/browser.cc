@@ -47,8 +47,9 @@ std::optional<std::string> from_foreign_page(const Incoming& in, std::optional<s
     host = value;
     if (host.empty() || !name) continue;
     const auto bare = without_port(host);
-    const bool ours = bare && !bare->empty() &&
-                      (is_loopback(*bare) || same_name(*bare, in.reached) || (!name->empty() && same_name(*bare, *name)));
+    const bool ours =
+        bare && !bare->empty() &&
+        (is_loopback(*bare) || same_name(*bare, in.reached) || (!name->empty() && same_name(*bare, *name)));
     if (!ours) return fmt::format("Host: {} is no name of this server", host);
   }
   for (const auto& [key, value] : in.headers) {

@@ -12,8 +12,8 @@
 namespace detent::http {
 
 /// Why `in` may come from somebody else's web page, or nothing. It may where its Host is no name of ours, its Origin is
-/// not the server itself, or Sec-Fetch-Site says so. Ours are `name` (empty: none), loopback's names and addresses, and the
-/// address that the connection reached; without `name` any. A request without Host is from no browser.
+/// not the server itself, or Sec-Fetch-Site says so. Ours are `name` (empty: none), loopback's names and addresses, and
+/// the address that the connection reached; without `name` any. A request without Host is from no browser.
 std::optional<std::string> from_foreign_page(const Incoming& in, std::optional<std::string_view> name);
 
 }  // namespace detent::http

@@ -35,7 +35,7 @@ void IdWindow::look(const std::vector<uint64_t>& segments) {
 
 const std::vector<KnownId>& IdWindow::seal(uint64_t segment) {
   replayed_.push_back(segment);
-  OpenIds full = std::exchange(open_, std::exchange(spare_, OpenIds()));
+  OpenIds full = std::exchange(open_, std::exchange(spare_, OpenIds(seed_)));
   const auto [place, fresh] = sealing_.emplace(segment, Sealing{std::move(full), std::exchange(replayed_, {})});
   CHECK(fresh, "a segment is sealed once");
   return place->second.ids.all();

@@ -11,13 +11,16 @@
 #include <utility>
 #include <vector>
 
+#include "base/seed.h"
 #include "journal/ids.h"
 
 namespace detent {
 
 class IdWindow {
  public:
-  explicit IdWindow(IdFiles files) : files_(std::move(files)) {}
+  /// `seed`: of its tables, so that no one can choose ids that collide.
+  explicit IdWindow(IdFiles files, uint64_t seed = random_seed())
+      : seed_(seed), open_(seed), spare_(seed), files_(std::move(files)) {}
 
   /// The content hash known for the id; else it is in from here on. An id file that cannot be read is an error: whether
   /// the id is known cannot be told until it can be.
@@ -43,7 +46,7 @@ class IdWindow {
   /// What is to be written after all, as `seal` gave it, and the segment; null: nothing.
   std::pair<uint64_t, const std::vector<KnownId>*> again();
   /// Gives back the memory that is kept to be filled again.
-  void trim() { spare_ = OpenIds(); }
+  void trim() { spare_ = OpenIds(seed_); }
   Result<size_t> prune(uint64_t wall_ms) { return files_.prune(wall_ms); }
 
   size_t open() const { return open_.size(); }
@@ -54,6 +57,7 @@ class IdWindow {
     std::vector<uint64_t> segments;  // of which it holds ids that are in no file
     bool unwritten = false;
   };
+  uint64_t seed_;
   OpenIds open_;
   std::vector<uint64_t> replayed_;  // segments whose ids are in `open_`, beside those of the open one
   std::map<uint64_t, Sealing> sealing_;

@@ -37,7 +37,8 @@ inline std::uint64_t time_of(const SignalId& id) {
 /// memory is written onwards, and only eight bytes an id at random. One thread.
 class OpenIds {
  public:
-  OpenIds();
+  /// `seed`: so that no one can choose ids that collide.
+  explicit OpenIds(std::uint64_t seed);
   /// The content known for the id, or none, and then it is in.
   std::optional<std::uint64_t> insert(const SignalId& id, std::uint64_t content);
   std::optional<std::uint64_t> find(const SignalId& id) const;
@@ -62,7 +63,7 @@ class OpenIds {
 
   std::vector<KnownId> ids_;
   std::vector<Slot> slots_;  // a power of two of them, at most half taken
-  std::uint64_t seed_[2];    // so that no one can choose ids that collide
+  std::uint64_t seed_[2];
 };
 
 struct IdDamage {

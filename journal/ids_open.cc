@@ -21,9 +21,9 @@ std::uint32_t tag_of(std::uint64_t hash) { return static_cast<std::uint32_t>(has
 
 }  // namespace
 
-OpenIds::OpenIds() {
-  std::random_device source;
-  for (std::uint64_t& seed : seed_) seed = (std::uint64_t{source()} << 32 | source()) | 1;
+OpenIds::OpenIds(std::uint64_t seed) {
+  std::mt19937_64 source(seed);
+  for (std::uint64_t& half : seed_) half = source() | 1;
 }
 
 std::uint64_t OpenIds::hash_of(const SignalId& id) const {

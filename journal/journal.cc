@@ -21,12 +21,14 @@ struct Journal::State {
       : disk(the_disk),
         directory(std::move(the_directory)),
         options(the_options),
+        salts(options.seed),
         store(disk, directory, options),
         catalog(std::make_shared<Catalog>(disk, directory)) {}
 
   Disk& disk;
   const std::string directory;
   const JournalOptions options;
+  std::mt19937_64 salts;  // one for each segment
   std::unique_ptr<DirectoryLock> lock;
   SegmentStore store;
   std::shared_ptr<Catalog> catalog;
@@ -69,11 +71,6 @@ struct Journal::State {
 };
 
 namespace {
-std::uint64_t random_salt() {
-  std::random_device source;
-  return std::uint64_t{source()} << 32 | source();
-}
-
 format::SegmentEnd end_of(const Catalog::Segment& segment) {
   const auto records = segment.records_known ? segment.records : format::kUnknownRecords;
   return {segment.header.id, segment.end, segment.chain, records};
@@ -182,7 +179,7 @@ Result<void> Journal::write(Batch& batch, Appended& answer) {
 Result<void> Journal::begin_segment(Batch& batch, Appended& answer) {
   State& s = *state_;
   Catalog::Segment fresh;
-  fresh.header = {.id = s.next_segment++, .salt = random_salt(), .chain = s.open.chain};
+  fresh.header = {.id = s.next_segment++, .salt = s.salts(), .chain = s.open.chain};
   {
     const std::lock_guard guard(s.catalog->mutex);
     for (const auto& [id, segment] : s.catalog->segments) {

@@ -22,6 +22,7 @@
 
 #include "base/disk.h"
 #include "base/result.h"
+#include "base/seed.h"
 #include "journal/batch.h"
 
 namespace detent {
@@ -95,6 +96,7 @@ struct JournalOptions {
   std::uint64_t reserve_bytes = 64ull << 20;  // the file that is given up on a full disk; 0: none
   std::uint64_t low_water = 256ull << 20;     // below this many free bytes, publishers are to be refused
   std::size_t scan_window = 1 << 20;          // bytes read at a time at start
+  std::uint64_t seed = random_seed();         // of the segments' salts: never the same twice for one directory
   std::function<void()> make_room;            // asked for on a full disk, when the reserve is given up already
 };
 

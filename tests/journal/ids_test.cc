@@ -59,7 +59,7 @@ TEST(Ids, TimeIsTheFirstSixBytes) { EXPECT_EQ(time_of(id_at(1'795'000'000'123, 5
 
 TEST(OpenIds, KnowsExactlyWhatWentIn) {
   std::mt19937_64 dice(1);
-  OpenIds ids;
+  OpenIds ids(7);
   std::vector<KnownId> all = some_ids(1000, 50'000, 2);
   all.push_back({{}, 77});  // zeros are an id like any other
   for (const KnownId& one : all) ASSERT_EQ(ids.insert(one.id, one.content), std::nullopt);
@@ -203,7 +203,7 @@ TEST(IdFiles, AnIdThatCannotBeLookedUpIsNeverSaidToBeUnknown) {
 
 TEST(IdWindow, RemembersWhatIsReplayedWithoutLookingAtFiles) {
   MemoryDisk disk;
-  IdWindow window(IdFiles::open(disk, kDirectory).value());
+  IdWindow window(IdFiles::open(disk, kDirectory).value(), 7);
   window.insert(id_at(5'000, 1), 1).value();
   IdFiles::write(disk, kDirectory, 1, window.seal(1)).value();
   window.sealed(1).value();
@@ -233,7 +233,7 @@ TEST(IdFiles, APowerCutLeavesTheWholeFileOrNone) {
 
 TEST(IdWindow, CoversASegmentOnlyWhereItsOwnFileAndThoseBeforeAreWritten) {
   MemoryDisk disk;
-  IdWindow window(IdFiles::open(disk, kDirectory).value());
+  IdWindow window(IdFiles::open(disk, kDirectory).value(), 7);
   const auto write = [&](std::uint64_t segment, std::vector<KnownId> ids) {
     IdFiles::write(disk, kDirectory, segment, std::move(ids)).value();
     window.sealed(segment).value();
@@ -264,7 +264,7 @@ TEST(IdWindow, HasReplayedWhatNoFileHoldsAndCoversItWithTheNextFile) {
   for (const std::uint64_t segment : {10, 11, 13, 14, 15, 16}) {
     IdFiles::write(disk, kDirectory, segment, some_ids(segment * 1'000, 10, segment)).value();
   }
-  IdWindow window(IdFiles::open(disk, kDirectory).value());
+  IdWindow window(IdFiles::open(disk, kDirectory).value(), 7);
   window.look({10, 11, 12, 13, 14, 15, 16, 17});
   for (const std::uint64_t segment : {10, 11, 15, 16}) EXPECT_TRUE(window.covered(segment)) << segment;
   for (const std::uint64_t segment : {12, 13, 14, 17}) EXPECT_FALSE(window.covered(segment)) << segment;

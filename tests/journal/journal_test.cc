@@ -111,6 +111,19 @@ TEST(Journal, ReadingOnwardsCostsOneCallOfTheDiskAWindow) {
   EXPECT_LE(disk.calls() - calls, 6u);
 }
 
+TEST(Journal, TheSameSeedWritesTheSameBytes) {
+  const auto digest = [](std::uint64_t seed) {
+    MemoryDisk disk;
+    JournalOptions options = small();
+    options.seed = seed;
+    auto journal = Journal::open(disk, kDirectory, options, {}).value();
+    for (int i = 0; i < 200; i += 4) append(*journal, i, 4);
+    return disk.digest();
+  };
+  EXPECT_EQ(digest(1), digest(1));
+  EXPECT_NE(digest(1), digest(2)) << "each journal's segments have salts of their own";
+}
+
 TEST(Journal, ARecordLargerThanASegmentIsTaken) {
   MemoryDisk disk;
   {

@@ -52,6 +52,7 @@ bool JournalRun::open() {
   std::vector<Visit> visits;
   std::uint64_t snapshot = 0;
   damages_.clear();
+  options_.seed = seed_ * 1000 + ++opens_;
   JournalVisitor visitor;
   visitor.snapshot = [&](std::string_view bytes) {
     if (!bytes.starts_with("snapshot ")) wrong("a snapshot that was never put");

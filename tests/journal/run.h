@@ -63,6 +63,7 @@ class JournalRun {
   const std::uint64_t seed_;
   std::mt19937_64 dice_;
   JournalOptions options_;
+  std::uint64_t opens_ = 0;
   std::unique_ptr<Journal> journal_;
   std::map<std::uint64_t, Signal> signals_;
   std::uint64_t next_seq_ = 1;

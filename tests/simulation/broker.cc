@@ -76,6 +76,7 @@ void SimulatedBroker::start(Now now) {
   options.directory = config_.state.string();
   options.bite_messages = 8;
   options.fill_while_syncing = 4096;
+  options.journal.seed = dice_.random();
   options.journal.segment_bytes = segment_bytes_;
   options.journal.spares = 1;
   options.journal.reserve_bytes = 0;

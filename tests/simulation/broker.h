@@ -53,6 +53,9 @@ class SimulatedBroker {
   /// A dead letter that the operator closed, or was about to.
   bool was_closed(const DeadLetters::Key& key) const { return closed_.contains(key); }
 
+  /// Stands for every byte on its disk.
+  uint64_t disk_digest() const { return disk_.digest(); }
+
   /// Peer and frame.
   std::vector<std::pair<std::string, std::string>> outgoing;
 

@@ -8,6 +8,17 @@
 
 namespace detent::test {
 
+TEST(Simulation, ASeedGivesTheSameBytesAgain) {
+  spdlog::set_level(spdlog::level::off);
+  const auto digest = [](uint64_t seed) {
+    World world(seed);
+    EXPECT_EQ(world.run(), "") << "seed " << seed;
+    return world.digest();
+  };
+  for (uint64_t seed = 1; seed <= 20; ++seed) EXPECT_EQ(digest(seed), digest(seed)) << "seed " << seed;
+  EXPECT_NE(digest(1), digest(2));
+}
+
 /// DETENT_SEED runs that one; DETENT_SEEDS says how many, from 1.
 TEST(Simulation, KeepsItsPromisesUnderEverySeed) {
   spdlog::set_level(spdlog::level::off);  // dead letters and lost power are no news here
@@ -20,11 +31,12 @@ TEST(Simulation, KeepsItsPromisesUnderEverySeed) {
   }
   World::Counts sum;
   SimulatedBroker::Counts broker;
-  uint64_t faults = 0, looks = 0;
+  uint64_t faults = 0, looks = 0, digest = 0;
   for (uint64_t seed = first; seed < first + count; ++seed) {
     World world(seed);
     const std::string broken = world.run();
     ASSERT_EQ(broken, "") << "replay with: DETENT_SEED=" << seed << " build/dev/bin/test_simulation";
+    digest = digest * 31 + world.digest();
     const auto& one = world.counts();
     sum.deliveries += one.deliveries;
     sum.dead += one.dead;
@@ -49,7 +61,8 @@ TEST(Simulation, KeepsItsPromisesUnderEverySeed) {
             << " signals published again, " << sum.deliveries << " deliveries, " << sum.dead << " dead letters, "
             << sum.backlog << " of them of a backlog, " << sum.expired << " expired; couriers met " << faults
             << " faults, " << sum.shown << " messages became visible, " << sum.repeats << " of them marked repeats, "
-            << looks << " looks into a history, " << sum.unknown << " unknown\n";
+            << looks << " looks into a history, " << sum.unknown << " unknown; digest " << std::hex << digest
+            << std::dec << "\n";
   if (count > 10) {
     EXPECT_GT(broker.crashes, count / 2);
     EXPECT_GT(broker.sealed, count);

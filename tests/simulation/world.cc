@@ -1,5 +1,6 @@
 #include "tests/simulation/world.h"
 
+#include "base/crc32c.h"
 #include "tests/simulation/client.h"
 
 namespace detent::test {
@@ -73,6 +74,8 @@ void World::send(int client, bool to_broker, std::string bytes) {
     packet.life = std::stoull(packet.bytes.substr(0, bar));
     packet.bytes.erase(0, bar + 1);
   }
+  sent_ = sent_ * 0x9e3779b97f4a7c15 +
+          crc32c(static_cast<uint32_t>(now_.mono.count()), packet.bytes.data(), packet.bytes.size());
   if (clients_[static_cast<size_t>(client)]->cut_off_until > now_.mono || chance(weather_.lose)) return;
   const int copies = chance(weather_.repeat) ? 2 : 1;
   for (int i = 0; i < copies; ++i) {

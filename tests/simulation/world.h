@@ -43,6 +43,8 @@ class World {
     uint64_t shown = 0, repeats = 0, unknown = 0;  // of couriers
   };
   const Counts& counts() const { return counts_; }
+  /// Stands for every byte that was sent, and when, and for what the disk holds.
+  uint64_t digest() const { return sent_ ^ broker_->disk_digest(); }
   const SimulatedBroker::Counts& broker_counts() const { return broker_->counts(); }
   /// None where the consumers are plain ones.
   const Platforms* platforms() const { return platforms_.get(); }
@@ -92,6 +94,7 @@ class World {
   std::vector<std::unique_ptr<Client>> clients_;
   std::multimap<std::pair<Millis, uint64_t>, Packet> network_;
   uint64_t packets_ = 0;
+  uint64_t sent_ = 0;  // a digest
 
   // what an outside observer knows
   struct Published {

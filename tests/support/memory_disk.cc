@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/crc32c.h"
+
 namespace detent::test {
 
 namespace {
@@ -347,6 +349,21 @@ std::optional<std::string> MemoryDisk::content(const std::string& path) const {
   const auto found = live_.find(path);
   if (found == live_.end()) return std::nullopt;
   return found->second->live;
+}
+
+std::uint64_t MemoryDisk::digest() const {
+  const std::lock_guard lock(mutex_);
+  std::uint64_t digest = 0;
+  for (const auto* files : {&live_, &durable_}) {
+    for (const auto& [path, inode] : *files) {
+      std::uint32_t crc = 0;
+      for (const std::string_view bytes :
+           {std::string_view(path), std::string_view(inode->live), std::string_view(inode->durable)})
+        crc = crc32c(crc, bytes.data(), bytes.size());
+      digest = digest * 0x9e3779b97f4a7c15 + crc;
+    }
+  }
+  return digest;
 }
 
 void MemoryDisk::set_content(const std::string& path, std::string bytes) {

@@ -97,6 +97,8 @@ class MemoryDisk : public Disk {
   /// The file's content as it is on the disk, synced; none where there is no such file.
   std::optional<std::string> content(const std::string& path) const;
   void set_content(const std::string& path, std::string bytes);
+  /// Stands for the names and bytes of all files, as they are read and as a power cut would leave them.
+  std::uint64_t digest() const;
 
  private:
   friend class MemoryFile;
