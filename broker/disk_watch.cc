@@ -9,7 +9,7 @@
 namespace detent {
 
 namespace {
-constexpr Millis kGoodAgain{60'000};  // writes that succeed for so long after a failed one clear its alarm
+constexpr Millis kGoodAgain{60'000};  // no write has failed for so long: its alarm is cleared
 }  // namespace
 
 void DiskWatch::took_space(const Space& space, Now now) {
@@ -21,6 +21,8 @@ void DiskWatch::took_space(const Space& space, Now now) {
   } else {
     core_.clear_alarm("disk-low", now);
   }
+  // Also where nothing is written any more: the last write succeeded.
+  if (!fails_ && now.mono - write_failed_ >= kGoodAgain) core_.clear_alarm("journal-write", now);
 }
 
 void DiskWatch::took_lag(uint64_t lag) {
@@ -45,17 +47,17 @@ void DiskWatch::cannot_write(const Error& error, Now now) {
   core_.raise("journal-write", "the journal cannot be written: " + error.what,
               "Nothing is acknowledged until it can be. Make room on the disk, or raise the limit of open files.",
               false, now);
+  fails_ = true;
   write_failed_ = now.mono;
 }
 
 void DiskWatch::wrote(const Appended& appended, Now now) {
+  fails_ = false;
   if (appended.after_failure) {
     spdlog::error("a write to the journal failed and was made good in a fresh segment: {}", appended.failure);
     core_.raise("journal-write", "the journal's disk refused a write: " + appended.failure,
                 "It was made good in a fresh segment and nothing was lost. Look at the disk.", false, now);
     write_failed_ = now.mono;
-  } else if (appended.segment && now.mono - write_failed_ >= kGoodAgain) {
-    core_.clear_alarm("journal-write", now);
   }
 }
 

@@ -34,7 +34,8 @@ class DiskWatch {
   Space space_;
   uint64_t lag_ = 0;
   std::string paused_;
-  Millis write_failed_{0};  // monotonic
+  bool fails_ = false;      // the last write did
+  Millis write_failed_{0};  // monotonic: the last that did
 };
 
 }  // namespace detent
