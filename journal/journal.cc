@@ -47,6 +47,9 @@ struct Journal::State {
   mutable std::mutex mutex;  // over snapshot_at
   std::optional<LogPosition> snapshot_at;
 
+  /// A later segment may be on the disk whose header says that the open one ends here: it takes no more.
+  bool is_ended() const { return !given_up.empty() && given_up.back().segment > open.header.id; }
+
   void publish() { catalog->put(open); }
 
   void directory_is_synced() {
@@ -138,7 +141,7 @@ Result<Appended> Journal::append(Batch& batch) {
   const bool full = s.open.end + whole > s.options.segment_bytes;
   // One that began while none was ready grows with each write, whose sync then takes the disk one write more.
   const bool grows = s.open.file_bytes < s.options.segment_bytes && s.store.has_spare();
-  if (s.open.suspect || (s.open.records > 0 && (full || grows))) {
+  if (s.open.suspect || s.is_ended() || (s.open.records > 0 && (full || grows))) {
     answer.sealed = s.open.header.id;
     answer.rolled = true;
     answer.after_failure = s.open.suspect;

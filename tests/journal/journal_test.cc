@@ -405,6 +405,26 @@ TEST(Journal, WhereNoSegmentCanBeBegunTheSameBatchMayComeAgain) {
   }
 }
 
+TEST(Journal, ASegmentThatWasNamedInVainEndsTheOneBeforeIt) {
+  // Its header may be on the disk, and says where the one before it ends: what went there later would be lost.
+  MemoryDisk disk;
+  JournalOptions options = small();
+  options.spares = 1;
+  auto journal = Journal::open(disk, kDirectory, options, {}).value();
+  append(*journal, 0, 1);
+  ASSERT_TRUE(journal->prepare_spare().value());  // so that the open segment, which grows, is left for it
+  disk.fail_when([](Call call, const std::string&) { return call == Call::kSyncDirectory ? ENOMEM : 0; });
+  Batch batch;
+  batch.append(record(1));
+  ASSERT_TRUE(may_pass(journal->append(batch).error()));
+  disk.heal();
+  ASSERT_TRUE(journal->append(batch));
+  append(*journal, 2, 1);
+  journal.reset();
+  disk.kill();
+  EXPECT_EQ(records_of(disk, options), (std::vector{record(0), record(1), record(2)}));
+}
+
 TEST(Journal, StartsOnAFullDiskByGivingBackWhatTheLastSegmentDidNotUse) {
   MemoryDisk disk;
   JournalOptions options = small();
