@@ -264,6 +264,8 @@ class Core {
   /// Its body could not be read; after how long it is tried again.
   Millis read_failed(const DeliveryKey& delivery, const RecordRef& at, const std::string& why, Now now);
   void check_ids(Now now);
+  /// Whether all that says that the part was begun still waits to be durable.
+  bool is_beginning(std::string_view channel, uint64_t seq, uint32_t part) const;
   void finish(Channel& channel, uint64_t seq);
   void pump(Channel& channel, Now now);
   void settle_outcome(Channel& channel, Session& session, uint64_t seq, int outcome,

@@ -58,7 +58,10 @@ void Core::pump(Channel& home, Now now) {
                           int64_t{open->admitted_s} * 1000,
                           {}};
       if (const auto known = home.parts.find(open->seq); known != home.parts.end()) {
-        for (const auto& [number, part] : known->second) item.parts.push_back(part);
+        // Whoever is told that a part was begun sends it without saying so again.
+        for (const auto& [number, part] : known->second) {
+          if (!is_beginning(home.name(), open->seq, number)) item.parts.push_back(part);
+        }
       }
       bodies->items.push_back(std::move(item));
     }
@@ -92,6 +95,10 @@ bool Core::under_way_somewhere(std::string_view name, uint64_t seq) const {
     if (session != sessions_.end() && session->second->has_under_way(name, seq)) return true;
   }
   return false;
+}
+
+bool Core::is_beginning(std::string_view name, uint64_t seq, uint32_t part) const {
+  return acks_->begins(name, seq, part) || (acks_under_way_ && acks_under_way_->begins(name, seq, part));
 }
 
 void Core::finish(Channel& home, uint64_t seq) {
@@ -327,8 +334,12 @@ void Core::on_begun(Session& session, std::string_view body, Now now) {
   }
   session.begun[begun.channel()].insert(begun.delivery());
   begun.mutable_part()->set_begun_ms(begun.part().begun_ms() ? begun.part().begun_ms() : now.wall.count());
-  const std::string part = begun.part().SerializeAsString();
-  home.parts[begun.delivery()][begun.part().part()] = part;
+  const uint32_t number = begun.part().part();
+  std::string& part = home.parts[begun.delivery()][number];
+  Part before;
+  const bool was_begun = before.ParseFromString(part) && (before.done() || before.begun_ms() > 0);
+  const bool first = !was_begun || is_beginning(begun.channel(), begun.delivery(), number);
+  part = begun.part().SerializeAsString();
   Record record;
   auto* out = record.mutable_begun();
   out->set_seq(begun.delivery());
@@ -336,8 +347,7 @@ void Core::on_begun(Session& session, std::string_view body, Now now) {
   out->set_at_ms(now.wall.count());
   *out->mutable_part() = begun.part();
   batch_.append(record.SerializeAsString());
-  if (!begun.part().done())
-    acks_->begun.push_back({session.id, begun.channel(), begun.delivery(), begun.part().part()});
+  if (!begun.part().done()) acks_->begun.push_back({session.id, begun.channel(), begun.delivery(), number, first});
 }
 
 void Core::on_settle(Session& session, std::string_view body, Now now) {

@@ -82,12 +82,20 @@ struct Core::Acks {
     std::string channel;
     uint64_t seq = 0;
     uint32_t part = 0;
+    bool first = false;  // nothing that is durable says that it was begun before
   };
   std::vector<Begun> begun;
   std::vector<std::pair<AdminCall, std::string>> answers;
   std::vector<uint64_t> byes;
   std::vector<LocalDone> local;
 
+  /// Whether the part is begun with this batch and was not before: until it is durable, nothing is sent because of it.
+  bool begins(std::string_view channel, uint64_t seq, uint32_t part) const {
+    for (const auto& one : begun) {
+      if (one.first && one.seq == seq && one.part == part && one.channel == channel) return true;
+    }
+    return false;
+  }
   bool empty() const { return published.empty() && begun.empty() && answers.empty() && byes.empty() && local.empty(); }
   Published& of(uint64_t session) {
     // A publisher's frames come in runs, so its answer is nearly always the last one.

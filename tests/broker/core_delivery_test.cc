@@ -215,6 +215,65 @@ TEST_F(CoreDeliveryTest, CountsADeathForTheFirstWhereNothingWasBegun) {
   EXPECT_EQ(payload_title(read_header(dead->read(dead->letters().begin()->first)->signal).payload), "poison");
 }
 
+TEST_F(CoreDeliveryTest, PassesOnlyOnWhatWasBegunDurably) {
+  // Whoever is told that a part was begun sends without saying so again: a broker that ends before that is durable
+  // knows nothing of it, and would let it expire, or have it sent once more.
+  auto& first = consumer("first", "discord.system", 1);
+  auto& producer = connect("p");
+  publish(producer, {signal("cron.output")});
+  turn();
+  ASSERT_EQ(first.delivered.size(), 1U);
+  const uint64_t number = first.delivered[0].delivery();
+  const auto begin_without_sync = [&](Client& client) {
+    Begun begun;
+    begun.set_channel("discord.system");
+    begun.set_delivery(number);
+    begun.mutable_part()->set_part(1);
+    client.link.send(Frame::kBegun, begun.SerializeAsString());
+    exchange();
+  };
+  begin_without_sync(first);
+  auto work = core->take_work();  // and it is being written while the consumer dies
+  core->gone("first", now);
+  clients.erase("first");
+  const auto next = [&](const std::string& peer) -> Client& {
+    auto& client =
+        clients
+            .emplace(peer, Client{Link({peer, Link::Role::Consumer, {"discord.system"}, 5}, 7), {}, {}, {}, {}, {}, 1})
+            .first->second;
+    client.link.tick(now);
+    exchange();
+    exchange();
+    Credit credit;
+    credit.set_channel("discord.system");
+    credit.set_count(1);
+    credit.set_bytes(1 << 20);
+    client.link.send(Frame::kCredit, credit.SerializeAsString());
+    exchange();
+    exchange();
+    return client;
+  };
+  auto& second = next("second");
+  ASSERT_EQ(second.delivered.size(), 1U);
+  EXPECT_EQ(second.delivered[0].parts_size(), 0);
+  begin_without_sync(second);
+  core->gone("second", now);
+  clients.erase("second");
+  auto& third = next("third");
+  ASSERT_EQ(third.delivered.size(), 1U);
+  EXPECT_EQ(third.delivered[0].parts_size(), 0) << "nor what the next work holds";
+
+  const auto appended = *journal->append(work.batch);
+  core->journalled(static_cast<uint32_t>(appended.segment), appended.base_offset, now);
+  begin(third, "discord.system", number);
+  ASSERT_EQ(third.durable.size(), 1U);
+  core->gone("third", now);
+  clients.erase("third");
+  auto& fourth = next("fourth");
+  ASSERT_EQ(fourth.delivered.size(), 1U);
+  EXPECT_EQ(fourth.delivered[0].parts_size(), 1);
+}
+
 TEST_F(CoreDeliveryTest, DoesNotTakeAByeForADeath) {
   options.max_losses = 3;
   restart();
