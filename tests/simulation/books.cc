@@ -40,7 +40,8 @@ std::string Books::add(std::string_view bytes) {
 std::string Ledger::read(const LogPosition& synced, size_t most) {
   while (most--) {
     const auto next = tail_->next(synced);
-    if (!next) return "the ledger cannot read the journal: " + next.error().what;
+    // What cannot be read for a moment is asked for again with the next turn.
+    if (!next) return is_lost(next.error()) ? "the ledger cannot read the journal: " + next.error().what : "";
     if (!*next) {
       all_before_ = synced;
       return "";

@@ -48,17 +48,32 @@ SimulatedBroker::SimulatedBroker(const Config& config, Dice& dice, Broken broken
       dice_(dice),
       broken_(std::move(broken)),
       segment_bytes_(uint64_t{2048} << dice.below(4)),
-      write_fails_(dice.chance(0.3) ? 0.4 : 0.05) {
+      weather_(disk_, dice) {
   config_.state = "state";
-  disk_.fail_when([this](Call call, const std::string& path) {
-    const bool replaced = call == Call::kOpen && path.ends_with(".tmp");
-    return replaced && dice_.chance(write_fails_) ? ENOSPC : 0;
-  });
 }
 
 SimulatedBroker::~SimulatedBroker() = default;
 
 void SimulatedBroker::start(Now now) {
+  weather_.turn(now, segment_bytes_);
+  if (!open(now)) {
+    ++counts_.failed_starts;
+    return end_process();
+  }
+  for (const auto& [file, why] : broker_->damage()) broken_("damaged after a crash: " + file + ": " + why);
+  counted_ = {};
+  first_dead_ = letters().segments().front().id;
+  check_bodies();
+  check_letters(everything());
+}
+
+bool SimulatedBroker::open(Now now) {
+  const uint64_t failed = weather_.failed();
+  const bool was_full = weather_.is_full();
+  const auto fails = [&](const std::string& what) {
+    if (weather_.failed() == failed && !was_full) broken_("it does not start: " + what);
+    return false;
+  };
   executor_ = std::make_unique<SteppedExecutor>();
   Core::Options core;
   core.max_losses = 1000;
@@ -70,7 +85,7 @@ void SimulatedBroker::start(Now now) {
   try {
     broker_ = std::make_unique<Broker>(config_, around, now, core);
   } catch (const Failure& failure) {
-    return broken_(failure.what());
+    return fails(failure.what());
   }
   Host::Options options;
   options.directory = config_.state.string();
@@ -79,15 +94,11 @@ void SimulatedBroker::start(Now now) {
   options.journal.seed = dice_.random();
   options.journal.segment_bytes = segment_bytes_;
   options.journal.spares = 1;
-  options.journal.reserve_bytes = 0;
-  options.journal.low_water = 0;
+  options.journal.reserve_bytes = segment_bytes_;
+  options.journal.low_water = 2 * segment_bytes_;
   host_ = std::make_unique<Host>(*broker_, broker_->ids(), socket_, *executor_, disk_, options);
-  if (const auto opened = host_->open(now); !opened) return broken_("the journal: " + opened.error().what);
-  for (const auto& [file, why] : broker_->damage()) broken_("damaged after a crash: " + file + ": " + why);
-  counted_ = {};
-  first_dead_ = letters().segments().front().id;
-  check_bodies();
-  check_letters(everything());
+  if (const auto opened = host_->open(now); !opened) return fails("the journal: " + opened.error().what);
+  return true;
 }
 
 void SimulatedBroker::crash(bool power_cut) {
@@ -95,6 +106,11 @@ void SimulatedBroker::crash(bool power_cut) {
   disk_.cut_power_at(disk_.calls() + 1 + dice_.below(16));
   for (int i = 0; i < 3 && executor_->journal_jobs() && dice_.chance(0.7); ++i) executor_->step_journal();
   for (int i = 0; i < 3 && executor_->chores() && dice_.chance(0.7); ++i) executor_->step_chore();
+  end_process();
+  if (power_cut) disk_.power_on(static_cast<Cut>(dice_.below(3)), dice_.random());
+}
+
+void SimulatedBroker::end_process() {
   ledger_.close();
   host_.reset();
   broker_.reset();
@@ -104,11 +120,7 @@ void SimulatedBroker::crash(bool power_cut) {
   socket_.gone.clear();
   journal_due_.reset();
   chore_due_.reset();
-  if (power_cut) {
-    disk_.power_on(static_cast<Cut>(dice_.below(3)), dice_.random());
-  } else {
-    disk_.kill();
-  }
+  disk_.kill();
 }
 
 void SimulatedBroker::receive(std::string peer, std::string message) {
@@ -137,8 +149,14 @@ void SimulatedBroker::draw_lanes(Now now) {
 }
 
 void SimulatedBroker::turn(Now now) {
+  weather_.turn(now, segment_bytes_);
   step_lanes(now);
-  if (executor_->failure()) return broken_("work: " + executor_->failure()->what);
+  if (const auto& failure = executor_->failure()) {
+    // What may pass is waited out; else the process ends, and whoever looks after it starts it again.
+    if (!weather_.was_met() || may_pass(*failure)) broken_("work: " + failure->what);
+    ++counts_.stops;
+    return end_process();
+  }
   if (dice_.chance(0.01)) host_->want_snapshot();
   std::set<DeadLetters::Key> before;
   const bool ordered = !broker_->dead_orders().empty();
@@ -151,7 +169,7 @@ void SimulatedBroker::turn(Now now) {
   }
   draw_lanes(now);
   if (!broker_->core().credit_is_sound()) broken_("credit went below zero");
-  if (!broker_->core().failing().empty()) broken_("a body cannot be read");
+  if (!broker_->core().failing().empty() && !weather_.was_met()) broken_("a body cannot be read");
   count();
   if (dice_.chance(0.3)) {
     if (const auto broken = ledger_.read(host_->synced(), 1 + dice_.below(20)); !broken.empty())
@@ -182,13 +200,18 @@ void SimulatedBroker::order(bool retry) {
 
 bool SimulatedBroker::is_done() const {
   if (!host_ || broker_->has_work() || broker_->core().is_syncing() || executor_->journal_jobs()) return false;
+  if (!broker_->core().failing().empty()) return false;
+  for (const auto& alarm : {"journal-write", "disk-low"}) {
+    if (broker_->core().alarms().contains(alarm)) return false;
+  }
   for (const auto& [name, channel] : broker_->core().channels()) {
     if (channel.open()) return false;
   }
   return ledger_.has_all_before(host_->synced());
 }
 
-Books SimulatedBroker::everything() const {
+Books SimulatedBroker::everything() {
+  const DiskWeather::Aside aside(weather_);
   Books books = ledger_.books();
   const auto tail = host_->journal().tail({ledger_.complete_segment(), 0, 0});
   for (;;) {
@@ -218,6 +241,7 @@ void SimulatedBroker::check_bodies() {
 
 /// Every delivery that ended as a dead letter is there with its text, until the operator closes it.
 void SimulatedBroker::check_letters(const Books& books) {
+  const DiskWeather::Aside aside(weather_);
   for (const auto& [key, settling] : books.settled) {
     if (settling.state != SettledRecord::DEAD || was_closed(key)) continue;
     const auto letter = letters().read(key);

@@ -15,6 +15,7 @@
 #include "host/stepped_executor.h"
 #include "tests/simulation/books.h"
 #include "tests/simulation/dice.h"
+#include "tests/simulation/disk_weather.h"
 #include "tests/support/memory_disk.h"
 
 namespace detent::test {
@@ -23,13 +24,14 @@ class SimulatedBroker {
  public:
   struct Counts {
     uint64_t crashes = 0, sealed = 0, dropped = 0, dead_dropped = 0;
+    uint64_t stops = 0, failed_starts = 0;  // because of the disk
   };
 
   SimulatedBroker(const Config& config, Dice& dice, Broken broken);
   ~SimulatedBroker();
 
   bool is_up() const { return host_ != nullptr; }
-  /// Recovers, and holds what it finds against what is known of the time before.
+  /// Recovers, and holds what it finds against what is known of the time before. Where the disk fails it stays down.
   void start(Now now);
   /// Dies, in the middle of what it does or of nothing; where the power fails too, the disk forgets.
   void crash(bool power_cut);
@@ -46,9 +48,11 @@ class SimulatedBroker {
 
   DeadLetters& letters() { return broker_->dead_letters(); }
   const Counts& counts() const { return counts_; }
+  DiskWeather& weather() { return weather_; }
+  const DiskWeather& weather() const { return weather_; }
   const Books& books() const { return ledger_.books(); }
   /// What the ledger has with what the journal has beyond it.
-  Books everything() const;
+  Books everything();
   void check_letters(const Books& books);
   /// A dead letter that the operator closed, or was about to.
   bool was_closed(const DeadLetters::Key& key) const { return closed_.contains(key); }
@@ -75,6 +79,9 @@ class SimulatedBroker {
     SimulatedBroker& broker_;
   };
 
+  /// Whether all went well; else the process is gone.
+  bool open(Now now);
+  void end_process();
   void step_lanes(Now now);
   void draw_lanes(Now now);
   void count();
@@ -85,7 +92,7 @@ class SimulatedBroker {
   Broken broken_;
   MemoryDisk disk_;
   uint64_t segment_bytes_;
-  double write_fails_;  // of a snapshot, or of a file of ids
+  DiskWeather weather_;
   Ledger ledger_;
   std::set<DeadLetters::Key> closed_;
   Counts counts_;

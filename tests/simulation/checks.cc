@@ -39,7 +39,7 @@ void World::check_all_arrived() {
           break;
         case SettledRecord::EXPIRED:
           ++counts_.expired;
-          if (!signal->second.expires) return broken("expired without an end");
+          if (signal != published_.end() && !signal->second.expires) return broken("expired without an end");
           break;
         case SettledRecord::DEAD:
           ++counts_.dead;

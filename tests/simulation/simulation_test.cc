@@ -32,6 +32,7 @@ TEST(Simulation, KeepsItsPromisesUnderEverySeed) {
   World::Counts sum;
   SimulatedBroker::Counts broker;
   uint64_t faults = 0, looks = 0, digest = 0;
+  uint64_t calls_failed = 0, fills = 0, calm = 0;  // of disks
   for (uint64_t seed = first; seed < first + count; ++seed) {
     World world(seed);
     const std::string broken = world.run();
@@ -55,19 +56,31 @@ TEST(Simulation, KeepsItsPromisesUnderEverySeed) {
     broker.sealed += its.sealed;
     broker.dropped += its.dropped;
     broker.dead_dropped += its.dead_dropped;
+    broker.stops += its.stops;
+    broker.failed_starts += its.failed_starts;
+    calls_failed += world.disk_weather().failed();
+    fills += world.disk_weather().filled();
+    calm += !world.disk_weather().was_met();
   }
   std::cout << count << " seeds: " << broker.crashes << " broker crashes, " << broker.sealed << " segments sealed, "
-            << broker.dropped << " dropped, and " << broker.dead_dropped << " of dead letters; " << sum.again
-            << " signals published again, " << sum.deliveries << " deliveries, " << sum.dead << " dead letters, "
-            << sum.backlog << " of them of a backlog, " << sum.expired << " expired; couriers met " << faults
-            << " faults, " << sum.shown << " messages became visible, " << sum.repeats << " of them marked repeats, "
-            << looks << " looks into a history, " << sum.unknown << " unknown; digest " << std::hex << digest
-            << std::dec << "\n";
+            << broker.dropped << " dropped, and " << broker.dead_dropped << " of dead letters; disks failed "
+            << calls_failed << " calls and filled " << fills << " times, for which brokers stopped " << broker.stops
+            << " times and did not start " << broker.failed_starts << " times, and " << calm << " had nothing; "
+            << sum.again << " signals published again, " << sum.deliveries << " deliveries, " << sum.dead
+            << " dead letters, " << sum.backlog << " of them of a backlog, " << sum.expired << " expired; couriers met "
+            << faults << " faults, " << sum.shown << " messages became visible, " << sum.repeats
+            << " of them marked repeats, " << looks << " looks into a history, " << sum.unknown << " unknown; digest "
+            << std::hex << digest << std::dec << "\n";
   if (count > 10) {
     EXPECT_GT(broker.crashes, count / 2);
     EXPECT_GT(broker.sealed, count);
     EXPECT_GT(broker.dropped, count);
     EXPECT_GT(broker.dead_dropped, 0u);
+    EXPECT_GT(calls_failed, count);
+    EXPECT_GT(fills, 0u);
+    EXPECT_GT(broker.stops, 0u);
+    EXPECT_GT(broker.failed_starts, 0u);
+    EXPECT_GT(calm, 0u);
     EXPECT_GT(sum.again, count);
     EXPECT_GT(sum.deliveries, count * 10);
     EXPECT_GT(sum.dead, count);

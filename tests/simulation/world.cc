@@ -55,10 +55,18 @@ void World::broker_turn() {
   if (!broker_->is_up()) {
     if (now_.mono < broker_up_at_) return;
     broker_->start(now_);
+    if (!broker_->is_up()) {
+      broker_up_at_ = now_.mono + Millis{below(2000)};
+      return;
+    }
     if (failure_.empty()) check_acknowledged(broker_->everything());
     return;
   }
   broker_->turn(now_);
+  if (!broker_->is_up()) {
+    broker_up_at_ = now_.mono + Millis{below(4000)};
+    return;
+  }
   for (auto& [peer, frame] : broker_->outgoing) {
     send(std::stoi(peer), false, peer.substr(peer.find('/') + 1) + "|" + frame);
   }
@@ -154,6 +162,7 @@ bool World::settled_all() const {
 std::string World::run() {
   for (int i = 0; i < weather_.steps && failure_.empty(); ++i) step(false);
   weather_.lose = weather_.repeat = weather_.late = 0;
+  broker_->weather().clear();
   if (platforms_) platforms_->calm();
   for (auto& client : clients_) client->cut_off_until = Millis{0};
   for (int i = 0; i < 20'000 && failure_.empty() && !settled_all(); ++i) step(true);

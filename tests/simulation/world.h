@@ -46,6 +46,7 @@ class World {
   /// Stands for every byte that was sent, and when, and for what the disk holds.
   uint64_t digest() const { return sent_ ^ broker_->disk_digest(); }
   const SimulatedBroker::Counts& broker_counts() const { return broker_->counts(); }
+  const DiskWeather& disk_weather() const { return broker_->weather(); }
   /// None where the consumers are plain ones.
   const Platforms* platforms() const { return platforms_.get(); }
 
