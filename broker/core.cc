@@ -13,7 +13,6 @@ namespace detent {
 
 namespace {
 constexpr size_t kMaxSpare = 4 << 20;  // bytes of a batch's memory that are kept to be filled again
-constexpr uint32_t kMaxStrikes = 8;    // frames refused, after which a peer is not listened to any more
 
 /// Whether a session of this role may send this kind of frame; docs/protocol.md has the table.
 bool may_send(int role, uint32_t field) {
@@ -40,18 +39,11 @@ Core::Core(Options options, Router router, SignalValidator& validator, IdWindow&
       ids_(ids),
       random_(seed),
       ulids_(seed ^ 0x9e3779b97f4a7c15),
+      sessions_({options_.broker, options_.ping_every, options_.max_sessions}, rules(), seed),
       acks_(std::make_unique<Acks>()),
-      restoring_(std::make_unique<Restoring>()) {
-  // A session's number says nothing to a broker that came after: start at a place of our own.
-  next_session_ = (random_() >> 16) | 1;
-}
+      restoring_(std::make_unique<Restoring>()) {}
 
 Core::~Core() = default;
-
-Core::Session* Core::find_session(uint64_t id) {
-  const auto found = sessions_.find(id);
-  return found == sessions_.end() ? nullptr : found->second.get();
-}
 
 Channel& Core::channel(std::string_view name) {
   const auto found = channels_.find(name);
@@ -67,223 +59,91 @@ Core::Consumers& Core::consumers(std::string_view name) {
 
 // ---- sessions
 
-void Core::send(uint64_t id, uint32_t field, std::string_view body) {
-  Session* session = find_session(id);
-  if (!session) return;
-  outgoing.push_back({session->peer, seal(session->id, ++session->sent, field, body), nullptr});
-}
-
-void Core::ping(uint64_t id) {
-  if (Session* session = find_session(id)) ++session->pings;
-  send(id, Frame::kPing, {});
-}
-
-void Core::ping_consumers() {
-  for (const auto& [id, session] : sessions_) {
-    if (session->role == Hello::CONSUMER) ping(id);
-  }
-}
-
-uint32_t Core::unanswered_pings(uint64_t id) {
-  const Session* session = find_session(id);
-  return session ? session->pings : 0;
-}
-
-void Core::refuse(std::string_view peer, uint64_t session, int reason, std::string_view text) {
-  Refused refused;
-  refused.set_reason(static_cast<Reason>(reason));
-  refused.set_text(std::string(text));
-  if (reason == VERSION) refused.add_versions(kProtocolVersion);
-  outgoing.push_back({std::string(peer), seal(session, 0, Frame::kRefused, refused.SerializeAsString()), nullptr});
-}
-
-void Core::malformed(std::string_view peer, Session* session, std::string_view text, Now now) {
-  ++counters_.malformed;
-  turn_away(peer, session, MALFORMED, text, now);
-}
-
-void Core::not_allowed(Session& session, std::string_view text, Now now) {
-  ++counters_.not_allowed;
-  turn_away(session.peer, &session, NOT_ALLOWED, text, now);
-}
-
-void Core::turn_away(std::string_view peer, Session* session, int reason, std::string_view text, Now now) {
-  const uint32_t strikes = ++strikes_[std::string(peer)];
-  const uint64_t id = session ? session->id : 0;
-  if (session) {
-    end_session(id, reason, text, now);
-  } else if (strikes <= kMaxStrikes) {
-    refuse(peer, 0, reason, text);
-  }
-  if (strikes == kMaxStrikes)
-    spdlog::warn("a peer sent {} frames that were refused, and is not listened to any more: {}", strikes, text);
-  if (strikes_.size() > 4096) strikes_.clear();
+Sessions::Rules Core::rules() {
+  return {
+      .may_send = may_send,
+      .may_open = [this](int role, const std::vector<std::string>& channels) -> Sessions::Refusal {
+        for (const auto& name : channels) {
+          if (role == Hello::CONSUMER && !std::count(options_.channels.begin(), options_.channels.end(), name))
+            return {NOT_ALLOWED, fmt::format("channel \"{}\" is not configured at the broker", name)};
+        }
+        return {};
+      },
+      .check = [this](uint32_t field, std::string_view body) { return validator_.check_frame(field, body); },
+      .send =
+          [this](const std::string& peer, std::string frame) {
+            outgoing.push_back({peer, std::move(frame), nullptr});
+          },
+      .opened = [this](const Session& session) { opened(session); },
+      .ended = [this](const Session& session, Now now) { ended(session, now); },
+  };
 }
 
 void Core::receive(std::string_view peer, std::span<char> message, Now now) {
-  if (const auto strikes = strikes_.find(peer); strikes != strikes_.end() && strikes->second >= kMaxStrikes) {
-    ++counters_.malformed;
-    return;
-  }
-  const auto its_session = [&] {
-    const auto found = by_peer_.find(peer);
-    return found == by_peer_.end() ? nullptr : find_session(found->second);
-  };
-  if (message.size() > kMaxFrame) {
-    ++counters_.too_large;
-    return turn_away(peer, its_session(), TOO_LARGE,
-                     fmt::format("a message of {} bytes, over the limit of {}", message.size(), kMaxFrame), now);
-  }
-  FrameView frame;
-  if (!open_frame({message.data(), message.size()}, frame)) {
-    return malformed(peer, its_session(), "the message is not a Frame of detent's wire.proto", now);
-  }
-  if (frame.field == Frame::kHello) return on_hello(peer, frame.body, now);
-  Session* session = find_session(frame.session);
-  if (!session || session->peer != peer) return refuse(peer, frame.session, NO_SESSION, "no such session: say HELLO");
-  session->last_heard = now.mono;
-  if (frame.number <= session->received) return;  // seen before
-  if (frame.number != session->received + 1) {
-    ++counters_.gaps;
-    return end_session(session->id, GAP,
-                       fmt::format("frame {} came after {}: frames were lost", frame.number, session->received), now);
-  }
-  session->received = frame.number;
-  if (!may_send(session->role, frame.field)) {
-    return not_allowed(
-        *session,
-        fmt::format("a session of role {} may not send {}", Hello::Role_Name(static_cast<Hello::Role>(session->role)),
-                    Frame::descriptor()->FindFieldByNumber(static_cast<int>(frame.field))->name()),
-        now);
-  }
-  if (const auto why = validator_.check_frame(frame.field, frame.body)) return malformed(peer, session, *why, now);
-  switch (frame.field) {
+  const auto received = sessions_.receive(peer, message, now);
+  if (!received) return;
+  const auto& [session, field, body] = *received;
+  switch (field) {
     case Frame::kPublish:
-      return on_publish(*session, frame.body, now);
+      return on_publish(session, body, now);
     case Frame::kCredit:
-      return on_credit(*session, frame.body, now);
+      return on_credit(session, body, now);
     case Frame::kBegun:
-      return on_begun(*session, frame.body, now);
+      return on_begun(session, body, now);
     case Frame::kSettle:
-      return on_settle(*session, frame.body, now);
+      return on_settle(session, body, now);
     case Frame::kTail:
-      return on_tail(*session, frame.body, now);
-    case Frame::kPing:
-      return send(session->id, Frame::kPong, {});
-    case Frame::kPong:
-      if (session->pings) --session->pings;
-      return;
+      return on_tail(session, body, now);
     case Frame::kBye:
-      session->leaving = true;
-      acks_->byes.push_back(session->id);
+      acks_->byes.push_back(session.id);
       return;
     case Frame::kAdminRequest: {
-      AdminRequest ask;
-      if (!ask.ParseFromArray(frame.body.data(), static_cast<int>(frame.body.size()))) {
-        return malformed(peer, session, "Ask cannot be read", now);
-      }
-      admin_calls.push_back({session->id, ask.request(), ask.json()});
+      AdminRequest request;
+      if (!request.ParseFromArray(body.data(), static_cast<int>(body.size())))
+        return sessions_.malformed(session, "AdminRequest cannot be read", now);
+      admin_calls.push_back({session.id, request.request(), request.json()});
       return;
     }
     default:
-      return malformed(peer, session, fmt::format("a client may not send frame kind {}", frame.field), now);
+      return sessions_.malformed(session, fmt::format("a client may not send frame kind {}", field), now);
   }
 }
 
-void Core::on_hello(std::string_view peer, std::string_view body, Now now) {
-  if (const auto why = validator_.check_frame(Frame::kHello, body)) return malformed(peer, nullptr, *why, now);
-  Hello hello;
-  if (!hello.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
-    return malformed(peer, nullptr, "HELLO cannot be read", now);
+void Core::opened(const Session& session) {
+  if (session.role != Hello::CONSUMER) {
+    next_publish_.emplace(session.id, 1);
+    return;
   }
-  if (std::find(hello.versions().begin(), hello.versions().end(), kProtocolVersion) == hello.versions().end()) {
-    ++counters_.refused;
-    return refuse(peer, 0, VERSION,
-                  fmt::format("no protocol version in common: this broker speaks {}", kProtocolVersion));
+  holders_.try_emplace(session.id);
+  for (const auto& name : session.channels) {
+    channel(name);
+    consumers(name).sessions.push_back(session.id);
   }
-  if (!Hello::Role_IsValid(hello.role())) return malformed(peer, nullptr, "HELLO has an unknown role", now);
-  if (draining_) return refuse(peer, 0, SHUTTING_DOWN, "the broker is stopping");
-  for (const auto& name : hello.channels()) {
-    if (hello.role() == Hello::CONSUMER &&
-        std::find(options_.channels.begin(), options_.channels.end(), name) == options_.channels.end()) {
-      ++counters_.refused;
-      return refuse(peer, 0, NOT_ALLOWED, fmt::format("channel \"{}\" is not configured at the broker", name));
-    }
-  }
-
-  Session* session = nullptr;
-  for (const auto& [id, other] : sessions_) {
-    if (hello.instance() && other->instance == hello.instance()) session = other.get();
-  }
-  if (const auto before = by_peer_.find(peer); !session && before != by_peer_.end())
-    session = find_session(before->second);
-  const bool repeated = session && session->peer == peer && session->greeting == hello.greeting();
-  if (session && !repeated) {
-    end_session(session->id, REPLACED, "a new session took its place", now);
-    session = nullptr;
-  }
-  if (!session && sessions_.size() >= options_.max_sessions) {
-    ++counters_.refused;
-    return refuse(peer, 0, BUSY, fmt::format("the broker has {} sessions, its limit", sessions_.size()));
-  }
-  if (!session) {
-    auto fresh = std::make_unique<Session>();
-    fresh->id = next_session_++;
-    fresh->peer = peer;
-    fresh->name = hello.name();
-    fresh->role = hello.role();
-    fresh->instance = hello.instance();
-    fresh->greeting = hello.greeting();
-    fresh->last_heard = fresh->last_sent = now.mono;
-    if (hello.role() == Hello::CONSUMER) {
-      for (const auto& name : hello.channels()) {
-        channel(name);
-        auto& served = consumers(name);
-        served.sessions.push_back(fresh->id);
-        fresh->channels.push_back(name);
-      }
-    }
-    session = fresh.get();
-    by_peer_.insert_or_assign(std::string(peer), session->id);
-    sessions_.emplace(session->id, std::move(fresh));
-  }
-  Welcome welcome;
-  welcome.set_version(kProtocolVersion);
-  welcome.set_session(session->id);
-  welcome.set_broker(options_.broker);
-  welcome.set_ping_ms(static_cast<uint32_t>(options_.ping_every.count()));
-  welcome.set_max_frame(kMaxFrame);
-  welcome.set_max_signal(kMaxSignal);
-  welcome.set_max_signals(kMaxSignals);
-  welcome.set_greeting(hello.greeting());
-  outgoing.push_back({session->peer, seal(session->id, 0, Frame::kWelcome, welcome.SerializeAsString()), nullptr});
 }
 
-void Core::end_session(uint64_t id, int reason, std::string_view text, Now now) {
-  const auto found = sessions_.find(id);
-  if (found == sessions_.end()) return;
-  const auto session = std::move(found->second);
-  sessions_.erase(found);
-  if (const auto peer = by_peer_.find(session->peer); peer != by_peer_.end() && peer->second == id)
-    by_peer_.erase(peer);
-  if (reason) refuse(session->peer, id, reason, text);
-  for (const auto& name : session->channels) {
+void Core::ended(const Session& session, Now now) {
+  tail_changes.push_back({session.id, {}, {}, 0, true});
+  next_publish_.erase(session.id);
+  const auto holder = holders_.extract(session.id);
+  if (!holder) return;
+  for (const auto& name : session.channels) {
     auto& served = consumers(name);
-    std::erase(served.sessions, id);
-    if (served.opened_by == id) {  // whoever serves it from here on looks anew
+    std::erase(served.sessions, session.id);
+    if (served.opened_by == session.id) {  // whoever serves it from here on looks anew
       served.circuit_open = false;
       served.opened_by = 0;
       served.why.clear();
     }
   }
-  tail_changes.push_back({id, {}, {}, 0, true});
-  for (const auto& [name, seqs] : session->under_way) {
+  const Consumer& consumer = holder.mapped();
+  for (const auto& [name, seqs] : consumer.under_way) {
     Channel& home = channel(name);
     consumers(name).under_way -= seqs.size();
     for (const uint64_t seq : seqs) {
       Open* open = home.find(seq);
       if (!open) continue;
-      if (session->may_have_died_of(name, seq) && ++home.losses[seq] >= options_.max_losses) {
+      const bool may_have_died_of_it = !session.leaving && consumer.may_have_died_of(name, seq);
+      if (may_have_died_of_it && ++home.losses[seq] >= options_.max_losses) {
         dead_letter(home, *open, fmt::format("{} consumers died with it in hand", options_.max_losses), now);
       } else {
         home.put_back(seq, now.mono, now);
@@ -292,12 +152,27 @@ void Core::end_session(uint64_t id, int reason, std::string_view text, Now now) 
   }
 }
 
-void Core::gone(std::string_view peer, Now now) {
-  strikes_.erase(std::string(peer));
-  if (const auto found = by_peer_.find(peer); found != by_peer_.end()) end_session(found->second, 0, {}, now);
+void Core::gone(std::string_view peer, Now now) { sessions_.gone(peer, now); }
+
+void Core::send(uint64_t session, uint32_t field, std::string_view body) { sessions_.send(session, field, body); }
+
+void Core::ping(uint64_t session) { sessions_.ping(session); }
+
+void Core::ping_consumers() {
+  for (const auto& [id, session] : sessions_.all()) {
+    if (session->role == Hello::CONSUMER) ping(id);
+  }
 }
 
-void Core::drain() { draining_ = true; }
+uint32_t Core::unanswered_pings(uint64_t id) const {
+  const Session* session = sessions_.find(id);
+  return session ? session->unanswered_pings : 0;
+}
+
+void Core::drain() {
+  draining_ = true;
+  sessions_.drain();
+}
 
 void Core::reroute(Router router, std::vector<std::string> channels) {
   router_ = std::move(router);
@@ -306,19 +181,7 @@ void Core::reroute(Router router, std::vector<std::string> channels) {
 }
 
 void Core::tick(Now now) {
-  std::vector<uint64_t> silent;
-  for (const auto& [id, session] : sessions_) {
-    if (now.mono - session->last_heard >= 3 * options_.ping_every) {
-      silent.push_back(id);
-    } else if (now.mono - session->last_heard >= options_.ping_every &&
-               now.mono - session->last_sent >= options_.ping_every) {
-      session->last_sent = now.mono;
-      ping(id);
-    }
-  }
-  std::sort(silent.begin(), silent.end());
-  for (const uint64_t id : silent) end_session(id, NO_SESSION, "nothing was heard of it for too long", now);
-
+  sessions_.tick(now);
   if (now.mono - last_sweep_.mono >= Millis{500}) {
     last_sweep_ = now;
     for (auto& entry : channels_) {
@@ -414,10 +277,7 @@ void Core::journalled(uint32_t segment, uint32_t base, Now now) {
   }
   for (const auto& [call, json] : acks->answers) answer(call, json, {});
   for (auto& done : acks->local) local_done.push_back(std::move(done));
-  for (const uint64_t session : acks->byes) {
-    send(session, Frame::kByeDone, {});
-    end_session(session, 0, {}, now);
-  }
+  for (const uint64_t session : acks->byes) sessions_.finish(session, now);
 }
 
 // ---- to look at
@@ -439,10 +299,21 @@ Core::ChannelHealth Core::health(std::string_view name) const {
   return health;
 }
 
-std::vector<Core::SessionView> Core::sessions() const {
-  std::vector<SessionView> all;
-  for (const auto& [id, session] : sessions_) all.push_back({id, session->name, session->role, session->channels});
-  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+std::vector<const Session*> Core::sessions() const {
+  std::vector<const Session*> all;
+  for (const auto& [id, session] : sessions_.all()) all.push_back(session.get());
+  std::sort(all.begin(), all.end(), [](const auto* a, const auto* b) { return a->id < b->id; });
+  return all;
+}
+
+Core::Counters Core::counters() const {
+  Counters all = counters_;
+  const auto& of_sessions = sessions_.counters();
+  all.refused += of_sessions.refused;
+  all.malformed = of_sessions.malformed;
+  all.not_allowed = of_sessions.not_allowed;
+  all.too_large = of_sessions.too_large;
+  all.gaps = of_sessions.gaps;
   return all;
 }
 
@@ -461,14 +332,14 @@ void Core::count_segment(uint32_t segment, int64_t change) {
 bool Core::credit_is_sound() const {
   for (const auto& [name, served] : consumers_) {
     uint64_t under_way = 0;
-    for (const auto& [id, session] : sessions_) {
-      if (const auto seqs = session->under_way.find(name); seqs != session->under_way.end())
+    for (const auto& [id, consumer] : holders_) {
+      if (const auto seqs = consumer.under_way.find(name); seqs != consumer.under_way.end())
         under_way += seqs->second.size();
     }
     if (under_way != served.under_way) return false;
   }
-  for (const auto& [id, session] : sessions_) {
-    for (const auto& [name, credit] : session->credit) {
+  for (const auto& [id, consumer] : holders_) {
+    for (const auto& [name, credit] : consumer.credit) {
       if (credit.count > (uint64_t{1} << 40) || credit.bytes > (uint64_t{1} << 50)) return false;  // went below zero
     }
   }
@@ -487,10 +358,10 @@ void Core::reply_durable(const AdminCall& call, std::string json) {
   acks_->answers.emplace_back(call, std::move(json));
 }
 
-void Core::on_tail(Session& session, std::string_view body, Now now) {
+void Core::on_tail(const Session& session, std::string_view body, Now now) {
   Tail tail;
   if (!tail.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
-    return malformed(session.peer, &session, "Tail cannot be read", now);
+    return sessions_.malformed(session, "Tail cannot be read", now);
   }
   tail_changes.push_back({session.id, tail.channel(), tail.type(), tail.since_ms(), tail.stop()});
 }

@@ -21,6 +21,7 @@
 #include "base/text_map.h"
 #include "base/ulid.h"
 #include "broker/channel.h"
+#include "bus/sessions.h"
 #include "journal/id_window.h"
 #include "journal/journal.h"
 #include "proto/frame.h"
@@ -145,7 +146,7 @@ class Core {
   void send(uint64_t session, uint32_t field, std::string_view body);
   /// Asks a session for a PONG, behind what was sent to it; how many it owes.
   void ping(uint64_t session);
-  uint32_t unanswered_pings(uint64_t session);
+  uint32_t unanswered_pings(uint64_t session) const;
   /// The same of every consumer, since one of them may be gone: what cannot be sent says whose deliveries are free.
   void ping_consumers();
   /// Settles all that is open of a channel as dropped; false where there is none such.
@@ -212,7 +213,7 @@ class Core {
              delivered = 0, unknown = 0, expired = 0, dead = 0, redelivered = 0, stale = 0, unrouted = 0, unproven = 0,
              gaps = 0, alarms = 0, dropped = 0;
   };
-  const Counters& counters() const { return counters_; }
+  Counters counters() const;
   const std::map<std::string, Channel, std::less<>>& channels() const { return channels_; }
   struct ChannelHealth {
     bool circuit_open = false;
@@ -225,13 +226,8 @@ class Core {
     uint64_t delivered = 0;
   };
   ChannelHealth health(std::string_view channel) const;
-  struct SessionView {
-    uint64_t id = 0;
-    std::string name;
-    int role = 0;
-    std::vector<std::string> channels;
-  };
-  std::vector<SessionView> sessions() const;
+  /// Oldest first.
+  std::vector<const Session*> sessions() const;
   const std::set<std::string>& alarms() const { return alarms_; }
   uint64_t next_seq() const { return next_seq_; }
   const Router& router() const { return router_; }
@@ -241,17 +237,19 @@ class Core {
   bool credit_is_sound() const;
 
  private:
-  struct Session;
+  struct Consumer;   // what a consumer's session has in hand
   struct Consumers;  // of one channel
   struct Acks;       // answers that wait for a batch
   enum class Verdict { Taken, Refused, Held };
 
-  void on_hello(std::string_view peer, std::string_view body, Now now);
-  void on_publish(Session& session, std::string_view body, Now now);
-  void on_credit(Session& session, std::string_view body, Now now);
-  void on_begun(Session& session, std::string_view body, Now now);
-  void on_settle(Session& session, std::string_view body, Now now);
-  void on_tail(Session& session, std::string_view body, Now now);
+  Sessions::Rules rules();
+  void opened(const Session& session);
+  void ended(const Session& session, Now now);
+  void on_publish(const Session& session, std::string_view body, Now now);
+  void on_credit(const Session& session, std::string_view body, Now now);
+  void on_begun(const Session& session, std::string_view body, Now now);
+  void on_settle(const Session& session, std::string_view body, Now now);
+  void on_tail(const Session& session, std::string_view body, Now now);
   Verdict admit(std::span<char> signal, Now now, Rejection& fault);
   void append_signal(std::string_view signal, const SignalHeader& head, const Route& route, bool unproven, bool revived,
                      Now now);
@@ -268,8 +266,8 @@ class Core {
   bool is_beginning(std::string_view channel, uint64_t seq, uint32_t part) const;
   void finish(Channel& channel, uint64_t seq);
   void pump(Channel& channel, Now now);
-  void settle_outcome(Channel& channel, Session& session, uint64_t seq, int outcome,
-                      std::map<uint32_t, std::string> parts, const std::string& cause, uint32_t delay_ms, Now now);
+  void settle_outcome(Channel& channel, uint64_t seq, int outcome, std::map<uint32_t, std::string> parts,
+                      const std::string& cause, uint32_t delay_ms, Now now);
   bool expire(Channel& channel, Open& open, Now now);
   bool under_way_somewhere(std::string_view channel, uint64_t seq) const;
   void set_terms(Open& open, const SignalHeader& head);
@@ -280,15 +278,8 @@ class Core {
   void announce(const std::string& alarm, bool is_over, const std::string& title, const std::string& body,
                 bool about_operator_channel, Now now);
   void enforce_backlog_limit(Channel& channel, Now now);
-  void end_session(uint64_t id, int reason, std::string_view text, Now now);
-  void refuse(std::string_view peer, uint64_t session, int reason, std::string_view text);
-  void malformed(std::string_view peer, Session* session, std::string_view text, Now now);
-  void not_allowed(Session& session, std::string_view text, Now now);
   /// Whether it said so in HELLO; where not, that is not allowed, and the session is over.
-  bool serves(Session& session, std::string_view channel, Now now);
-  /// Refuses what a peer sent, and its session with it; one that goes on so is not listened to any more.
-  void turn_away(std::string_view peer, Session* session, int reason, std::string_view text, Now now);
-  Session* find_session(uint64_t id);
+  bool serves(const Session& session, std::string_view channel, Now now);
   Channel& channel(std::string_view name);
   Consumers& consumers(std::string_view name);
   void count_segment(uint32_t segment, int64_t change);
@@ -300,7 +291,6 @@ class Core {
   std::mt19937_64 random_;
   UlidSource ulids_;
   uint64_t next_seq_ = 1;
-  uint64_t next_session_ = 1;
   uint64_t next_ticket_ = 1;
   int hold_reason_ = 0;
   std::string hold_text_;
@@ -308,9 +298,9 @@ class Core {
 
   std::map<std::string, Channel, std::less<>> channels_;
   std::map<std::string, Consumers, std::less<>> consumers_;
-  std::unordered_map<uint64_t, std::unique_ptr<Session>> sessions_;
-  std::map<std::string, uint64_t, std::less<>> by_peer_;
-  std::map<std::string, uint32_t, std::less<>> strikes_;  // frames refused, by peer
+  Sessions sessions_;
+  std::unordered_map<uint64_t, uint64_t> next_publish_;  // the number expected next of a publisher's session
+  std::unordered_map<uint64_t, Consumer> holders_;       // consumers, by session
   std::map<std::string, std::set<uint64_t>, std::less<>> dead_;
   std::set<std::string> alarms_;
   std::unordered_map<uint32_t, uint64_t> in_segment_;

@@ -29,9 +29,10 @@ void Core::pump(Channel& home, Now now) {
   if (served.circuit_open || served.sessions.empty() || now.mono < served.unread_until) return;
   for (size_t without = 0; without < served.sessions.size();) {
     served.turn = (served.turn + 1) % served.sessions.size();
-    Session* session = find_session(served.sessions[served.turn]);
-    auto& credit = session->credit[home.name()];
-    auto& in_hand = session->under_way[home.name()];
+    Session* session = sessions_.find(served.sessions[served.turn]);
+    Consumer& consumer = holders_.at(session->id);
+    auto& credit = consumer.credit[home.name()];
+    auto& in_hand = consumer.under_way[home.name()];
     std::unique_ptr<Outgoing::Bodies> bodies;
     size_t size = 0;
     // One consumer alone takes all it has credit for; several take turns.
@@ -91,8 +92,7 @@ bool Core::under_way_somewhere(std::string_view name, uint64_t seq) const {
   const auto served = consumers_.find(name);
   if (served == consumers_.end()) return false;
   for (const uint64_t id : served->second.sessions) {
-    const auto session = sessions_.find(id);
-    if (session != sessions_.end() && session->second->has_under_way(name, seq)) return true;
+    if (holders_.at(id).has_under_way(name, seq)) return true;
   }
   return false;
 }
@@ -195,10 +195,10 @@ void Core::bodies_read(const Outgoing::Bodies& bodies, const Unread& unread, Now
   auto& served = consumers(bodies.channel);
   // The consumer never sees it, and so gives nothing back for it.
   const auto take_back = [&](const Outgoing::Item& item) -> Open* {
-    Session* session = find_session(bodies.session);
-    if (!session || !session->erase_under_way(bodies.channel, item.seq)) return nullptr;
+    const auto holder = holders_.find(bodies.session);
+    if (holder == holders_.end() || !holder->second.erase_under_way(bodies.channel, item.seq)) return nullptr;
     --served.under_way;
-    auto& credit = session->credit[bodies.channel];
+    auto& credit = holder->second.credit[bodies.channel];
     ++credit.count;
     credit.bytes += item.credit;
     Open* open = home.find(item.seq);
@@ -298,29 +298,30 @@ bool Core::drop_channel(std::string_view name, Now now) {
 
 // ---- consumers speak
 
-bool Core::serves(Session& session, std::string_view name, Now now) {
+bool Core::serves(const Session& session, std::string_view name, Now now) {
   if (std::find(session.channels.begin(), session.channels.end(), name) != session.channels.end()) return true;
-  not_allowed(session, fmt::format("\"{}\" is not a channel of this session", name), now);
+  sessions_.not_allowed(session, fmt::format("\"{}\" is not a channel of this session", name), now);
   return false;
 }
 
-void Core::on_credit(Session& session, std::string_view body, Now now) {
+void Core::on_credit(const Session& session, std::string_view body, Now now) {
   Credit credit;
   if (!credit.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
-    return malformed(session.peer, &session, "Credit cannot be read", now);
+    return sessions_.malformed(session, "Credit cannot be read", now);
   }
   if (!serves(session, credit.channel(), now)) return;
-  auto& has = session.credit[credit.channel()];
+  auto& has = holders_.at(session.id).credit[credit.channel()];
   has.count = std::min<uint64_t>(has.count + credit.count(), 1 << 20);
   has.bytes = std::min<uint64_t>(has.bytes + credit.bytes(), uint64_t{1} << 40);
 }
 
-void Core::on_begun(Session& session, std::string_view body, Now now) {
+void Core::on_begun(const Session& session, std::string_view body, Now now) {
   Begun begun;
   if (!begun.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
-    return malformed(session.peer, &session, "Begun cannot be read", now);
+    return sessions_.malformed(session, "Begun cannot be read", now);
   }
-  if (!session.has_under_way(begun.channel(), begun.delivery())) {
+  Consumer& consumer = holders_.at(session.id);
+  if (!consumer.has_under_way(begun.channel(), begun.delivery())) {
     ++counters_.stale;
     Stale stale;
     stale.set_channel(begun.channel());
@@ -330,9 +331,9 @@ void Core::on_begun(Session& session, std::string_view body, Now now) {
   Channel& home = channel(begun.channel());
   if (const auto known = home.parts.find(begun.delivery());
       known != home.parts.end() && known->second.size() >= kMaxParts && !known->second.contains(begun.part().part())) {
-    return malformed(session.peer, &session, fmt::format("a delivery has over {} parts", kMaxParts), now);
+    return sessions_.malformed(session, fmt::format("a delivery has over {} parts", kMaxParts), now);
   }
-  session.begun[begun.channel()].insert(begun.delivery());
+  consumer.begun[begun.channel()].insert(begun.delivery());
   begun.mutable_part()->set_begun_ms(begun.part().begun_ms() ? begun.part().begun_ms() : now.wall.count());
   const uint32_t number = begun.part().part();
   std::string& part = home.parts[begun.delivery()][number];
@@ -350,17 +351,18 @@ void Core::on_begun(Session& session, std::string_view body, Now now) {
   if (!begun.part().done()) acks_->begun.push_back({session.id, begun.channel(), begun.delivery(), number, first});
 }
 
-void Core::on_settle(Session& session, std::string_view body, Now now) {
+void Core::on_settle(const Session& session, std::string_view body, Now now) {
   Settle settle;
   if (!settle.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
-    return malformed(session.peer, &session, "Settle cannot be read", now);
+    return sessions_.malformed(session, "Settle cannot be read", now);
   }
   if (!serves(session, settle.channel(), now)) return;
   Channel& home = channel(settle.channel());
   auto& served = consumers(settle.channel());
+  Consumer& consumer = holders_.at(session.id);
   Stale stale;
   const auto is_ours = [&](uint64_t seq) {
-    if (session.erase_under_way(home.name(), seq)) {
+    if (consumer.erase_under_way(home.name(), seq)) {
       --served.under_way;
       if (home.find(seq)) return true;  // else it was dropped meanwhile
     }
@@ -369,14 +371,14 @@ void Core::on_settle(Session& session, std::string_view body, Now now) {
     return false;
   };
   for (const uint64_t seq : settle.delivered()) {
-    if (is_ours(seq)) settle_outcome(home, session, seq, DELIVERED, {}, {}, 0, now);
+    if (is_ours(seq)) settle_outcome(home, seq, DELIVERED, {}, {}, 0, now);
   }
   for (auto& one : *settle.mutable_settled()) {
     validator_.mask(*one.mutable_cause());  // it goes to the ledger, and an alarm may tell it
     if (!is_ours(one.delivery())) continue;
     std::map<uint32_t, std::string> parts;
     for (const auto& part : one.parts()) parts[part.part()] = part.SerializeAsString();
-    settle_outcome(home, session, one.delivery(), one.outcome(), std::move(parts), one.cause(), one.delay_ms(), now);
+    settle_outcome(home, one.delivery(), one.outcome(), std::move(parts), one.cause(), one.delay_ms(), now);
   }
   if (settle.has_circuit() && settle.circuit().open() != served.circuit_open) {
     served.circuit_open = settle.circuit().open();
@@ -397,7 +399,7 @@ void Core::on_settle(Session& session, std::string_view body, Now now) {
   }
 }
 
-void Core::settle_outcome(Channel& home, Session&, uint64_t seq, int outcome, std::map<uint32_t, std::string> parts,
+void Core::settle_outcome(Channel& home, uint64_t seq, int outcome, std::map<uint32_t, std::string> parts,
                           const std::string& cause, uint32_t delay_ms, Now now) {
   if (const auto known = home.parts.find(seq); known != home.parts.end()) {
     for (const auto& [number, part] : known->second) parts.emplace(number, part);  // what was just said counts more

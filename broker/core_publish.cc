@@ -15,29 +15,29 @@
 
 namespace detent {
 
-void Core::on_publish(Session& session, std::string_view body, Now now) {
+void Core::on_publish(const Session& session, std::string_view body, Now now) {
   uint64_t first = 0;
   Reader head(body);
   while (head.next() && first == 0) {
     if (head.field() == Publish::kFirstFieldNumber) first = head.number();
   }
-  if (!head.ok() || first == 0)
-    return malformed(session.peer, &session, "Publish cannot be read, or has no `first`", now);
+  if (!head.ok() || first == 0) return sessions_.malformed(session, "Publish cannot be read, or has no `first`", now);
 
   auto& answer = acks_->of(session.id);
+  uint64_t& next_publish = next_publish_.at(session.id);
   uint64_t number = first;
   Reader reader(body);
   for (; reader.next();) {
     if (reader.field() != Publish::kSignalsFieldNumber || reader.wire() != 2) continue;
     if (number - first >= kMaxSignals)
-      return malformed(session.peer, &session, fmt::format("Publish has over {} signals", kMaxSignals), now);
-    if (number < session.next_publish) {
+      return sessions_.malformed(session, fmt::format("Publish has over {} signals", kMaxSignals), now);
+    if (number < next_publish) {
       ++number;
       continue;
     }
-    if (number > session.next_publish) {  // after a refusal that may be retried: wait until the producer resumes there
+    if (number > next_publish) {  // after a refusal that may be retried: wait until the producer resumes there
       ++counters_.held;
-      answer.resume = session.next_publish;
+      answer.resume = next_publish;
       if (answer.reason == 0) answer.reason = OUT_OF_ORDER;
       break;
     }
@@ -56,13 +56,13 @@ void Core::on_publish(Session& session, std::string_view body, Now now) {
       ++counters_.refused;
       answer.refusals.push_back({number, std::string(read_header(reader.bytes()).id.substr(0, 16)), fault});
     }
-    session.next_publish = ++number;
+    next_publish = ++number;
     answer.resume = 0;
     answer.reason = 0;
     answer.text.clear();
   }
-  answer.upto = session.next_publish - 1;
-  if (!reader.ok()) malformed(session.peer, &session, "Publish cannot be read", now);
+  answer.upto = next_publish - 1;
+  if (!reader.ok()) sessions_.malformed(session, "Publish cannot be read", now);
 }
 
 void Core::pause_publishers(int reason, std::string text) {

@@ -5,24 +5,7 @@
 
 namespace detent {
 
-struct Core::Session {
-  uint64_t id = 0;
-  std::string peer;
-  std::string name;
-  int role = 0;
-  uint64_t instance = 0;
-  uint64_t greeting = 0;  // of the HELLO that it answered
-  std::vector<std::string> channels;
-  uint64_t sent = 0;
-  uint64_t received = 0;
-  Millis last_heard{0}, last_sent{0};
-  uint32_t pings = 0;  // not answered yet
-
-  // as a producer
-  uint64_t next_publish = 1;  // the number expected
-  bool held = false;          // refused there; takes up again at next_publish
-
-  // as a consumer
+struct Core::Consumer {
   struct Credit {
     uint64_t count = 0;
     uint64_t bytes = 0;
@@ -30,7 +13,6 @@ struct Core::Session {
   std::map<std::string, Credit, std::less<>> credit;
   std::map<std::string, std::set<uint64_t>, std::less<>> under_way;  // seqs by channel
   std::map<std::string, std::set<uint64_t>, std::less<>> begun;      // those of them of which it said BEGUN
-  bool leaving = false;                                              // it said BYE
   bool has_under_way(std::string_view channel, uint64_t seq) const {
     const auto seqs = under_way.find(channel);
     return seqs != under_way.end() && seqs->second.contains(seq);
@@ -42,7 +24,6 @@ struct Core::Session {
   }
   /// Whether it may have died of this delivery: it had begun it, or had begun none and this is the first, where it was.
   bool may_have_died_of(const std::string& channel, uint64_t seq) const {
-    if (leaving) return false;
     const auto seqs = begun.find(channel);
     if (seqs != begun.end() && !seqs->second.empty()) return seqs->second.contains(seq);
     return *under_way.at(channel).begin() == seq;

@@ -69,11 +69,11 @@ std::string status_json(const Vitals& vitals) {
   json::array sessions;
   for (const auto& session : core.sessions()) {
     json::array served;
-    for (const auto& channel : session.channels) served.push_back(json::value(channel));
-    sessions.push_back({{"name", session.name},
-                        {"role", session.role == 0   ? "producer"
-                                 : session.role == 1 ? "consumer"
-                                                     : "admin"},
+    for (const auto& channel : session->channels) served.push_back(json::value(channel));
+    sessions.push_back({{"name", session->name},
+                        {"role", session->role == 0   ? "producer"
+                                 : session->role == 1 ? "consumer"
+                                                      : "admin"},
                         {"channels", std::move(served)}});
   }
   out["sessions"] = std::move(sessions);

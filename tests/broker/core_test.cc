@@ -96,33 +96,6 @@ TEST_F(CoreTest, AfterALowDiskTakesUpExactlyWhereTheProducerResumes) {
   EXPECT_EQ(open("discord.alerts"), 2u);
 }
 
-TEST_F(CoreTest, RefusesAVersionItDoesNotSpeakAndSaysWhichItDoes) {
-  Hello hello;
-  hello.add_versions(99);
-  std::string bytes = seal(0, 0, Frame::kHello, hello.SerializeAsString());
-  core->receive("x", bytes, now);
-  ASSERT_THAT(core->outgoing, SizeIs(1));
-  FrameView frame;
-  ASSERT_TRUE(open_frame(core->outgoing[0].frame, frame));
-  Refused refused;
-  refused.ParseFromArray(frame.body.data(), static_cast<int>(frame.body.size()));
-  EXPECT_EQ(refused.reason(), VERSION);
-  EXPECT_THAT(refused.versions(), ElementsAre(kProtocolVersion));
-}
-
-TEST_F(CoreTest, ListensNoMoreToAPeerThatGoesOnWithNonsense) {
-  for (int i = 0; i < 50; ++i) {
-    std::string nonsense = "nonsense";
-    core->receive("x", nonsense, now);
-  }
-  EXPECT_LE(core->outgoing.size(), 8u);
-  EXPECT_EQ(core->counters().malformed, 50u);
-  auto& other = connect("p");
-  publish(other, {signal()});
-  turn();
-  EXPECT_EQ(other.published.back().upto(), 1u);
-}
-
 TEST_F(CoreTest, RefusesWhatTheRoleMayNotSendAndSaysWhy) {
   const std::map<Link::Role, std::set<uint32_t>> may{
       {Link::Role::Producer, {Frame::kPublish}},
@@ -166,17 +139,6 @@ TEST_F(CoreTest, LosesNothingOfASessionThatDidWhatItMayNot) {
   EXPECT_EQ(core->counters().not_allowed, 2u);
   EXPECT_EQ(open("discord.alerts"), 2u);
   EXPECT_THAT(consumer("d", "discord.alerts").delivered, SizeIs(2));
-}
-
-TEST_F(CoreTest, RefusesAMessageOverTheLimitAndSaysSo) {
-  auto& producer = connect("p");
-  std::string large = seal(1, 1, Frame::kPublish, std::string(kMaxFrame, 'x'));
-  core->receive("p", large, now);
-  turn();
-  EXPECT_THAT(producer.refused, testing::MatchesRegex("a message of 83886.. bytes, over the limit of 8388608"));
-  EXPECT_EQ(core->counters().too_large, 1u);
-  EXPECT_EQ(core->counters().malformed, 0u);
-  EXPECT_THAT(core->sessions(), IsEmpty());
 }
 
 TEST_F(CoreTest, GivesEachSignalToOneOfTheConsumersThatCompete) {
