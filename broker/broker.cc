@@ -88,7 +88,7 @@ Result<void> Broker::recovered(Journal& journal, Now now) {
   tails_ = std::make_unique<Tails>(core_, journal);
   admin_ = std::make_unique<Admin>(Admin::View{core_, *dead_, *orders_, journal, synced_, around_.executor,
                                                [this](Now at) { return vitals(at); }, [this] { return reload(); }});
-  const auto standing = core_.alarms();
+  const auto standing = core_.alarms().standing();
   if (auto opened = open_ledger(now); !opened) return opened;
   raise_damage(standing, now);
   size_t open = 0;
@@ -98,14 +98,14 @@ Result<void> Broker::recovered(Journal& journal, Now now) {
 }
 
 Result<void> Broker::open_ledger(Now) {
-  auto ledger = around_.open_ledger(*journal_, core_.alarms(), [this](const Follower::Alarm& alarm) {
+  auto ledger = around_.open_ledger(*journal_, core_.alarms().standing(), [this](const Follower::Alarm& alarm) {
     around_.executor.post([this, alarm](Now now) {
       if (alarm.over) {
-        core_.clear_alarm(alarm.name, now);
+        core_.alarms().clear(alarm.name, alarm.text, now);
       } else if (alarm.lasts) {
-        core_.raise(alarm.name, "ledger: " + alarm.text, alarm.remedy, false, now);
+        core_.alarms().raise(alarm.name, "ledger: " + alarm.text, alarm.remedy, now);
       } else {
-        core_.report_event(alarm.name, "ledger: " + alarm.text, alarm.remedy, now);
+        core_.alarms().report_event(alarm.name, "ledger: " + alarm.text, alarm.remedy, now);
       }
     });
   });
@@ -115,13 +115,14 @@ Result<void> Broker::open_ledger(Now) {
   return {};
 }
 
-void Broker::raise_damage(const std::set<std::string>& standing, Now now) {
+void Broker::raise_damage(const Alarms::Standing& standing, Now now) {
   for (const auto& [file, why] : damage_) {
-    core_.raise(std::string(kDamage) + file, fmt::format("damaged: {}: {}", file, why),
-                "What could not be read was set aside under quarantine/; everything else is served.", false, now);
+    core_.alarms().raise(std::string(kDamage) + file, fmt::format("damaged: {}: {}", file, why),
+                         "What could not be read was set aside under quarantine/; everything else is served.", now);
   }
-  for (const auto& alarm : standing) {
-    if (alarm.starts_with(kDamage) && !damage_.contains(alarm.substr(kDamage.size()))) core_.clear_alarm(alarm, now);
+  for (const auto& [name, alarm] : standing) {
+    const std::string file = name.starts_with(kDamage) ? name.substr(kDamage.size()) : "";
+    if (!file.empty() && !damage_.contains(file)) core_.alarms().clear(name, fmt::format("{} is whole", file), now);
   }
 }
 

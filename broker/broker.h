@@ -86,7 +86,7 @@ class Broker final : public Machine {
  private:
   Core::Options options(Core::Options options);
   Result<void> open_ledger(Now now);
-  void raise_damage(const std::set<std::string>& standing, Now now);
+  void raise_damage(const Alarms::Standing& standing, Now now);
   void probe_unreadable(Now now);
 
   Config config_;

@@ -40,6 +40,7 @@ Core::Core(Options options, Router router, SignalValidator& validator, IdWindow&
       random_(seed),
       ulids_(seed ^ 0x9e3779b97f4a7c15),
       sessions_({options_.broker, options_.ping_every, options_.max_sessions}, rules(), seed),
+      alarms_(batch_, [this](const Notice& notice, Now now) { announce(notice, now); }),
       acks_(std::make_unique<Acks>()),
       restoring_(std::make_unique<Restoring>()) {}
 
@@ -190,7 +191,7 @@ void Core::tick(Now now) {
       enforce_backlog_limit(home, now);
     }
     check_ids(now);
-    if (failing_.empty()) clear_alarm("journal-read", now);
+    if (failing_.empty()) alarms_.clear("journal-read", kJournalReads, now);
   }
 }
 
@@ -308,6 +309,7 @@ std::vector<const Session*> Core::sessions() const {
 
 Core::Counters Core::counters() const {
   Counters all = counters_;
+  all.alarms = alarms_.count();
   const auto& of_sessions = sessions_.counters();
   all.refused += of_sessions.refused;
   all.malformed = of_sessions.malformed;

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/text_map.h"
 #include "base/ulid.h"
+#include "broker/alarms.h"
 #include "broker/channel.h"
 #include "bus/sessions.h"
 #include "journal/id_window.h"
@@ -164,13 +165,6 @@ class Core {
   void readable(const DeliveryKey& delivery, Now now);
   /// Publishers are refused with `reason` (a Reason of wire.proto that may be retried) while it is not 0.
   void pause_publishers(int reason, std::string text);
-  /// Says that Detent is ill with `alarm` (once), or well again. `about_operator_channel`: it is the operator's channel
-  /// that does not work.
-  void raise(const std::string& alarm, const std::string& title, const std::string& body, bool about_operator_channel,
-             Now now);
-  void clear_alarm(const std::string& alarm, Now now);
-  /// Says something that happened at one moment and does not stand.
-  void report_event(const std::string& alarm, const std::string& title, const std::string& body, Now now);
   /// Later signals go by these routes, and `Options::expires` is asked anew. `channels`: those that are configured,
   /// which alone may be consumed.
   void reroute(Router router, std::vector<std::string> channels);
@@ -207,6 +201,9 @@ class Core {
   std::vector<LocalDone> local_done;
   std::vector<TailChange> tail_changes;
 
+  Alarms& alarms() { return alarms_; }
+  const Alarms& alarms() const { return alarms_; }
+
   // ---- to look at
   struct Counters {
     uint64_t admitted = 0, repeats = 0, refused = 0, held = 0, malformed = 0, not_allowed = 0, too_large = 0,
@@ -228,7 +225,6 @@ class Core {
   ChannelHealth health(std::string_view channel) const;
   /// Oldest first.
   std::vector<const Session*> sessions() const;
-  const std::set<std::string>& alarms() const { return alarms_; }
   uint64_t next_seq() const { return next_seq_; }
   const Router& router() const { return router_; }
   /// Segments in which a signal is still open.
@@ -272,11 +268,8 @@ class Core {
   bool under_way_somewhere(std::string_view channel, uint64_t seq) const;
   void set_terms(Open& open, const SignalHeader& head);
   const Route& route_of(const SignalHeader& head);
-  /// Whether an alarm ("circuit/telegram") is about the operator's channel itself.
-  bool about_operator_channel(std::string_view alarm) const;
-  void record_alarm(const std::string& alarm, bool is_over, Now now);
-  void announce(const std::string& alarm, bool is_over, const std::string& title, const std::string& body,
-                bool about_operator_channel, Now now);
+  void circuit_closed(const std::string& channel, Now now);
+  void announce(const Notice& notice, Now now);
   void enforce_backlog_limit(Channel& channel, Now now);
   /// Whether it said so in HELLO; where not, that is not allowed, and the session is over.
   bool serves(const Session& session, std::string_view channel, Now now);
@@ -302,7 +295,6 @@ class Core {
   std::unordered_map<uint64_t, uint64_t> next_publish_;  // the number expected next of a publisher's session
   std::unordered_map<uint64_t, Consumer> holders_;       // consumers, by session
   std::map<std::string, std::set<uint64_t>, std::less<>> dead_;
-  std::set<std::string> alarms_;
   std::unordered_map<uint32_t, uint64_t> in_segment_;
   uint64_t missing_ = 0;
   TextMap<Millis> terms_;  // `expires` by type
@@ -310,6 +302,7 @@ class Core {
 
   // what the next work will hold, and what waits for the one under way
   Batch batch_;
+  Alarms alarms_;
   Batch spare_batch_;  // empty, with the memory of one that is done
   std::vector<NewDeadLetter> new_dead_letters_;
   std::map<DeliveryKey, std::string> given_up_;     // and why: their letters are not durable yet

@@ -163,19 +163,20 @@ void Core::settle_dead(Channel& home, uint64_t seq, const std::string& cause, No
   ++counters_.dead;
   finish(home, seq);
   dead_[home.name()].insert(seq);
-  const std::string alarm = "dead-letters/" + home.name();
-  raise(alarm, fmt::format("a delivery to {} was given up: {}", home.name(), cause),
-        fmt::format(
-            "It is kept with its full text: `detent dead list`, and `detent dead retry --channel {}` brings it back.",
-            home.name()),
-        about_operator_channel(alarm), now);
+  alarms_.raise(
+      "dead-letters/" + home.name(), fmt::format("a delivery to {} was given up: {}", home.name(), cause),
+      fmt::format(
+          "It is kept with its full text: `detent dead list`, and `detent dead retry --channel {}` brings it back.",
+          home.name()),
+      now);
 }
 
 void Core::dead_letter_closed(std::string_view name, uint64_t seq, Now now) {
   const auto found = dead_.find(name);
   if (found == dead_.end()) return;
   found->second.erase(seq);
-  if (found->second.empty()) clear_alarm("dead-letters/" + std::string(name), now);
+  if (found->second.empty())
+    alarms_.clear(fmt::format("dead-letters/{}", name), fmt::format("{} has no dead letters", name), now);
 }
 
 // ---- what the journal does not give at the moment
@@ -224,27 +225,28 @@ Millis Core::read_failed(const DeliveryKey& delivery, const RecordRef& at, const
   auto& failing = failing_[delivery];
   failing.at = at;
   const Millis wait = std::min(kUnreadLast, kUnreadFirst * (1 << std::min(failing.times++, 10U)));
-  raise("journal-read", "the journal cannot be read: " + why,
-        "Nothing is lost: what cannot be read waits, and is delivered when it can be. Look at the disk and at the "
-        "broker's limit of open files.",
-        false, now);
+  alarms_.raise(
+      "journal-read", "the journal cannot be read: " + why,
+      "Nothing is lost: what cannot be read waits, and is delivered when it can be. Look at the disk and at the "
+      "broker's limit of open files.",
+      now);
   return wait;
 }
 
 void Core::readable(const DeliveryKey& delivery, Now now) {
-  if (failing_.erase(delivery) && failing_.empty()) clear_alarm("journal-read", now);
+  if (failing_.erase(delivery) && failing_.empty()) alarms_.clear("journal-read", kJournalReads, now);
 }
 
 void Core::check_ids(Now now) {
   ids_.probe();
   if (ids_.failing()) {
-    raise(
+    alarms_.raise(
         "ids-read", "a file of ids cannot be read: " + ids_.failing()->what,
         "Signals whose ids may be in it are refused until it can be, since a repeat could not be told from a new one. "
         "Look at the disk and at the broker's limit of open files.",
-        false, now);
+        now);
   } else {
-    clear_alarm("ids-read", now);
+    alarms_.clear("ids-read", kIdsRead, now);
   }
 }
 
@@ -265,6 +267,10 @@ void Core::enforce_backlog_limit(Channel& home, Now now) {
     ++bound;
     dead_letter(home, *home.find(oldest.seq), "backlog", now);
   }
+}
+
+void Core::circuit_closed(const std::string& name, Now now) {
+  alarms_.clear("circuit/" + name, name + " is delivering again", now);
 }
 
 bool Core::drop_channel(std::string_view name, Now now) {
@@ -385,12 +391,11 @@ void Core::on_settle(const Session& session, std::string_view body, Now now) {
     served.opened_by = served.circuit_open ? session.id : 0;
     served.why = settle.circuit().why();
     validator_.mask(served.why);
-    const std::string alarm = "circuit/" + home.name();
     if (served.circuit_open) {
-      raise(alarm, fmt::format("{} takes nothing: {}", home.name(), served.why),
-            "Its signals are kept, and delivered when it works again.", about_operator_channel(alarm), now);
+      alarms_.raise("circuit/" + home.name(), fmt::format("circuit open: {}: {}", home.name(), served.why),
+                    "Its signals are kept, and delivered when it works again.", now);
     } else {
-      clear_alarm(alarm, now);
+      circuit_closed(home.name(), now);
     }
   }
   if (stale.deliveries_size()) {
@@ -435,7 +440,7 @@ void Core::settle_outcome(Channel& home, uint64_t seq, int outcome, std::map<uin
       ++consumers(home.name()).delivered;
       if (!home.due()) consumers(home.name()).trouble.clear();
       // The session that opened the circuit may have ended before it could say that all is well.
-      if (!alarms_.empty() && !consumers(home.name()).circuit_open) clear_alarm("circuit/" + home.name(), now);
+      if (!alarms_.standing().empty() && !consumers(home.name()).circuit_open) circuit_closed(home.name(), now);
       append_settled(home, seq, SettledRecord::DELIVERED, parts, cause, now);
       break;
   }

@@ -197,53 +197,23 @@ void Core::revive(std::string_view to, std::string signal, Now now) {
 
 // ---- Detent's own signals
 
-void Core::raise(const std::string& alarm, const std::string& title, const std::string& body,
-                 bool about_operator_channel, Now now) {
-  if (!alarms_.insert(alarm).second) return;
-  ++counters_.alarms;
-  spdlog::warn("{}", title);
-  record_alarm(alarm, false, now);
-  announce(alarm, false, title, body, about_operator_channel, now);
-}
-
-void Core::clear_alarm(const std::string& alarm, Now now) {
-  if (!alarms_.erase(alarm)) return;
-  spdlog::info("over: {}", alarm);
-  record_alarm(alarm, true, now);
-  announce(alarm, true, "over: " + alarm, {}, about_operator_channel(alarm), now);
-}
-
-void Core::report_event(const std::string& alarm, const std::string& title, const std::string& body, Now now) {
-  ++counters_.alarms;
-  spdlog::warn("{}", title);
-  announce(alarm, false, title, body, false, now);
-}
-
-bool Core::about_operator_channel(std::string_view alarm) const {
-  const std::string& channel = router_.operator_channel();
-  return !channel.empty() && alarm.ends_with("/" + channel);
-}
-
-void Core::record_alarm(const std::string& alarm, bool is_over, Now now) {
-  Record record;
-  record.mutable_raised()->set_alarm(alarm);
-  record.mutable_raised()->set_over(is_over);
-  record.mutable_raised()->set_at_ms(now.wall.count());
-  batch_.append(record.SerializeAsString());
-}
-
-void Core::announce(const std::string& alarm, bool is_over, const std::string& title, const std::string& body,
-                    bool about_operator_channel, Now now) {
+void Core::announce(const Notice& notice, Now now) {
+  // What is wrong with the operator's channel cannot be said there; all else needs the operator.
+  const std::string& operators = router_.operator_channel();
+  const bool about_operator_channel = !operators.empty() && notice.alarm.ends_with("/" + operators);
   Incident incident;
-  incident.set_title(title);
-  incident.set_body(body);
-  incident.set_incident(alarm);
+  incident.set_title(notice.title);
+  incident.set_body(notice.body);
+  incident.set_incident(notice.alarm);
+  if (notice.since_ms) {
+    incident.set_began_ms(notice.since_ms);
+    incident.set_ended_ms(now.wall.count());
+  }
   Signal signal;
   signal.set_id(std::string(ulids_.next(now.wall).view()));
-  signal.set_type(is_over ? "incident.resolved" : "incident.detected");
+  signal.set_type(notice.resolved ? "incident.resolved" : "incident.detected");
   signal.set_source("detent");
-  signal.set_severity(is_over ? NOTICE : ERROR);
-  // What is wrong with the operator's channel cannot be said there; all else needs the operator.
+  signal.set_severity(notice.resolved ? NOTICE : ERROR);
   signal.set_needs_response(!about_operator_channel);
   signal.set_created_ms(now.wall.count());
   signal.set_payload(incident.SerializeAsString());

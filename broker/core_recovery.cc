@@ -46,7 +46,12 @@ std::string Core::snapshot() const {
       for (const auto& [number, part] : known->second) open->add_parts()->ParseFromString(part);
     }
   }
-  for (const auto& alarm : alarms_) snapshot.add_alarms(alarm);
+  for (const auto& [name, alarm] : alarms_.standing()) {
+    auto* out = snapshot.add_standing();
+    out->set_alarm(name);
+    out->set_at_ms(alarm.since_ms);
+    out->set_cause(alarm.cause);
+  }
   return snapshot.SerializeAsString();
 }
 
@@ -73,7 +78,8 @@ void Core::restore(std::string_view bytes) {
     }
     channel(in.name());
   }
-  for (const auto& alarm : snapshot.alarms()) alarms_.insert(alarm);
+  for (const auto& alarm : snapshot.alarms()) alarms_.restore(alarm, {});
+  for (const auto& alarm : snapshot.standing()) alarms_.restore(alarm.alarm(), {alarm.cause(), alarm.at_ms()});
 }
 
 void Core::replay(std::string_view bytes, const RecordPosition& place, bool after_snapshot) {
@@ -166,11 +172,9 @@ void Core::replay(std::string_view bytes, const RecordPosition& place, bool afte
     }
     if (found) finish(home, seq);
   } else if (record.has_raised()) {
-    if (record.raised().over()) {
-      alarms_.erase(record.raised().alarm());
-    } else {
-      alarms_.insert(record.raised().alarm());
-    }
+    const auto& raised = record.raised();
+    raised.over() ? alarms_.restore_cleared(raised.alarm())
+                  : alarms_.restore(raised.alarm(), {raised.cause(), raised.at_ms()});
   }
 }
 
@@ -199,8 +203,8 @@ void Core::recovered(Now now) {
     if (home != channels_.end() && home->second.find(key.seq)) settle_dead(home->second, key.seq, cause, now);
   }
   // Nothing has been tried yet.
-  clear_alarm("journal-read", now);
-  clear_alarm("ids-read", now);
+  alarms_.clear("journal-read", kJournalReads, now);
+  alarms_.clear("ids-read", kIdsRead, now);
 }
 
 }  // namespace detent

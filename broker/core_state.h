@@ -5,6 +5,10 @@
 
 namespace detent {
 
+// What works again when an alarm is cleared.
+inline constexpr std::string_view kJournalReads = "the journal can be read";
+inline constexpr std::string_view kIdsRead = "the files of ids can be read";
+
 struct Core::Consumer {
   struct Credit {
     uint64_t count = 0;

@@ -16,13 +16,14 @@ void DiskWatch::took_space(const Space& space, Now now) {
   space_ = space;
   pause_publishers();
   if (space_.low) {
-    core_.raise("disk-low", fmt::format("the broker's disk is low: {} MiB free", space_.free >> 20),
-                "Publishers are refused until there is room again; what was taken in is safe.", false, now);
+    core_.alarms().raise("disk-low", fmt::format("the broker's disk is low: {} MiB free", space_.free >> 20),
+                         "Publishers are refused until there is room again; what was taken in is safe.", now);
   } else {
-    core_.clear_alarm("disk-low", now);
+    core_.alarms().clear("disk-low", "the broker's disk has room", now);
   }
   // Also where nothing is written any more: the last write succeeded.
-  if (!fails_ && now.mono - write_failed_ >= kGoodAgain) core_.clear_alarm("journal-write", now);
+  if (!fails_ && now.mono - write_failed_ >= kGoodAgain)
+    core_.alarms().clear("journal-write", "the journal can be written", now);
 }
 
 void DiskWatch::took_lag(uint64_t lag) {
@@ -44,9 +45,9 @@ void DiskWatch::pause_publishers() {
 }
 
 void DiskWatch::cannot_write(const Error& error, Now now) {
-  core_.raise("journal-write", "the journal cannot be written: " + error.what,
-              "Nothing is acknowledged until it can be. Make room on the disk, or raise the limit of open files.",
-              false, now);
+  core_.alarms().raise(
+      "journal-write", "the journal cannot be written: " + error.what,
+      "Nothing is acknowledged until it can be. Make room on the disk, or raise the limit of open files.", now);
   fails_ = true;
   write_failed_ = now.mono;
 }
@@ -55,8 +56,8 @@ void DiskWatch::wrote(const Appended& appended, Now now) {
   fails_ = false;
   if (appended.after_failure) {
     spdlog::error("a write to the journal failed and was made good in a fresh segment: {}", appended.failure);
-    core_.raise("journal-write", "the journal's disk refused a write: " + appended.failure,
-                "It was made good in a fresh segment and nothing was lost. Look at the disk.", false, now);
+    core_.alarms().raise("journal-write", "the journal's disk refused a write: " + appended.failure,
+                         "It was made good in a fresh segment and nothing was lost. Look at the disk.", now);
     write_failed_ = now.mono;
   }
 }

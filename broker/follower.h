@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <set>
 #include <string>
 
 #include "base/result.h"
+#include "broker/alarms.h"
 #include "journal/journal.h"
 
 namespace detent {
@@ -40,6 +40,6 @@ class Follower {
 /// `standing`: alarms that were raised and are not over; those of others are passed over. `alarm` is called on any
 /// thread.
 using OpenFollower = std::function<Result<std::unique_ptr<Follower>>(
-    const Journal& journal, const std::set<std::string>& standing, std::function<void(const Follower::Alarm&)> alarm)>;
+    const Journal& journal, const Alarms::Standing& standing, std::function<void(const Follower::Alarm&)> alarm)>;
 
 }  // namespace detent

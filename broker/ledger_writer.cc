@@ -48,7 +48,7 @@ Result<uint64_t> first_seq(const Journal& journal) {
 }  // namespace
 
 Result<std::unique_ptr<Follower>> LedgerWriter::open(const LedgerConfig& config, uint64_t low_water,
-                                                     const Journal& journal, const std::set<std::string>& standing,
+                                                     const Journal& journal, const Alarms::Standing& standing,
                                                      std::function<void(const Alarm&)> alarm) {
   AuditLog::Options options;
   options.repository = config.repository;
@@ -58,7 +58,7 @@ Result<std::unique_ptr<Follower>> LedgerWriter::open(const LedgerConfig& config,
   options.push_deadline = config.push_timeout;
   options.limits.receipts_wait = config.receipts_within;
   options.limits.gather = config.gather_every;
-  for (const auto& name : standing) {
+  for (const auto& [name, alarm] : standing) {
     if (name.starts_with(kAlarm) && name != std::string(kAlarm) + std::string(kUnread))
       options.standing.push_back(name.substr(kAlarm.size()));
   }

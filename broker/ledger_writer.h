@@ -7,7 +7,6 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -26,7 +25,7 @@ class LedgerWriter : public Follower {
   /// Opens the ledger. `low_water`: of the broker, in bytes. `standing`: alarms that were raised and are not over;
   /// those of others are passed over. `alarm` is called on the writer's thread.
   static Result<std::unique_ptr<Follower>> open(const LedgerConfig& config, uint64_t low_water, const Journal& journal,
-                                                const std::set<std::string>& standing,
+                                                const Alarms::Standing& standing,
                                                 std::function<void(const Alarm&)> alarm);
   /// Commits what is journalled, within a bound of time, and ends.
   ~LedgerWriter() override;

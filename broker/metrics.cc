@@ -91,7 +91,7 @@ std::string metrics(const Vitals& vitals) {
   add("detent_ledger_lag_signals", "Signals in the journal that are not committed to git yet.", gauge,
       {{"", double(vitals.ledger_lag())}});
   add("detent_ledger_commits_total", "Commits written to git.", counter, {{"", double(vitals.ledger_commits)}});
-  add("detent_alarms_active", "Alarms that stand.", gauge, {{"", double(core.alarms().size())}});
+  add("detent_alarms_active", "Alarms that stand.", gauge, {{"", double(core.alarms().standing().size())}});
   add("detent_alarms_raised_total", "Alarms raised.", counter, {{"", double(c.alarms)}});
   return prometheus::TextSerializer().Serialize(families);
 }

@@ -40,11 +40,11 @@ ConnectionLimits connection_limits(const Config& config) {
 }
 
 OpenFollower ledger_of(const Config& config) {
-  return [ledger = config.ledger, low_water = config.broker.low_water](
-             const Journal& journal, const std::set<std::string>& standing,
-             std::function<void(const Follower::Alarm&)> alarm) {
-    return LedgerWriter::open(ledger, low_water, journal, standing, std::move(alarm));
-  };
+  return
+      [ledger = config.ledger, low_water = config.broker.low_water](
+          const Journal& journal, const Alarms::Standing& standing, std::function<void(const Follower::Alarm&)> alarm) {
+        return LedgerWriter::open(ledger, low_water, journal, standing, std::move(alarm));
+      };
 }
 
 }  // namespace

@@ -85,18 +85,28 @@ std::string status_json(const Vitals& vitals) {
                    {"behind", vitals.ledger_lag()},
                    {"commits", vitals.ledger_commits}};
   json::array alarms;
-  for (const auto& alarm : core.alarms()) alarms.push_back(json::value(alarm));
+  for (const auto& [name, alarm] : core.alarms().standing()) {
+    json::object one{{"name", name}};
+    if (!alarm.cause.empty()) one["cause"] = alarm.cause;
+    if (alarm.since_ms) one["since"] = utc(Millis{alarm.since_ms});
+    alarms.push_back(std::move(one));
+  }
   out["alarms"] = std::move(alarms);
   return json::serialize(out);
 }
 
 std::string status_markdown(const Core& core) {
   std::string out = "# Detent\n\n";
-  if (core.alarms().empty()) {
+  if (core.alarms().standing().empty()) {
     out += "No alarms.\n";
   } else {
     out += "Alarms:\n\n";
-    for (const auto& alarm : core.alarms()) out += "- " + alarm + "\n";
+    for (const auto& [name, alarm] : core.alarms().standing()) {
+      out += "- " + name;
+      if (alarm.since_ms) out += " since " + utc(Millis{alarm.since_ms});
+      if (!alarm.cause.empty()) out += ": " + cell(alarm.cause);
+      out += "\n";
+    }
   }
   // No counts of what was delivered: they would change with every commit, and the log tells them.
   out += "\n| channel | pending | dead letters | state |\n|---|---|---|---|\n";

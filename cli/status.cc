@@ -46,8 +46,9 @@ void print(std::ostream& out, const json::value& status) {
   out << "config: " << (config.empty() ? "none found, using the defaults" : config) << "\n";
   const auto& alarms = list_of(status, "alarms");
   for (const json::value& alarm : alarms) {
-    out << "ALARM  " << plain(alarm.is_string() ? std::string_view(alarm.get_string()) : json::serialize(alarm))
-        << "\n";
+    const std::string since = plain(text_of(alarm, "since")), cause = plain(text_of(alarm, "cause"));
+    out << "ALARM  " << plain(text_of(alarm, "name")) << (since.empty() ? "" : " since " + since)
+        << (cause.empty() ? "" : ": " + cause) << "\n";
   }
   if (alarms.empty()) out << "no alarms\n";
 

@@ -16,16 +16,16 @@ constexpr Kind kKinds[] = {Kind::foreign_commit, Kind::chain_damaged, Kind::went
                            Kind::packing_failed, Kind::damaged};
 }
 
-void Alarms::report(Kind kind, std::string text, std::string remedy) {
+void LedgerAlarms::report(Kind kind, std::string text, std::string remedy) {
   spdlog::warn("ledger: {}: {}{}{}", name_of(kind), text, remedy.empty() ? "" : ". ", remedy);
   said_.push_back({kind, false, std::move(text), std::move(remedy)});
 }
 
-Alarms::Sink Alarms::sink() {
+LedgerAlarms::Sink LedgerAlarms::sink() {
   return [this](Kind kind, std::string text) { lasts(kind) ? raise(kind, text) : report(kind, std::move(text)); };
 }
 
-void Alarms::restore(std::string_view name) {
+void LedgerAlarms::restore(std::string_view name) {
   for (const Kind kind : kKinds) {
     if (name_of(kind) != name) continue;
     raised_.insert(kind);
@@ -33,15 +33,15 @@ void Alarms::restore(std::string_view name) {
   }
 }
 
-void Alarms::raise(Kind kind, const std::string& text, const std::string& remedy) {
+void LedgerAlarms::raise(Kind kind, const std::string& text, const std::string& remedy) {
   if (raised_.insert(kind).second) report(kind, text, remedy);
 }
 
-void Alarms::clear(Kind kind, const std::string& text) {
+void LedgerAlarms::clear(Kind kind, const std::string& text) {
   if (raised_.erase(kind)) said_.push_back({kind, true, text, {}});
 }
 
-std::vector<LedgerAlarm> Alarms::take() { return std::exchange(said_, {}); }
+std::vector<LedgerAlarm> LedgerAlarms::take() { return std::exchange(said_, {}); }
 
 bool lasts(Kind kind) { return kind != Kind::foreign_commit && kind != Kind::went_backwards && kind != Kind::damaged; }
 

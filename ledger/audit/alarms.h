@@ -11,7 +11,7 @@
 
 namespace detent {
 
-class Alarms {
+class LedgerAlarms {
  public:
   using Sink = std::function<void(LedgerAlarm::Kind, std::string)>;
 

@@ -19,7 +19,7 @@ std::optional<CommitNote> own_note(const Commit& commit);
 
 class AuditBranch {
  public:
-  using Alarm = Alarms::Sink;
+  using Alarm = LedgerAlarms::Sink;
   using Advance = Branch::Advance;
 
   /// What may be done where the end of the chain can be found by neither ref.

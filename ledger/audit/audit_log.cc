@@ -36,7 +36,7 @@ struct AuditLog::Parts {
   Options options;
   FileLock lock;
   Repository repository;
-  Alarms alarms;
+  LedgerAlarms alarms;
   std::optional<AuditBranch> branch;
   std::optional<Committer> committer;
   std::optional<Upkeep> upkeep;

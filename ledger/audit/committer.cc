@@ -48,8 +48,8 @@ std::string remedy_of(int number, const AuditLog::Options& options) {
 
 }  // namespace
 
-Committer::Committer(const AuditLog::Options& options, Repository& repository, AuditBranch& branch, Alarms& alarms,
-                     Now now)
+Committer::Committer(const AuditLog::Options& options, Repository& repository, AuditBranch& branch,
+                     LedgerAlarms& alarms, Now now)
     : options_{options}, repository_{repository}, branch_{branch}, alarms_{alarms} {
   struct stat about {};
   if (!::stat(path_of_lock(options).c_str(), &about)) {
@@ -188,7 +188,7 @@ Result<> Committer::commit(const PendingRecords& records, const std::vector<std:
   return {};
 }
 
-bool mend_and_say(const AuditLog::Options& options, Alarms& alarms, Now now) {
+bool mend_and_say(const AuditLog::Options& options, LedgerAlarms& alarms, Now now) {
   auto mended = mend_files(options.repository, options.branch, now.wall);
   if (!mended) {
     spdlog::warn("ledger: {}", mended.error().what);

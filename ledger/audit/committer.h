@@ -24,7 +24,8 @@ namespace detent {
 class Committer {
  public:
   /// All of them outlive this.
-  Committer(const AuditLog::Options& options, Repository& repository, AuditBranch& branch, Alarms& alarms, Now now);
+  Committer(const AuditLog::Options& options, Repository& repository, AuditBranch& branch, LedgerAlarms& alarms,
+            Now now);
 
   /// STATUS.md as it should read; goes with the next commit where it differs from what is there.
   void status(std::string markdown) { status_ = std::move(markdown); }
@@ -48,7 +49,7 @@ class Committer {
   const AuditLog::Options& options_;
   Repository& repository_;
   AuditBranch& branch_;
-  Alarms& alarms_;
+  LedgerAlarms& alarms_;
   std::string status_;
   std::optional<Oid> status_tree_;  // the tree of which `status_there_` is known
   std::string status_there_;
@@ -60,6 +61,6 @@ class Committer {
 };
 
 /// Mends what git needs to work in the repository at all, and says so. True: something was amiss.
-bool mend_and_say(const AuditLog::Options& options, Alarms& alarms, Now now);
+bool mend_and_say(const AuditLog::Options& options, LedgerAlarms& alarms, Now now);
 
 }  // namespace detent

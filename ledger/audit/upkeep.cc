@@ -27,7 +27,7 @@ std::string how_to_replace(const AuditLog::Options& options, Millis wall) {
 
 }  // namespace
 
-Upkeep::Upkeep(const AuditLog::Options& options, Repository& repository, Alarms& alarms)
+Upkeep::Upkeep(const AuditLog::Options& options, Repository& repository, LedgerAlarms& alarms)
     : options_{options},
       repository_{repository},
       alarms_{alarms},

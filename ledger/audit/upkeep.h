@@ -15,7 +15,7 @@ namespace detent {
 class Upkeep {
  public:
   /// All of them outlive this.
-  Upkeep(const AuditLog::Options& options, Repository& repository, Alarms& alarms);
+  Upkeep(const AuditLog::Options& options, Repository& repository, LedgerAlarms& alarms);
 
   /// There is something to push.
   void wants_push();
@@ -31,7 +31,7 @@ class Upkeep {
 
   const AuditLog::Options& options_;
   Repository& repository_;
-  Alarms& alarms_;
+  LedgerAlarms& alarms_;
   std::optional<Pusher> pusher_;
   Packer packer_;
 };

@@ -93,7 +93,8 @@ TEST(Broker, KeepsASegmentUntilTheDeadLetterInItIsWritten) {
 
 bool stands(const boost::json::value& status, std::string_view alarm) {
   const auto& alarms = status.at("alarms").as_array();
-  return std::any_of(alarms.begin(), alarms.end(), [&](const auto& one) { return one.as_string() == alarm; });
+  return std::any_of(alarms.begin(), alarms.end(),
+                     [&](const auto& one) { return one.at("name").as_string() == alarm; });
 }
 
 /// No file of the journal can be opened or read, as with the descriptors used up or a disk that hangs for a moment.
@@ -325,7 +326,8 @@ TEST(Broker, EndsTheAlarmOfADamageThatTheNextStartDoesNotFind) {
   running.stop();
   running.disk.set_content("state/ids/000000000001.ids", "damaged");
   running.start();
-  EXPECT_EQ(running.status().at("alarms"), (boost::json::array{"damage/000000000001.ids"}));
+  EXPECT_TRUE(stands(running.status(), "damage/000000000001.ids"));
+  EXPECT_EQ(running.status().at("alarms").as_array().size(), 1u);
   running.stop();
   running.start();
   EXPECT_EQ(running.status().at("alarms"), boost::json::array());

@@ -87,8 +87,8 @@ TEST_F(CoreDeliveryTest, GivesTheCreditBackForWhatIsLost) {
   turn();
   EXPECT_THAT(dead->letters(), SizeIs(1));
   EXPECT_TRUE(dead->read(dead->letters().begin()->first)->signal.empty());
-  EXPECT_TRUE(core->alarms().contains("dead-letters/discord.alerts"));
-  EXPECT_FALSE(core->alarms().contains("journal-read"));
+  EXPECT_TRUE(core->alarms().stands("dead-letters/discord.alerts"));
+  EXPECT_FALSE(core->alarms().stands("journal-read"));
   EXPECT_THAT(alerts.delivered, SizeIs(1)) << "the credit is the next one's: the alarm's";
   EXPECT_TRUE(core->credit_is_sound());
 }
@@ -103,7 +103,7 @@ TEST_F(CoreDeliveryTest, TriesAgainLaterWhatCannotBeReadAndSaysSoWhileItLasts) {
   }
   EXPECT_THAT(alerts.delivered, SizeIs(0));
   EXPECT_EQ(core->counters().alarms, 1u) << "said once";
-  EXPECT_TRUE(core->alarms().contains("journal-read"));
+  EXPECT_TRUE(core->alarms().stands("journal-read"));
   EXPECT_TRUE(core->credit_is_sound());
   disk.heal();
   now.mono += Millis{60'000};
@@ -112,7 +112,7 @@ TEST_F(CoreDeliveryTest, TriesAgainLaterWhatCannotBeReadAndSaysSoWhileItLasts) {
   turn();
   ASSERT_THAT(alerts.delivered, SizeIs(7)) << "the alarm, and that it is over, as well";
   for (const auto& delivery : alerts.delivered) EXPECT_EQ(delivery.attempt(), 1u) << "it was never sent before";
-  EXPECT_THAT(core->alarms(), IsEmpty());
+  EXPECT_THAT(core->alarms().standing(), IsEmpty());
   EXPECT_THAT(dead->letters(), SizeIs(0));
   EXPECT_EQ(core->counters().redelivered, 0u);
 }
@@ -149,15 +149,15 @@ TEST_F(CoreDeliveryTest, ADeadLetterWithoutItsTextWaitsAndHoldsItsThread) {
   reader = journal->reader();
   settle(alerts, "discord.alerts", alerts.delivered[0].delivery(), GIVEN_UP, "no");
   EXPECT_THAT(dead->letters(), SizeIs(0));
-  EXPECT_TRUE(core->alarms().contains("journal-read"));
-  EXPECT_FALSE(core->alarms().contains("dead-letters/discord.alerts"));
+  EXPECT_TRUE(core->alarms().stands("journal-read"));
+  EXPECT_FALSE(core->alarms().stands("dead-letters/discord.alerts"));
   EXPECT_GE(open("discord.alerts"), 2u);
   disk.heal();
   now.mono += Millis{1'000};
   turn();
   ASSERT_THAT(dead->letters(), SizeIs(1));
   EXPECT_EQ(dead->read(dead->letters().begin()->first)->signal, first.SerializeAsString());
-  EXPECT_FALSE(core->alarms().contains("journal-read"));
+  EXPECT_FALSE(core->alarms().stands("journal-read"));
   credit(alerts, "discord.alerts", 1);
   ASSERT_THAT(alerts.delivered, SizeIs(2));
   EXPECT_EQ(alerts.delivered[1].signal(), second.SerializeAsString());
@@ -180,7 +180,7 @@ TEST_F(CoreDeliveryTest, ADeliveryWhoseDeadLetterIsKeptIsSettledByTheNextStart) 
   restart();  // before it was settled
   EXPECT_THAT(dead->letters(), SizeIs(1));
   EXPECT_EQ(open("discord.alerts"), 1u) << "the alarm that there is a dead letter";
-  EXPECT_TRUE(core->alarms().contains("dead-letters/discord.alerts"));
+  EXPECT_TRUE(core->alarms().stands("dead-letters/discord.alerts"));
 }
 
 TEST_F(CoreDeliveryTest, CountsADeathForWhatWasBegunAndNotForWhatWasHeldBesides) {

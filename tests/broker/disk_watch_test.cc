@@ -8,7 +8,7 @@ namespace {
 
 struct DiskWatchTest : CoreTest {
   DiskWatch watch() { return DiskWatch(*core, 1 << 30); }
-  bool stands() const { return core->alarms().contains("journal-write"); }
+  bool stands() const { return core->alarms().stands("journal-write"); }
   void wait(Millis time) {
     now.mono += time;
     now.wall += time;

@@ -45,7 +45,8 @@ struct Asked {
 TEST(Status, ShowsChannelsAlarmsAndTheLedger) {
   Asked asked(
       R"({"broker":"detent-broker 0.1.0","config":"/etc/detent/detent.toml",
-    "uptime_s":7200,"publishers":"accepted","alarms":["circuit discord.alerts"],
+    "uptime_s":7200,"publishers":"accepted",
+    "alarms":[{"name":"circuit/discord.alerts","since":"2026-11-22T14:02:07Z","cause":"circuit open: discord.alerts: 401"}],
     "channels":[{"name":"discord.alerts","pending":5,"in_flight":0,"delivered":7,"dead_letters":1,"consumers":1,"circuit_open":true,
                  "why":"401","oldest_pending":"2026-11-22T14:02:07Z"},
                 {"name":"telegram","pending":0,"in_flight":0,"delivered":0,"dead_letters":0,"consumers":0,"circuit_open":false},
@@ -57,7 +58,8 @@ TEST(Status, ShowsChannelsAlarmsAndTheLedger) {
   EXPECT_EQ(shown.exit, 0) << shown.err;
   EXPECT_THAT(
       shown.out,
-      HasSubstr("up 2 h, publishers accepted\nconfig: /etc/detent/detent.toml\nALARM  circuit discord.alerts\n"));
+      HasSubstr("up 2 h, publishers accepted\nconfig: /etc/detent/detent.toml\nALARM  circuit/discord.alerts since "
+                "2026-11-22T14:02:07Z: circuit open: discord.alerts: 401\n"));
   EXPECT_THAT(shown.out, HasSubstr("circuit open: 401"));
   EXPECT_THAT(shown.out, HasSubstr("no consumer connected"));
   EXPECT_THAT(shown.out, HasSubstr("retrying since 2026-11-22T14:02:07Z: discord 503"));

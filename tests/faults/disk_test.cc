@@ -107,7 +107,7 @@ TEST_F(AFullDisk, HoldsPublishersWhileSettlingGoesOnAndEndsByItself) {
   const json::array system = house->discord("system");
   for (int i = 0; i < 10; ++i) EXPECT_EQ(House::count(system, "**Kept " + std::to_string(i) + "**"), 1u);
   EXPECT_EQ(house->get("/healthz").status, 200);
-  EXPECT_TRUE(eventually([&] { return House::count(house->telegram(), "over: disk-low") == 1; }));
+  EXPECT_TRUE(eventually([&] { return House::count(house->telegram(), "resolved: the broker's disk has room") == 1; }));
   house->stop_all();
   house->expect_a_whole_ledger();
 }

@@ -202,7 +202,7 @@ bool SimulatedBroker::is_done() const {
   if (!host_ || broker_->has_work() || broker_->core().is_syncing() || executor_->journal_jobs()) return false;
   if (!broker_->core().failing().empty()) return false;
   for (const auto& alarm : {"journal-write", "disk-low"}) {
-    if (broker_->core().alarms().contains(alarm)) return false;
+    if (broker_->core().alarms().stands(alarm)) return false;
   }
   for (const auto& [name, channel] : broker_->core().channels()) {
     if (channel.open()) return false;
