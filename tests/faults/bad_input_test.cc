@@ -398,7 +398,9 @@ TEST_F(AtTheDoor, ThousandsOfIdleConnectionsNeitherStopTheBrokerNorLockAnyoneOut
     idle.push_back(std::make_unique<http::RawClient>(bus));
     idle.back()->send(greeting());
     // There are more for a moment, between ZeroMQ's accepting and our cutting.
-    if (i % 100 == 0) ASSERT_TRUE(eventually([&] { return descriptors() < 800; })) << descriptors() << " at " << i;
+    if (i % 100 == 0) {
+      ASSERT_TRUE(eventually([&] { return descriptors() < 800; })) << descriptors() << " at " << i;
+    }
     if (i % 500 == 0) expect_the_rest_is_served();
   }
   house.forget_publisher();
