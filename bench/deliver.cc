@@ -58,8 +58,12 @@ void Consumer::on_deliver(std::string_view body, const std::function<void(std::s
     if (deliver.field() != Deliver::kDeliveriesFieldNumber) continue;
     Reader delivery(deliver.bytes());
     while (delivery.next()) {
-      if (delivery.field() == Delivery::kDeliveryFieldNumber) wire::varint(settled_, delivery.number());
-      if (delivery.field() == Delivery::kSignalFieldNumber) seen(delivery.bytes());
+      if (delivery.field() == Delivery::kIdFieldNumber) wire::varint(settled_, delivery.number());
+      if (delivery.field() != Delivery::kSignalsFieldNumber) continue;
+      Reader signal(delivery.bytes());
+      while (signal.next()) {
+        if (signal.field() == DeliveredSignal::kSignalFieldNumber) seen(signal.bytes());
+      }
     }
     ++count;
   }

@@ -50,9 +50,10 @@ std::string member(const json::object& object, std::string_view name) {
 }
 
 json::object letter_json(const DeadLetters::Key& key, const DeadLetters::Letter& letter) {
-  const SignalHeader head = read_header(letter.signal);
+  const SignalHeader head = read_header(letter.signals.empty() ? "" : letter.signals.front());
   return {{"channel", key.channel},
-          {"seq", key.seq},
+          {"delivery", key.delivery},
+          {"seqs", json::array(letter.seqs.begin(), letter.seqs.end())},
           {"id", Ulid::from_bytes(head.id).value_or(Ulid{}).text()},
           {"type", text(head.type)},
           {"title", text(payload_title(head.payload))},
@@ -141,16 +142,17 @@ void Admin::dead_list(const Ask& ask) {
 }
 
 void Admin::dead_one(const Ask& ask) {
-  const auto* seq_value = ask.object.if_contains("seq");
+  const auto* wanted_delivery = ask.object.if_contains("delivery");
   const auto* all = ask.object.if_contains("all");
   boost::system::error_code wrong;
-  const uint64_t seq = seq_value ? seq_value->to_number<uint64_t>(wrong) : 0;
-  if (wrong) return view_.core.answer(ask.call, {}, "\"seq\" must be a letter's number");
+  const uint64_t delivery = wanted_delivery ? wanted_delivery->to_number<uint64_t>(wrong) : 0;
+  if (wrong) return view_.core.answer(ask.call, {}, "\"delivery\" must be a dead letter's number");
   const bool everything = all && all->is_bool() && all->get_bool();
   std::vector<DeadLetters::Key> keys;
   for (const auto& [key, place] : view_.dead.letters()) {
-    const bool wanted = everything || (seq && key.seq == seq && (ask.channel.empty() || key.channel == ask.channel)) ||
-                        (!seq && !ask.channel.empty() && key.channel == ask.channel);
+    const bool of_channel = ask.channel.empty() || key.channel == ask.channel;
+    const bool wanted =
+        everything || (delivery ? key.delivery == delivery && of_channel : !ask.channel.empty() && of_channel);
     if (wanted) keys.push_back(key);
   }
   if (keys.empty()) return view_.core.answer(ask.call, {}, "no such dead letter: see `detent dead list`");
@@ -158,7 +160,9 @@ void Admin::dead_one(const Ask& ask) {
     const auto letter = view_.dead.read(keys.front());
     if (!letter) return view_.core.answer(ask.call, {}, letter.error().what);
     auto out = letter_json(keys.front(), *letter);
-    out["signal"] = json::parse(shortened_json(letter->signal));
+    json::array signals;
+    for (const auto& signal : letter->signals) signals.push_back(json::parse(shortened_json(signal)));
+    out["signals"] = std::move(signals);
     json::array parts;
     for (const auto& part : letter->parts) parts.push_back(parts_json(part));
     out["parts"] = std::move(parts);

@@ -1,5 +1,5 @@
-// Detent's own alarms: each said once when its condition begins, and once when it is over. They are kept in the journal,
-// so that this holds over restarts.
+// Detent's own alarms: each said once when its condition begins, and once when it is over. They are kept in the
+// journal, so that this holds over restarts.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,8 @@ class Alarms {
 
   /// Nothing where it stands already.
   void raise(const std::string& name, const std::string& cause, const std::string& remedy, Now now);
-  /// `is_well`: what works again, as in "resolved: discord.alerts is delivering again". Nothing where it does not stand.
+  /// `is_well`: what works again, as in "resolved: discord.alerts is delivering again". Nothing where it does not
+  /// stand.
   void clear(std::string_view name, std::string_view is_well, Now now);
   /// Says something that happened at one moment and does not stand.
   void report_event(const std::string& name, const std::string& what, const std::string& remedy, Now now);

@@ -149,8 +149,8 @@ void Channel::settle(uint64_t seq) {
   open->state = State::Settled;
   --open_;
   ++holes_;
-  if (!parts.empty()) parts.erase(seq);
-  if (!losses.empty()) losses.erase(seq);
+  if (!parts.empty()) parts.erase(open->delivery);
+  if (!losses.empty()) losses.erase(open->delivery);
   unblock(*open);
   tidy();
 }

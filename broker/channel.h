@@ -42,11 +42,17 @@ struct Open {
   uint32_t key = 0;         // hash of the thread key; 0: none
   uint32_t expires_s = 0;   // wall time; 0: never
   uint32_t admitted_s = 0;  // wall time
-  uint16_t attempts = 0;
-  State state = State::Unsynced;
+  // The id of its delivery, from when it is first handed out; 0: never yet. 17e12 are 500 years at a thousand a second.
+  uint64_t delivery : 44 = 0;
+  State state : 3 = State::Unsynced;
   bool repeat_unproven : 1 = false;
   bool copy : 1 = false;  // the operator is asked for the response in another channel
+  uint16_t attempts : 15 = 0;
+
+  static constexpr uint64_t kMaxDelivery = (uint64_t{1} << 44) - 1;
+  static constexpr uint32_t kMaxAttempts = (1U << 15) - 1;  // counted; more are this many
 };
+static_assert(sizeof(Open) == 40, "a backlog is a million of these");
 
 class Channel {
  public:
@@ -88,9 +94,9 @@ class Channel {
   std::vector<std::pair<uint64_t, uint64_t>> settled(uint64_t next_seq) const;
   const std::deque<Open>& queue() const { return queue_; }
 
-  /// Parts known of an open delivery, encoded, by part number.
+  /// Parts known of an open delivery, by its id: encoded, by part number.
   std::unordered_map<uint64_t, std::map<uint32_t, std::string>> parts;
-  /// How often a consumer died and was at this delivery.
+  /// How often a consumer died and was at this delivery, by its id.
   std::unordered_map<uint64_t, uint32_t> losses;
 
  private:

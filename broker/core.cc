@@ -137,14 +137,14 @@ void Core::ended(const Session& session, Now now) {
     }
   }
   const Consumer& consumer = holder.mapped();
-  for (const auto& [name, seqs] : consumer.under_way) {
+  for (const auto& [name, held] : consumer.under_way) {
     Channel& home = channel(name);
-    consumers(name).under_way -= seqs.size();
-    for (const uint64_t seq : seqs) {
+    consumers(name).under_way -= held.size();
+    for (const auto& [delivery, seq] : held) {
       Open* open = home.find(seq);
       if (!open) continue;
-      const bool may_have_died_of_it = !session.leaving && consumer.may_have_died_of(name, seq);
-      if (may_have_died_of_it && ++home.losses[seq] >= options_.max_losses) {
+      const bool may_have_died_of_it = !session.leaving && consumer.may_have_died_of(name, delivery);
+      if (may_have_died_of_it && ++home.losses[delivery] >= options_.max_losses) {
         dead_letter(home, *open, fmt::format("{} consumers died with it in hand", options_.max_losses), now);
       } else {
         home.put_back(seq, now.mono, now);
@@ -213,7 +213,8 @@ void Core::flush(Now now) {
     const DeliveryKey key = std::move(letters_due_.begin()->second);
     letters_due_.erase(letters_due_.begin());
     Channel& home = channel(key.channel);
-    write_letter(home, *home.find(key.seq), given_up_.at(key), now);
+    const GivenUp& given_up = given_up_.at(key);
+    write_letter(home, *home.find(given_up.seq), given_up.cause, now);
   }
 }
 
@@ -272,7 +273,7 @@ void Core::journalled(uint32_t segment, uint32_t base, Now now) {
   for (const auto& begun : acks->begun) {
     BegunDurable durable;
     durable.set_channel(begun.channel);
-    durable.set_delivery(begun.seq);
+    durable.set_delivery(begun.delivery);
     durable.set_part(begun.part);
     send(begun.session, Frame::kBegunDurable, durable.SerializeAsString());
   }
@@ -335,8 +336,8 @@ bool Core::credit_is_sound() const {
   for (const auto& [name, served] : consumers_) {
     uint64_t under_way = 0;
     for (const auto& [id, consumer] : holders_) {
-      if (const auto seqs = consumer.under_way.find(name); seqs != consumer.under_way.end())
-        under_way += seqs->second.size();
+      if (const auto held = consumer.under_way.find(name); held != consumer.under_way.end())
+        under_way += held->second.size();
     }
     if (under_way != served.under_way) return false;
   }

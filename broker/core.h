@@ -35,6 +35,7 @@ namespace detent {
 /// seals.
 struct Outgoing {
   struct Item {
+    uint64_t delivery = 0;
     uint64_t seq = 0;
     uint64_t credit = 0;  // bytes of it that this one took
     uint32_t attempt = 0;
@@ -64,16 +65,17 @@ struct Unread {
   bool empty() const { return lost.empty() && failed.empty(); }
 };
 
-/// One channel's delivery of a signal.
+/// A delivery by its id, and its channel: in a state of version 1 two channels' deliveries may share an id.
 struct DeliveryKey {
   std::string channel;
-  uint64_t seq = 0;
+  uint64_t delivery = 0;
   auto operator<=>(const DeliveryKey&) const = default;
 };
 
-/// A signal to be written to the dead letters' journal. Its delivery is settled after that.
+/// A delivery to be written to the dead letters' journal. It is settled after that.
 struct NewDeadLetter {
-  uint64_t seq = 0;
+  uint64_t delivery = 0;
+  uint64_t seq = 0;  // of its signal
   std::string channel;
   RecordRef at;
   std::string cause;
@@ -139,7 +141,7 @@ class Core {
   /// A dead letter's signal is delivered once more, to `channel` alone.
   void revive(std::string_view channel, std::string signal, Now now);
   /// A dead letter was retried or dropped.
-  void dead_letter_closed(std::string_view channel, uint64_t seq, Now now);
+  void dead_letter_closed(const DeliveryKey& letter, Now now);
   void answer(const AdminCall& call, std::string_view json, std::string_view error);
   /// The same, once all that was appended so far is durable.
   void reply_durable(const AdminCall& call, std::string json);
@@ -249,7 +251,9 @@ class Core {
   Verdict admit(std::span<char> signal, Now now, Rejection& fault);
   void append_signal(std::string_view signal, const SignalHeader& head, const Route& route, bool unproven, bool revived,
                      Now now);
-  void append_settled(Channel& channel, uint64_t seq, int state, const std::map<uint32_t, std::string>& parts,
+  /// The id of the delivery that holds this signal, a new one where it has none yet.
+  uint64_t delivery_of(Open& open);
+  void append_settled(Channel& channel, const Open& open, int state, const std::map<uint32_t, std::string>& parts,
                       std::string_view cause, Now now);
   /// Gives it up: it is settled once its dead letter is durable.
   void dead_letter(Channel& channel, Open& open, std::string cause, Now now);
@@ -259,13 +263,15 @@ class Core {
   Millis read_failed(const DeliveryKey& delivery, const RecordRef& at, const std::string& why, Now now);
   void check_ids(Now now);
   /// Whether all that says that the part was begun still waits to be durable.
-  bool is_beginning(std::string_view channel, uint64_t seq, uint32_t part) const;
+  bool is_beginning(std::string_view channel, uint64_t delivery, uint32_t part) const;
   void finish(Channel& channel, uint64_t seq);
+  void replay_settled(Channel& channel, uint64_t seq);
+  uint64_t recorded(uint64_t delivery, uint64_t first_seq);
   void pump(Channel& channel, Now now);
-  void settle_outcome(Channel& channel, uint64_t seq, int outcome, std::map<uint32_t, std::string> parts,
+  void settle_outcome(Channel& channel, Open& open, int outcome, std::map<uint32_t, std::string> parts,
                       const std::string& cause, uint32_t delay_ms, Now now);
   bool expire(Channel& channel, Open& open, Now now);
-  bool under_way_somewhere(std::string_view channel, uint64_t seq) const;
+  bool under_way_somewhere(const std::string& channel, uint64_t delivery) const;
   void set_terms(Open& open, const SignalHeader& head);
   const Route& route_of(const SignalHeader& head);
   void circuit_closed(const std::string& channel, Now now);
@@ -284,6 +290,7 @@ class Core {
   std::mt19937_64 random_;
   UlidSource ulids_;
   uint64_t next_seq_ = 1;
+  uint64_t next_delivery_ = 1;
   uint64_t next_ticket_ = 1;
   int hold_reason_ = 0;
   std::string hold_text_;
@@ -292,9 +299,9 @@ class Core {
   std::map<std::string, Channel, std::less<>> channels_;
   std::map<std::string, Consumers, std::less<>> consumers_;
   Sessions sessions_;
-  std::unordered_map<uint64_t, uint64_t> next_publish_;  // the number expected next of a publisher's session
-  std::unordered_map<uint64_t, Consumer> holders_;       // consumers, by session
-  std::map<std::string, std::set<uint64_t>, std::less<>> dead_;
+  std::unordered_map<uint64_t, uint64_t> next_publish_;          // the number expected next of a publisher's session
+  std::unordered_map<uint64_t, Consumer> holders_;               // consumers, by session
+  std::map<std::string, std::set<uint64_t>, std::less<>> dead_;  // their deliveries' ids, by channel
   std::unordered_map<uint32_t, uint64_t> in_segment_;
   uint64_t missing_ = 0;
   TextMap<Millis> terms_;  // `expires` by type
@@ -305,7 +312,11 @@ class Core {
   Alarms alarms_;
   Batch spare_batch_;  // empty, with the memory of one that is done
   std::vector<NewDeadLetter> new_dead_letters_;
-  std::map<DeliveryKey, std::string> given_up_;     // and why: their letters are not durable yet
+  struct GivenUp {
+    uint64_t seq = 0;
+    std::string cause;
+  };
+  std::map<DeliveryKey, GivenUp> given_up_;         // their letters are not durable yet
   std::multimap<Millis, DeliveryKey> letters_due_;  // those of them whose letters wait to be tried again
   std::map<DeliveryKey, Failing> failing_;
   std::unique_ptr<Acks> acks_;  // for the batch that fills

@@ -42,26 +42,24 @@ void Core::pump(Channel& home, Now now) {
       if (!open) break;
       if (expire(home, *open, now)) continue;
       if (!bodies) bodies = std::make_unique<Outgoing::Bodies>(Outgoing::Bodies{session->id, 0, home.name(), {}});
-      if (open->attempts < UINT16_MAX) ++open->attempts;
+      if (open->attempts < Open::kMaxAttempts) ++open->attempts;
       if (open->attempts > 1) ++counters_.redelivered;
       const uint64_t bytes = std::min<uint64_t>(credit.bytes, open->at.size);
       --credit.count;
       credit.bytes -= bytes;
       size += open->at.size;
       ++served.under_way;
-      in_hand.insert(in_hand.end(), open->seq);
-      Outgoing::Item item{open->seq,
-                          bytes,
-                          open->attempts,
-                          open->at,
-                          open->repeat_unproven,
-                          open->copy,
-                          int64_t{open->admitted_s} * 1000,
+      const uint64_t delivery = delivery_of(*open);
+      in_hand.emplace_hint(in_hand.end(), delivery, open->seq);
+      Outgoing::Item item{delivery,   open->seq,
+                          bytes,      open->attempts,
+                          open->at,   open->repeat_unproven,
+                          open->copy, int64_t{open->admitted_s} * 1000,
                           {}};
-      if (const auto known = home.parts.find(open->seq); known != home.parts.end()) {
+      if (const auto known = home.parts.find(delivery); known != home.parts.end()) {
         // Whoever is told that a part was begun sends it without saying so again.
         for (const auto& [number, part] : known->second) {
-          if (!is_beginning(home.name(), open->seq, number)) item.parts.push_back(part);
+          if (!is_beginning(home.name(), delivery, number)) item.parts.push_back(part);
         }
       }
       bodies->items.push_back(std::move(item));
@@ -79,65 +77,76 @@ void Core::pump(Channel& home, Now now) {
 bool Core::expire(Channel& home, Open& open, Now now) {
   if (!open.expires_s || int64_t{open.expires_s} * 1000 > now.wall.count()) return false;
   if (open.state == Open::State::Unsynced || open.state == Open::State::GivenUp) return false;
-  if (open.state == Open::State::UnderWay && under_way_somewhere(home.name(), open.seq)) return false;
-  if (home.parts.contains(open.seq)) return false;  // begun: perhaps it is there already, so the consumer decides
-  const uint64_t seq = open.seq;
-  append_settled(home, seq, SettledRecord::EXPIRED, {}, {}, now);
+  if (open.state == Open::State::UnderWay && under_way_somewhere(home.name(), open.delivery)) return false;
+  if (home.parts.contains(open.delivery)) return false;  // begun: perhaps it is there already: the consumer decides
+  append_settled(home, open, SettledRecord::EXPIRED, {}, {}, now);
   ++counters_.expired;
-  finish(home, seq);
+  finish(home, open.seq);
   return true;
 }
 
-bool Core::under_way_somewhere(std::string_view name, uint64_t seq) const {
+uint64_t Core::delivery_of(Open& open) {
+  if (!open.delivery) {
+    CHECK(next_delivery_ <= Open::kMaxDelivery, "there are ids for every delivery");
+    open.delivery = next_delivery_++;
+  }
+  return open.delivery;
+}
+
+bool Core::under_way_somewhere(const std::string& name, uint64_t delivery) const {
   const auto served = consumers_.find(name);
   if (served == consumers_.end()) return false;
   for (const uint64_t id : served->second.sessions) {
-    if (holders_.at(id).has_under_way(name, seq)) return true;
+    if (holders_.at(id).in_hand(name, delivery)) return true;
   }
   return false;
 }
 
-bool Core::is_beginning(std::string_view name, uint64_t seq, uint32_t part) const {
-  return acks_->begins(name, seq, part) || (acks_under_way_ && acks_under_way_->begins(name, seq, part));
+bool Core::is_beginning(std::string_view name, uint64_t delivery, uint32_t part) const {
+  return acks_->begins(name, delivery, part) || (acks_under_way_ && acks_under_way_->begins(name, delivery, part));
 }
 
 void Core::finish(Channel& home, uint64_t seq) {
   const Open* open = home.find(seq);
   CHECK(open && open->state != Open::State::Unsynced, "only what is durable is settled");
   count_segment(open->at.segment, -1);
+  if (!failing_.empty())
+    failing_.erase({home.name(), open->delivery});  // `readable`, or the next sweep, ends the alarm
   home.settle(seq);
-  if (!failing_.empty()) failing_.erase({home.name(), seq});  // `readable`, or the next sweep, ends the alarm
 }
 
-void Core::append_settled(Channel& home, uint64_t seq, int state, const std::map<uint32_t, std::string>& parts,
+void Core::append_settled(Channel& home, const Open& open, int state, const std::map<uint32_t, std::string>& parts,
                           std::string_view cause, Now now) {
   // Record{settled: SettledRecord{…}}, written by hand into the batch: every delivery ends with one.
   const auto at_ms = static_cast<uint64_t>(now.wall.count());
-  size_t inside = wire::number_size(seq) + wire::bytes_size(home.name().size()) + wire::number_size(at_ms);
+  size_t inside = wire::number_size(open.seq) + wire::bytes_size(home.name().size()) + wire::number_size(at_ms);
+  if (open.delivery) inside += wire::number_size(open.delivery);
   if (state) inside += wire::number_size(static_cast<uint64_t>(state));
   for (const auto& [number, part] : parts) inside += wire::bytes_size(part.size());
   if (!cause.empty()) inside += wire::bytes_size(cause.size());
   const size_t size = wire::bytes_size(inside);
   char* at = batch_.begin(size);
   at = wire::put_head(at, Record::kSettledFieldNumber, inside);
-  at = wire::put_number(at, SettledRecord::kSeqFieldNumber, seq);
+  at = wire::put_number(at, SettledRecord::kSeqsFieldNumber, open.seq);
   at = wire::put_bytes(at, SettledRecord::kChannelFieldNumber, home.name());
   at = wire::put_number(at, SettledRecord::kAtMsFieldNumber, at_ms);
   if (state) at = wire::put_number(at, SettledRecord::kStateFieldNumber, static_cast<uint64_t>(state));
   for (const auto& [number, part] : parts) at = wire::put_bytes(at, SettledRecord::kPartsFieldNumber, part);
-  if (!cause.empty()) wire::put_bytes(at, SettledRecord::kCauseFieldNumber, cause);
+  if (!cause.empty()) at = wire::put_bytes(at, SettledRecord::kCauseFieldNumber, cause);
+  if (open.delivery) wire::put_number(at, SettledRecord::kDeliveryFieldNumber, open.delivery);
   batch_.finish(size);
 }
 
 void Core::dead_letter(Channel& home, Open& open, std::string cause, Now now) {
+  const uint64_t delivery = delivery_of(open);
   home.give_up(open.seq);
   write_letter(home, open, cause, now);
-  given_up_.emplace(DeliveryKey{home.name(), open.seq}, std::move(cause));
+  given_up_.emplace(DeliveryKey{home.name(), delivery}, GivenUp{open.seq, std::move(cause)});
 }
 
 void Core::write_letter(const Channel& home, const Open& open, const std::string& cause, Now now) {
-  NewDeadLetter letter{open.seq, home.name(), open.at, cause, open.attempts, now.wall.count(), {}};
-  if (const auto known = home.parts.find(open.seq); known != home.parts.end()) {
+  NewDeadLetter letter{open.delivery, open.seq, home.name(), open.at, cause, open.attempts, now.wall.count(), {}};
+  if (const auto known = home.parts.find(open.delivery); known != home.parts.end()) {
     for (const auto& [number, part] : known->second) letter.parts.push_back(part);
   }
   new_dead_letters_.push_back(std::move(letter));
@@ -148,21 +157,23 @@ void Core::dead_lettered(const std::vector<DeliveryKey>& written, const std::vec
   for (const auto& key : written) {
     const auto given_up = given_up_.extract(key);
     readable(key, now);
-    settle_dead(channel(key.channel), key.seq, given_up.mapped(), now);
+    settle_dead(channel(key.channel), given_up.mapped().seq, given_up.mapped().cause, now);
   }
   for (const auto& key : unread) {
-    const RecordRef at = channel(key.channel).find(key.seq)->at;
+    const RecordRef at = channel(key.channel).find(given_up_.at(key).seq)->at;
     letters_due_.emplace(now.mono + read_failed(key, at, why, now), key);
   }
 }
 
 void Core::settle_dead(Channel& home, uint64_t seq, const std::string& cause, Now now) {
+  const Open& open = *home.find(seq);
+  const uint64_t delivery = open.delivery;
   std::map<uint32_t, std::string> parts;
-  if (const auto known = home.parts.find(seq); known != home.parts.end()) parts = known->second;
-  append_settled(home, seq, SettledRecord::DEAD, parts, cause, now);
+  if (const auto known = home.parts.find(delivery); known != home.parts.end()) parts = known->second;
+  append_settled(home, open, SettledRecord::DEAD, parts, cause, now);
   ++counters_.dead;
   finish(home, seq);
-  dead_[home.name()].insert(seq);
+  dead_[home.name()].insert(delivery);
   alarms_.raise(
       "dead-letters/" + home.name(), fmt::format("a delivery to {} was given up: {}", home.name(), cause),
       fmt::format(
@@ -171,24 +182,25 @@ void Core::settle_dead(Channel& home, uint64_t seq, const std::string& cause, No
       now);
 }
 
-void Core::dead_letter_closed(std::string_view name, uint64_t seq, Now now) {
-  const auto found = dead_.find(name);
+void Core::dead_letter_closed(const DeliveryKey& letter, Now now) {
+  const auto found = dead_.find(letter.channel);
   if (found == dead_.end()) return;
-  found->second.erase(seq);
+  found->second.erase(letter.delivery);
   if (found->second.empty())
-    alarms_.clear(fmt::format("dead-letters/{}", name), fmt::format("{} has no dead letters", name), now);
+    alarms_.clear("dead-letters/" + letter.channel, letter.channel + " has no dead letters", now);
 }
 
 // ---- what the journal does not give at the moment
 
 void Core::bodies_read(const Outgoing::Bodies& bodies, const Unread& unread, Now now) {
   if (!failing_.empty()) {
-    const auto is_in = [](const std::vector<Outgoing::Item>& items, uint64_t seq) {
-      return std::any_of(items.begin(), items.end(), [&](const auto& item) { return item.seq == seq; });
+    const auto is_in = [](const std::vector<Outgoing::Item>& items, uint64_t id) {
+      return std::any_of(items.begin(), items.end(), [&](const auto& item) { return item.delivery == id; });
     };
     for (const auto& item : bodies.items) {
-      if (!is_in(unread.lost, item.seq) && !is_in(unread.failed, item.seq) && !is_in(unread.untried, item.seq))
-        readable({bodies.channel, item.seq}, now);
+      const uint64_t id = item.delivery;
+      if (!is_in(unread.lost, id) && !is_in(unread.failed, id) && !is_in(unread.untried, id))
+        readable({bodies.channel, id}, now);
     }
   }
   if (unread.empty()) return;
@@ -197,7 +209,7 @@ void Core::bodies_read(const Outgoing::Bodies& bodies, const Unread& unread, Now
   // The consumer never sees it, and so gives nothing back for it.
   const auto take_back = [&](const Outgoing::Item& item) -> Open* {
     const auto holder = holders_.find(bodies.session);
-    if (holder == holders_.end() || !holder->second.erase_under_way(bodies.channel, item.seq)) return nullptr;
+    if (holder == holders_.end() || !holder->second.take_back(bodies.channel, item.delivery)) return nullptr;
     --served.under_way;
     auto& credit = holder->second.credit[bodies.channel];
     ++credit.count;
@@ -214,7 +226,7 @@ void Core::bodies_read(const Outgoing::Bodies& bodies, const Unread& unread, Now
   for (const auto& item : unread.failed) {
     if (!take_back(item)) continue;
     served.unread_until = now.mono + kUnreadPause;
-    home.put_back(item.seq, now.mono + read_failed({home.name(), item.seq}, item.at, unread.why, now), now);
+    home.put_back(item.seq, now.mono + read_failed({home.name(), item.delivery}, item.at, unread.why, now), now);
   }
   for (const auto& item : unread.untried) {
     if (take_back(item)) home.put_back(item.seq, now.mono, now);
@@ -290,12 +302,11 @@ bool Core::drop_channel(std::string_view name, Now now) {
       ++it;
       continue;
     }
-    idle.push_back(it->second.seq);
-    given_up_.erase(it->second);
+    idle.push_back(given_up_.extract(it->second).mapped().seq);
     it = letters_due_.erase(it);
   }
   for (const uint64_t seq : idle) {
-    append_settled(home, seq, SettledRecord::DROPPED, {}, "the operator dropped the channel", now);
+    append_settled(home, *home.find(seq), SettledRecord::DROPPED, {}, "the operator dropped the channel", now);
     ++counters_.dropped;
     finish(home, seq);
   }
@@ -327,7 +338,8 @@ void Core::on_begun(const Session& session, std::string_view body, Now now) {
     return sessions_.malformed(session, "Begun cannot be read", now);
   }
   Consumer& consumer = holders_.at(session.id);
-  if (!consumer.has_under_way(begun.channel(), begun.delivery())) {
+  const auto seq = consumer.in_hand(begun.channel(), begun.delivery());
+  if (!seq) {
     ++counters_.stale;
     Stale stale;
     stale.set_channel(begun.channel());
@@ -349,7 +361,8 @@ void Core::on_begun(const Session& session, std::string_view body, Now now) {
   part = begun.part().SerializeAsString();
   Record record;
   auto* out = record.mutable_begun();
-  out->set_seq(begun.delivery());
+  out->add_seqs(*seq);
+  out->set_delivery(begun.delivery());
   out->set_channel(begun.channel());
   out->set_at_ms(now.wall.count());
   *out->mutable_part() = begun.part();
@@ -367,24 +380,25 @@ void Core::on_settle(const Session& session, std::string_view body, Now now) {
   auto& served = consumers(settle.channel());
   Consumer& consumer = holders_.at(session.id);
   Stale stale;
-  const auto is_ours = [&](uint64_t seq) {
-    if (consumer.erase_under_way(home.name(), seq)) {
+  const auto take_back = [&](uint64_t delivery) -> Open* {
+    if (const auto seq = consumer.take_back(home.name(), delivery)) {
       --served.under_way;
-      if (home.find(seq)) return true;  // else it was dropped meanwhile
+      if (Open* open = home.find(*seq)) return open;  // else it was dropped meanwhile
     }
     ++counters_.stale;
-    stale.add_deliveries(seq);
-    return false;
+    stale.add_deliveries(delivery);
+    return nullptr;
   };
-  for (const uint64_t seq : settle.delivered()) {
-    if (is_ours(seq)) settle_outcome(home, seq, DELIVERED, {}, {}, 0, now);
+  for (const uint64_t delivery : settle.delivered()) {
+    if (Open* open = take_back(delivery)) settle_outcome(home, *open, DELIVERED, {}, {}, 0, now);
   }
   for (auto& one : *settle.mutable_settled()) {
     validator_.mask(*one.mutable_cause());  // it goes to the ledger, and an alarm may tell it
-    if (!is_ours(one.delivery())) continue;
+    Open* open = take_back(one.delivery());
+    if (!open) continue;
     std::map<uint32_t, std::string> parts;
     for (const auto& part : one.parts()) parts[part.part()] = part.SerializeAsString();
-    settle_outcome(home, one.delivery(), one.outcome(), std::move(parts), one.cause(), one.delay_ms(), now);
+    settle_outcome(home, *open, one.outcome(), std::move(parts), one.cause(), one.delay_ms(), now);
   }
   if (settle.has_circuit() && settle.circuit().open() != served.circuit_open) {
     served.circuit_open = settle.circuit().open();
@@ -404,36 +418,35 @@ void Core::on_settle(const Session& session, std::string_view body, Now now) {
   }
 }
 
-void Core::settle_outcome(Channel& home, uint64_t seq, int outcome, std::map<uint32_t, std::string> parts,
+void Core::settle_outcome(Channel& home, Open& open, int outcome, std::map<uint32_t, std::string> parts,
                           const std::string& cause, uint32_t delay_ms, Now now) {
-  if (const auto known = home.parts.find(seq); known != home.parts.end()) {
+  if (const auto known = home.parts.find(open.delivery); known != home.parts.end()) {
     for (const auto& [number, part] : known->second) parts.emplace(number, part);  // what was just said counts more
   }
   if (outcome == NOT_NOW || outcome == GIVEN_UP) {
-    if (!parts.empty()) home.parts[seq] = parts;
+    if (!parts.empty()) home.parts[open.delivery] = parts;
   }
   switch (outcome) {
     case NOT_NOW: {
-      Open* open = home.find(seq);
-      const Millis wait = delay_ms ? Millis{delay_ms} : options_.backoff.after(open->attempts, random_);
+      const Millis wait = delay_ms ? Millis{delay_ms} : options_.backoff.after(open.attempts, random_);
       if (auto& served = consumers(home.name()); !cause.empty() && !served.circuit_open) {
-        const bool first = open->attempts <= 1 && !home.due();
+        const bool first = open.attempts <= 1 && !home.due();
         if (served.trouble.empty() || first) served.trouble_since_ms = now.wall.count();
         served.trouble = cause;
       }
-      home.losses.erase(seq);
-      home.put_back(seq, now.mono + wait, now);
+      home.losses.erase(open.delivery);
+      home.put_back(open.seq, now.mono + wait, now);
       return;
     }
     case GIVEN_UP:
-      return dead_letter(home, *home.find(seq), cause.empty() ? "given up" : cause, now);
+      return dead_letter(home, open, cause.empty() ? "given up" : cause, now);
     case UNKNOWN:
       ++counters_.unknown;
-      append_settled(home, seq, SettledRecord::UNKNOWN, parts, cause, now);
+      append_settled(home, open, SettledRecord::UNKNOWN, parts, cause, now);
       break;
     case EXPIRED:
       ++counters_.expired;
-      append_settled(home, seq, SettledRecord::EXPIRED, parts, cause, now);
+      append_settled(home, open, SettledRecord::EXPIRED, parts, cause, now);
       break;
     default:
       ++counters_.delivered;
@@ -441,10 +454,10 @@ void Core::settle_outcome(Channel& home, uint64_t seq, int outcome, std::map<uin
       if (!home.due()) consumers(home.name()).trouble.clear();
       // The session that opened the circuit may have ended before it could say that all is well.
       if (!alarms_.standing().empty() && !consumers(home.name()).circuit_open) circuit_closed(home.name(), now);
-      append_settled(home, seq, SettledRecord::DELIVERED, parts, cause, now);
+      append_settled(home, open, SettledRecord::DELIVERED, parts, cause, now);
       break;
   }
-  finish(home, seq);
+  finish(home, open.seq);
 }
 
 }  // namespace detent

@@ -7,12 +7,17 @@
 #include "base/result.h"
 #include "broker/core.h"
 #include "broker/core_state.h"
+#include "broker/records.h"
 #include "proto/journal.pb.h"
 #include "proto/reader.h"
 #include "proto/signal.pb.h"
 #include "proto/wire.pb.h"
 
 namespace detent {
+
+namespace {
+uint64_t first_of(const google::protobuf::RepeatedField<uint64_t>& seqs) { return seqs.empty() ? 0 : seqs[0]; }
+}  // namespace
 
 bool Core::Restoring::Past::is_settled(uint64_t seq) const {
   if (seq < floor) return true;
@@ -25,6 +30,7 @@ std::string Core::snapshot() const {
   CHECK(batch_.empty(), "a snapshot belongs to the work taken last");
   Snapshot snapshot;
   snapshot.set_next_seq(next_seq_);
+  snapshot.set_next_delivery(next_delivery_);
   for (const auto& [name, home] : channels_) {
     auto* out = snapshot.add_channels();
     out->set_name(name);
@@ -37,11 +43,12 @@ std::string Core::snapshot() const {
       last = end;
     }
     for (const Open& one : home.queue()) {
-      const auto known = home.parts.find(one.seq);
-      if (one.state == Open::State::Settled || (!one.attempts && known == home.parts.end())) continue;
+      if (one.state == Open::State::Settled || !one.delivery) continue;
       auto* open = out->add_open();
-      open->set_seq(one.seq);
+      open->add_seqs(one.seq);
+      open->set_delivery(one.delivery);
       open->set_attempts(one.attempts);
+      const auto known = home.parts.find(one.delivery);
       if (known == home.parts.end()) continue;
       for (const auto& [number, part] : known->second) open->add_parts()->ParseFromString(part);
     }
@@ -55,11 +62,20 @@ std::string Core::snapshot() const {
   return snapshot.SerializeAsString();
 }
 
+/// The id of a delivery as a record tells it: in version 1 that was the number of its only signal. No later one gets
+/// it.
+uint64_t Core::recorded(uint64_t delivery, uint64_t first_seq) {
+  if (!delivery) delivery = first_seq;
+  next_delivery_ = std::max(next_delivery_, delivery + 1);
+  return delivery;
+}
+
 void Core::restore(std::string_view bytes) {
   Snapshot snapshot;
   CHECK(snapshot.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())),
         "a snapshot whose checksum is right can be read");
   restoring_->snapshot_next = next_seq_ = snapshot.next_seq();
+  next_delivery_ = std::max({next_delivery_, snapshot.next_delivery(), snapshot.next_delivery() ? 0 : next_seq_});
   for (const auto& in : snapshot.channels()) {
     auto& past = restoring_->channels[in.name()];
     past.floor = in.floor();
@@ -72,9 +88,12 @@ void Core::restore(std::string_view bytes) {
     }
     restoring_->open += next_seq_ - std::min(next_seq_, past.floor + settled);
     for (const auto& open : in.open()) {
-      auto& known = past.open[open.seq()];
-      known.first = open.attempts();
-      for (const auto& part : open.parts()) known.second[part.part()] = part.SerializeAsString();
+      for (const uint64_t seq : open.seqs()) {
+        auto& known = past.open[seq];
+        known.delivery = recorded(open.delivery(), open.seqs(0));
+        known.attempts = open.attempts();
+        for (const auto& part : open.parts()) known.parts[part.part()] = part.SerializeAsString();
+      }
     }
     channel(in.name());
   }
@@ -132,6 +151,7 @@ void Core::replay(std::string_view bytes, const RecordPosition& place, bool afte
     open.admitted_s = static_cast<uint32_t>(at_ms / 1000);
     set_terms(open, head);
     if (revived) open.expires_s = 0;
+    copies |= head.needs_response;  // version 1 did not say so
     for (const auto name : to) {
       if (!after_snapshot) {
         const auto past = restoring_->channels.find(name);
@@ -141,11 +161,13 @@ void Core::replay(std::string_view bytes, const RecordPosition& place, bool afte
       Channel& home = channel(name);
       if (!home.queue().empty() && home.queue().back().seq >= open.seq) continue;  // a batch kept twice
       open.attempts = 0;
+      open.delivery = 0;
       if (const auto past = restoring_->channels.find(name); past != restoring_->channels.end()) {
         if (const auto known = past->second.open.find(open.seq); known != past->second.open.end()) {
-          open.attempts = static_cast<uint16_t>(std::min<uint32_t>(known->second.first, UINT16_MAX));
+          open.delivery = known->second.delivery;
+          open.attempts = static_cast<uint16_t>(std::min(known->second.attempts, Open::kMaxAttempts));
           // Where there are none it was never begun, and may expire.
-          if (!known->second.second.empty()) home.parts[open.seq] = known->second.second;
+          if (!known->second.parts.empty()) home.parts[open.delivery] = known->second.parts;
         }
       }
       home.restore(open);
@@ -159,18 +181,18 @@ void Core::replay(std::string_view bytes, const RecordPosition& place, bool afte
   if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
   if (record.has_begun()) {
     const auto& begun = record.begun();
+    const uint64_t delivery = recorded(begun.delivery(), first_of(begun.seqs()));
     Channel& home = channel(begun.channel());
-    if (home.find(begun.seq())) home.parts[begun.seq()][begun.part().part()] = begun.part().SerializeAsString();
-  } else if (record.has_settled()) {
-    Channel& home = channel(record.settled().channel());
-    const uint64_t seq = record.settled().seq();
-    const bool found = home.find(seq);
-    const auto past = restoring_->channels.find(home.name());
-    if (past != restoring_->channels.end() && seq < restoring_->snapshot_next && !past->second.is_settled(seq) &&
-        past->second.settled_since.insert(seq).second && !found) {
-      --restoring_->open;  // its segment was dropped since
+    for (const uint64_t seq : begun.seqs()) {
+      Open* open = home.find(seq);
+      if (!open) continue;
+      open->delivery = delivery;
+      home.parts[delivery][begun.part().part()] = begun.part().SerializeAsString();
     }
-    if (found) finish(home, seq);
+  } else if (record.has_settled()) {
+    const auto& settled = record.settled();
+    recorded(settled.delivery(), 0);
+    for (const uint64_t seq : settled.seqs()) replay_settled(channel(settled.channel()), seq);
   } else if (record.has_raised()) {
     const auto& raised = record.raised();
     raised.over() ? alarms_.restore_cleared(raised.alarm())
@@ -178,17 +200,29 @@ void Core::replay(std::string_view bytes, const RecordPosition& place, bool afte
   }
 }
 
+void Core::replay_settled(Channel& home, uint64_t seq) {
+  const bool found = home.find(seq);
+  const auto past = restoring_->channels.find(home.name());
+  if (past != restoring_->channels.end() && seq < restoring_->snapshot_next && !past->second.is_settled(seq) &&
+      past->second.settled_since.insert(seq).second && !found) {
+    --restoring_->open;  // its segment was dropped since
+  }
+  if (found) finish(home, seq);
+}
+
 void Core::replay_dead(std::string_view bytes) {
   DeadRecord record;
   if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
   if (record.has_letter()) {
     const auto& letter = record.letter();
-    dead_[letter.channel()].insert(letter.seq());
-    restoring_->letters.insert_or_assign({letter.channel(), letter.seq()}, letter.cause());
+    const uint64_t delivery = recorded(id_of(letter), 0);
+    dead_[letter.channel()].insert(delivery);
+    restoring_->letters.insert_or_assign(
+        {letter.channel(), delivery}, Restoring::Letter{{letter.seqs().begin(), letter.seqs().end()}, letter.cause()});
   }
   if (record.has_closed()) {
-    dead_[record.closed().channel()].erase(record.closed().seq());
-    restoring_->letters.erase({record.closed().channel(), record.closed().seq()});
+    dead_[record.closed().channel()].erase(record.closed().delivery());
+    restoring_->letters.erase({record.closed().channel(), record.closed().delivery()});
   }
 }
 
@@ -198,9 +232,15 @@ void Core::recovered(Now now) {
   restoring_.reset();
   last_sweep_ = now;
   // Its letter became durable, and the settling that follows did not.
-  for (const auto& [key, cause] : letters) {
+  for (const auto& [key, letter] : letters) {
     const auto home = channels_.find(key.channel);
-    if (home != channels_.end() && home->second.find(key.seq)) settle_dead(home->second, key.seq, cause, now);
+    if (home == channels_.end()) continue;
+    for (const uint64_t seq : letter.seqs) {
+      Open* open = home->second.find(seq);
+      if (!open) continue;
+      open->delivery = key.delivery;
+      settle_dead(home->second, seq, letter.cause, now);
+    }
   }
   // Nothing has been tried yet.
   alarms_.clear("journal-read", kJournalReads, now);

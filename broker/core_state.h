@@ -15,22 +15,32 @@ struct Core::Consumer {
     uint64_t bytes = 0;
   };
   std::map<std::string, Credit, std::less<>> credit;
-  std::map<std::string, std::set<uint64_t>, std::less<>> under_way;  // seqs by channel
-  std::map<std::string, std::set<uint64_t>, std::less<>> begun;      // those of them of which it said BEGUN
-  bool has_under_way(std::string_view channel, uint64_t seq) const {
-    const auto seqs = under_way.find(channel);
-    return seqs != under_way.end() && seqs->second.contains(seq);
+  std::map<std::string, std::map<uint64_t, uint64_t>, std::less<>>
+      under_way;                                                 // by channel: delivery -> its signal's seq
+  std::map<std::string, std::set<uint64_t>, std::less<>> begun;  // those deliveries of them of which it said BEGUN
+  /// The signal of a delivery that is with this consumer.
+  std::optional<uint64_t> in_hand(std::string_view channel, uint64_t delivery) const {
+    const auto held = under_way.find(channel);
+    if (held == under_way.end()) return std::nullopt;
+    const auto found = held->second.find(delivery);
+    return found == held->second.end() ? std::nullopt : std::optional(found->second);
   }
-  bool erase_under_way(std::string_view channel, uint64_t seq) {
-    if (const auto seqs = begun.find(channel); seqs != begun.end()) seqs->second.erase(seq);
-    const auto seqs = under_way.find(channel);
-    return seqs != under_way.end() && seqs->second.erase(seq);
+  /// The same, and it is with this consumer no longer.
+  std::optional<uint64_t> take_back(std::string_view channel, uint64_t delivery) {
+    const auto held = under_way.find(channel);
+    if (held == under_way.end()) return std::nullopt;
+    const auto found = held->second.find(delivery);
+    if (found == held->second.end()) return std::nullopt;
+    const uint64_t seq = found->second;
+    held->second.erase(found);
+    if (const auto ids = begun.find(channel); ids != begun.end()) ids->second.erase(delivery);
+    return seq;
   }
   /// Whether it may have died of this delivery: it had begun it, or had begun none and this is the first, where it was.
-  bool may_have_died_of(const std::string& channel, uint64_t seq) const {
-    const auto seqs = begun.find(channel);
-    if (seqs != begun.end() && !seqs->second.empty()) return seqs->second.contains(seq);
-    return *under_way.at(channel).begin() == seq;
+  bool may_have_died_of(const std::string& channel, uint64_t delivery) const {
+    const auto ids = begun.find(channel);
+    if (ids != begun.end() && !ids->second.empty()) return ids->second.contains(delivery);
+    return under_way.at(channel).begin()->first == delivery;
   }
 };
 
@@ -65,7 +75,7 @@ struct Core::Acks {
   struct Begun {
     uint64_t session = 0;
     std::string channel;
-    uint64_t seq = 0;
+    uint64_t delivery = 0;
     uint32_t part = 0;
     bool first = false;  // nothing that is durable says that it was begun before
   };
@@ -75,9 +85,9 @@ struct Core::Acks {
   std::vector<LocalDone> local;
 
   /// Whether the part is begun with this batch and was not before: until it is durable, nothing is sent because of it.
-  bool begins(std::string_view channel, uint64_t seq, uint32_t part) const {
+  bool begins(std::string_view channel, uint64_t delivery, uint32_t part) const {
     for (const auto& one : begun) {
-      if (one.first && one.seq == seq && one.part == part && one.channel == channel) return true;
+      if (one.first && one.delivery == delivery && one.part == part && one.channel == channel) return true;
     }
     return false;
   }
@@ -95,13 +105,22 @@ struct Core::Acks {
 struct Core::Restoring {
   struct Past {
     uint64_t floor = 0;
-    std::vector<std::pair<uint64_t, uint64_t>> settled;                             // [first, last), ascending
-    std::map<uint64_t, std::pair<uint32_t, std::map<uint32_t, std::string>>> open;  // attempts and parts by seq
-    std::set<uint64_t> settled_since;                                               // of those that were open
+    std::vector<std::pair<uint64_t, uint64_t>> settled;  // [first, last), ascending
+    struct Known {
+      uint64_t delivery = 0;
+      uint32_t attempts = 0;
+      std::map<uint32_t, std::string> parts;
+    };
+    std::map<uint64_t, Known> open;    // of those that were handed out, by seq
+    std::set<uint64_t> settled_since;  // of those that were open
     bool is_settled(uint64_t seq) const;
   };
   std::map<std::string, Past, std::less<>> channels;
-  std::map<DeliveryKey, std::string> letters;  // dead letters that are kept, and their causes
+  struct Letter {
+    std::vector<uint64_t> seqs;
+    std::string cause;
+  };
+  std::map<DeliveryKey, Letter> letters;  // dead letters that are kept
   uint64_t snapshot_next = 1;
   uint64_t open = 0;  // deliveries that the snapshot knows as open and no record was found for yet
 };

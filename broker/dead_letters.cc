@@ -31,8 +31,8 @@ Result<std::unique_ptr<DeadLetters>> DeadLetters::open(Disk& disk, const std::st
     core.replay_dead(bytes);
     DeadRecord record;
     if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
-    if (record.has_letter()) dead->letters_[{record.letter().channel(), record.letter().seq()}] = place;
-    if (record.has_closed()) dead->letters_.erase({record.closed().channel(), record.closed().seq()});
+    if (record.has_letter()) dead->letters_[{record.letter().channel(), id_of(record.letter())}] = place;
+    if (record.has_closed()) dead->letters_.erase({record.closed().channel(), record.closed().delivery()});
   };
   visitor.damage = damaged;
   auto journal = Journal::open(disk, directory, options, visitor);
@@ -79,25 +79,27 @@ Result<void> DeadLetters::write(const std::vector<NewDeadLetter>& new_dead_lette
 void DeadLetters::add(const NewDeadLetter& given_up, JournalReader& bodies, Batch& batch, Written& bite) {
   DeadRecord record;
   auto& letter = *record.mutable_letter();
-  letter.set_seq(given_up.seq);
+  letter.set_delivery(given_up.delivery);
+  letter.add_seqs(given_up.seq);
   letter.set_channel(given_up.channel);
   letter.set_cause(given_up.cause);
   letter.set_at_ms(given_up.at_ms);
   letter.set_attempts(given_up.attempts);
   for (const auto& part : given_up.parts) letter.add_parts()->ParseFromString(part);
   if (const auto body = bodies.read({given_up.at.segment, given_up.at.offset, given_up.at.size})) {
-    letter.set_signal(std::string(signal_of(*body)));
+    letter.add_signals(std::string(signal_of(*body)));
   } else if (!is_lost(body.error())) {
-    bite.unread.push_back({given_up.channel, given_up.seq});
+    bite.unread.push_back({given_up.channel, given_up.delivery});
     bite.why = body.error().what;
     return;
   } else {
+    letter.add_signals();
     letter.set_cause(given_up.cause + " (its text is lost: " + body.error().what + ")");
     spdlog::error("a dead letter's text is lost: {}", body.error().what);
   }
   const std::string bytes = record.SerializeAsString();
   bite.letters.push_back(
-      {{given_up.channel, given_up.seq}, {0, batch.append(bytes), static_cast<uint32_t>(bytes.size())}});
+      {{given_up.channel, given_up.delivery}, {0, batch.append(bytes), static_cast<uint32_t>(bytes.size())}});
 }
 
 Result<void> DeadLetters::close(const std::vector<Key>& keys, bool retried, int64_t at_ms) {
@@ -105,7 +107,7 @@ Result<void> DeadLetters::close(const std::vector<Key>& keys, bool retried, int6
   for (const auto& key : keys) {
     DeadRecord record;
     auto& closed = *record.mutable_closed();
-    closed.set_seq(key.seq);
+    closed.set_delivery(key.delivery);
     closed.set_channel(key.channel);
     closed.set_retried(retried);
     closed.set_at_ms(at_ms);
@@ -126,15 +128,20 @@ void DeadLetters::closed(const std::vector<Key>& keys) {
 
 Result<DeadLetters::Letter> DeadLetters::read(const Key& key) {
   const auto found = letters_.find(key);
-  if (found == letters_.end()) return Error{"no such dead letter: " + key.channel + " " + std::to_string(key.seq)};
+  if (found == letters_.end()) return Error{"no such dead letter: " + key.channel + " " + std::to_string(key.delivery)};
   const auto bytes = reader_->read(found->second);
   if (!bytes) return bytes.error();
   DeadRecord record;
   if (!record.ParseFromArray(bytes->data(), static_cast<int>(bytes->size())))
     return Error{"a dead letter cannot be read"};
-  Letter letter{
-      record.letter().cause(), record.letter().signal(), record.letter().at_ms(), record.letter().attempts(), {}};
-  for (const auto& part : record.letter().parts()) letter.parts.push_back(part.SerializeAsString());
+  const auto& read = record.letter();
+  Letter letter{.cause = read.cause(),
+                .seqs = {read.seqs().begin(), read.seqs().end()},
+                .signals = {read.signals().begin(), read.signals().end()},
+                .at_ms = read.at_ms(),
+                .attempts = read.attempts(),
+                .parts = {}};
+  for (const auto& part : read.parts()) letter.parts.push_back(part.SerializeAsString());
   return letter;
 }
 

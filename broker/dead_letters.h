@@ -20,7 +20,9 @@ class DeadLetters {
  public:
   using Key = DeliveryKey;
   struct Letter {
-    std::string cause, signal;
+    std::string cause;
+    std::vector<uint64_t> seqs;
+    std::vector<std::string> signals;  // one for each of `seqs`; empty where the text is lost
     int64_t at_ms = 0;
     uint32_t attempts = 0;
     std::vector<std::string> parts;  // each an encoded Part

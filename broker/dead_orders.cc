@@ -1,5 +1,6 @@
 #include "broker/dead_orders.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
 
 namespace detent {
@@ -23,11 +24,11 @@ std::optional<DeadOrders::Bite> DeadOrders::bite(bool stopping, Now now) {
     if (!dead_.letters().contains(key)) continue;  // an order before this one had it
     if (order.retry) {
       const auto letter = dead_.read(key);
-      if (!letter || letter->signal.empty()) continue;
-      core_.revive(key.channel, letter->signal, now);
+      if (!letter || std::count(letter->signals.begin(), letter->signals.end(), "") > 0) continue;
+      for (const auto& signal : letter->signals) core_.revive(key.channel, signal, now);
     }
     bite.keys.push_back(key);
-    core_.dead_letter_closed(key.channel, key.seq, now);
+    core_.dead_letter_closed(key, now);
     ++order.done;
   }
   dead_.closed(bite.keys);

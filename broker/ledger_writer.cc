@@ -158,10 +158,7 @@ void LedgerWriter::add(const RecordPosition& place, std::string_view bytes) {
   if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
   const auto& settled = record.settled();
   LedgerReceipt receipt;
-  receipt.place = place_number(place);
-  receipt.seq = settled.seq();
-  // An id that was overwritten by a later signal's is not said: the number names the signal all the same.
-  if (settled.seq() + kRemembered > last_seen_seq_) receipt.id = ids_[settled.seq() % kRemembered];
+  receipt.delivery = settled.delivery();
   receipt.channel = settled.channel();
   switch (settled.state()) {
     case SettledRecord::DELIVERED:
@@ -186,7 +183,13 @@ void LedgerWriter::add(const RecordPosition& place, std::string_view bytes) {
   }
   receipt.cause = settled.cause();
   receipt.time = Millis{settled.at_ms()};
-  log_->add(receipt, now);
+  for (int i = 0; i < settled.seqs_size(); ++i) {
+    receipt.place = place_number(place) + static_cast<uint64_t>(i);
+    receipt.seq = settled.seqs(i);
+    // An id that was overwritten by a later signal's is not said: the number names the signal all the same.
+    receipt.id = receipt.seq + kRemembered > last_seen_seq_ ? std::string_view(ids_[receipt.seq % kRemembered]) : "";
+    log_->add(receipt, now);
+  }
 }
 
 bool LedgerWriter::feed() {

@@ -12,6 +12,11 @@ namespace {
 constexpr size_t kMaxFailed = 3;  // bodies of a frame, after which the others are not tried
 }  // namespace
 
+uint64_t id_of(const DeadLetter& letter) {
+  if (letter.delivery()) return letter.delivery();
+  return letter.seqs_size() ? letter.seqs(0) : 0;
+}
+
 std::string_view signal_of(std::string_view record) {
   Reader outer(record);
   if (!outer.next() || outer.field() != Record::kAdmittedFieldNumber) return {};
@@ -53,7 +58,7 @@ std::string deliver_frame(const Outgoing::Bodies& bodies, JournalReader& journal
   // Deliver{…}, written by hand: this is the path of every delivery.
   std::string body;
   size_t expected = 64 + bodies.channel.size();
-  for (const auto& item : bodies.items) expected += item.at.size + 64;
+  for (const auto& item : bodies.items) expected += item.at.size + 72;
   body.reserve(expected);
   wire::bytes(body, Deliver::kChannelFieldNumber, bodies.channel);
   for (const auto& item : bodies.items) {
@@ -72,21 +77,23 @@ std::string deliver_frame(const Outgoing::Bodies& bodies, JournalReader& journal
     }
     const std::string_view signal = signal_of(*record);
     const auto journalled_ms = static_cast<uint64_t>(item.journalled_ms);
-    size_t inside = wire::number_size(item.seq) + wire::number_size(item.attempt) + wire::bytes_size(signal.size()) +
-                    wire::number_size(journalled_ms);
+    size_t one = wire::bytes_size(signal.size()) + wire::number_size(item.seq) + wire::number_size(journalled_ms);
+    if (item.repeat_unproven) one += wire::number_size(1);
+    if (item.copy) one += wire::number_size(1);
+    size_t inside = wire::number_size(item.delivery) + wire::number_size(item.attempt) + wire::bytes_size(one);
     for (const auto& part : item.parts) inside += wire::bytes_size(part.size());
-    if (item.repeat_unproven) inside += wire::number_size(1);
-    if (item.copy) inside += wire::number_size(1);
     const size_t before = body.size();
     body.resize(before + wire::bytes_size(inside));
     char* at = wire::put_head(body.data() + before, Deliver::kDeliveriesFieldNumber, inside);
-    at = wire::put_number(at, Delivery::kDeliveryFieldNumber, item.seq);
+    at = wire::put_number(at, Delivery::kIdFieldNumber, item.delivery);
     at = wire::put_number(at, Delivery::kAttemptFieldNumber, item.attempt);
-    at = wire::put_bytes(at, Delivery::kSignalFieldNumber, signal);
     for (const auto& part : item.parts) at = wire::put_bytes(at, Delivery::kPartsFieldNumber, part);
-    if (item.repeat_unproven) at = wire::put_number(at, Delivery::kRepeatUnprovenFieldNumber, 1);
-    at = wire::put_number(at, Delivery::kJournalledMsFieldNumber, journalled_ms);
-    if (item.copy) wire::put_number(at, Delivery::kCopyFieldNumber, 1);
+    at = wire::put_head(at, Delivery::kSignalsFieldNumber, one);
+    at = wire::put_bytes(at, DeliveredSignal::kSignalFieldNumber, signal);
+    at = wire::put_number(at, DeliveredSignal::kSeqFieldNumber, item.seq);
+    at = wire::put_number(at, DeliveredSignal::kJournalledMsFieldNumber, journalled_ms);
+    if (item.repeat_unproven) at = wire::put_number(at, DeliveredSignal::kRepeatUnprovenFieldNumber, 1);
+    if (item.copy) wire::put_number(at, DeliveredSignal::kCopyFieldNumber, 1);
   }
   return seal(bodies.session, bodies.number, Frame::kDeliver, body);
 }

@@ -12,6 +12,11 @@ namespace detent {
 
 class TailedSignal;
 
+class DeadLetter;
+
+/// The id of the delivery. Version 1 named it by the number of its only signal.
+uint64_t id_of(const DeadLetter& letter);
+
 /// The bytes of the signal inside an Admitted record; empty where it is another kind of record.
 std::string_view signal_of(std::string_view record);
 

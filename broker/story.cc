@@ -76,8 +76,10 @@ Result<Story> tell(JournalTail& tail, const LogPosition& synced, const Ulid& id)
     if (seqs.empty()) continue;
     Record record;
     if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) continue;
-    const auto ours = [&seqs](uint64_t seq) { return std::find(seqs.begin(), seqs.end(), seq) != seqs.end(); };
-    if (record.has_begun() && ours(record.begun().seq())) {
+    const auto ours = [&seqs](const auto& those) {
+      return std::find_first_of(those.begin(), those.end(), seqs.begin(), seqs.end()) != those.end();
+    };
+    if (record.has_begun() && ours(record.begun().seqs())) {
       const auto& begun = record.begun();
       channel(begun.channel())
           .events.push_back({begun.at_ms(),
@@ -86,7 +88,7 @@ Result<Story> tell(JournalTail& tail, const LogPosition& synced, const Ulid& id)
                              begun.part().message_id(),
                              begun.part().link(),
                              {}});
-    } else if (record.has_settled() && ours(record.settled().seq())) {
+    } else if (record.has_settled() && ours(record.settled().seqs())) {
       const auto& settled = record.settled();
       auto& one = channel(settled.channel());
       one.state = name_of(settled.state());

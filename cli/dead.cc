@@ -15,14 +15,14 @@ namespace json = boost::json;
 namespace {
 
 struct Options {
-  uint64_t seq = 0;
+  uint64_t delivery = 0;
   std::string channel;
   bool all = false;
 };
 
 json::object question(std::string_view command, const Options& options) {
   json::object question{{"command", command}};
-  if (options.seq) question["seq"] = options.seq;
+  if (options.delivery) question["delivery"] = options.delivery;
   if (!options.channel.empty()) question["channel"] = options.channel;
   if (options.all) question["all"] = true;
   return question;
@@ -44,9 +44,9 @@ void list(Invocation& invocation, const Options& options) {
     invocation.out << "no dead letters" << (options.channel.empty() ? "" : " of " + options.channel) << "\n";
     return;
   }
-  std::vector<std::vector<std::string>> rows{{"NUMBER", "CHANNEL", "SINCE", "TYPE", "TITLE", "CAUSE"}};
+  std::vector<std::vector<std::string>> rows{{"DELIVERY", "CHANNEL", "SINCE", "TYPE", "TITLE", "CAUSE"}};
   for (const json::value& letter : letters) {
-    rows.push_back({text_of(letter, "seq"), text_of(letter, "channel"), text_of(letter, "at"),
+    rows.push_back({text_of(letter, "delivery"), text_of(letter, "channel"), text_of(letter, "at"),
                     plain(text_of(letter, "type")), plain(text_of(letter, "title")), plain(text_of(letter, "cause"))});
   }
   print_table(invocation.out, rows);
@@ -62,22 +62,21 @@ void show(Invocation& invocation, const Options& options) {
   }
   invocation.out << plain(text_of(letter, "type")) << ": " << plain(text_of(letter, "title")) << "\n";
   print_table(invocation.out, {{"id", text_of(letter, "id")},
-                               {"number", text_of(letter, "seq")},
+                               {"delivery", text_of(letter, "delivery")},
                                {"channel", text_of(letter, "channel")},
                                {"since", text_of(letter, "at")},
                                {"attempts", text_of(letter, "attempts")},
                                {"cause", plain(text_of(letter, "cause"))}});
-  const auto* object = letter.if_object();
-  if (const auto* signal = object ? object->if_contains("signal") : nullptr) {
-    if (const std::string body = text_of(*signal, "body"); !body.empty()) invocation.out << "\n" << body << "\n";
+  for (const json::value& signal : list_of(letter, "signals")) {
+    if (const std::string body = text_of(signal, "body"); !body.empty()) invocation.out << "\n" << body << "\n";
   }
 }
 
 void close(Invocation& invocation, const Options& options, bool retry, bool has_deadline) {
-  const int ways = (options.seq != 0) + options.all + (options.seq == 0 && !options.channel.empty());
-  if (ways != 1) throw Usage("say which: a NUMBER, --channel CHANNEL, or --all");
+  const int ways = (options.delivery != 0) + options.all + (options.delivery == 0 && !options.channel.empty());
+  if (ways != 1) throw Usage("say which: a DELIVERY, --channel CHANNEL, or --all");
   // Of very many letters it takes the broker longer than anybody would call an answer.
-  const bool patient = options.seq == 0 && !has_deadline;
+  const bool patient = options.delivery == 0 && !has_deadline;
   BrokerClient client(invocation.endpoint(), invocation.deadline);
   const json::value answer =
       client.order(question(retry ? "dead.retry" : "dead.drop", options), patient, "detent dead list");
@@ -99,7 +98,7 @@ void add_dead(CLI::App& app, Invocation& invocation) {
   const auto add = [&](const char* name, const char* what, bool number, bool required, bool all) {
     auto* command = dead->add_subcommand(name, what);
     if (number) {
-      auto* option = command->add_option("NUMBER", options->seq, "As `detent dead list` shows it");
+      auto* option = command->add_option("DELIVERY", options->delivery, "As `detent dead list` shows it");
       if (required) option->required();
     }
     command->add_option("--channel", options->channel, "Only those of this channel")->type_name("CHANNEL");
@@ -107,7 +106,7 @@ void add_dead(CLI::App& app, Invocation& invocation) {
     add_asking_options(*command, invocation);
     return command;
   };
-  add("list", "Number, channel, cause", false, false, false)->callback([&invocation, options] {
+  add("list", "Delivery, channel, cause", false, false, false)->callback([&invocation, options] {
     list(invocation, *options);
   });
   add("show", "One of them, with its body", true, true, false)->callback([&invocation, options] {

@@ -82,11 +82,17 @@ void Courier::received(uint32_t field, std::string_view body, Now now) {
     if (!deliver.ParseFromArray(body.data(), static_cast<int>(body.size()))) return;
     for (Delivery& delivery : *deliver.mutable_deliveries()) {
       auto held = std::make_unique<Held>();
-      const SignalHeader head = read_header(delivery.signal());
-      held->bytes = delivery.signal().size() + kAround;
-      held->id = std::string(head.id);
-      held->expires_ms = head.expires_ms;
+      for (const DeliveredSignal& one : delivery.signals()) {
+        const SignalHeader head = read_header(one.signal());
+        held->bytes += one.signal().size() + kAround;
+        held->id = std::string(head.id);
+        held->expires_ms = head.expires_ms;
+      }
       held->delivery = std::move(delivery);
+      if (held->delivery.signals_size() != 1) {
+        settle(std::move(held), GIVEN_UP, "this consumer shows one signal at a time", Millis{0});
+        continue;
+      }
       if (draining_) continue;
       if (circuit_open_) {
         settle(std::move(held), NOT_NOW, circuit_why_, Millis{0});
@@ -97,7 +103,7 @@ void Courier::received(uint32_t field, std::string_view body, Now now) {
   } else if (field == detent::Frame::kBegunDurable) {
     BegunDurable durable;
     if (!durable.ParseFromArray(body.data(), static_cast<int>(body.size()))) return;
-    if (active_ && active_->delivery.delivery() == durable.delivery() && active_->awaiting == durable.part()) {
+    if (active_ && active_->delivery.id() == durable.delivery() && active_->awaiting == durable.part()) {
       active_->awaiting = 0;
       active_->durable.insert(durable.part());
     }
@@ -105,7 +111,7 @@ void Courier::received(uint32_t field, std::string_view body, Now now) {
     Stale stale;
     if (!stale.ParseFromArray(body.data(), static_cast<int>(body.size()))) return;
     for (const uint64_t number : stale.deliveries()) {
-      const auto same = [&](const auto& held) { return held->delivery.delivery() == number; };
+      const auto same = [&](const auto& held) { return held->delivery.id() == number; };
       if (const auto held = std::find_if(waiting_.begin(), waiting_.end(), same); held != waiting_.end()) {
         credit_.settled((*held)->bytes);
         waiting_.erase(held);
@@ -151,7 +157,7 @@ void Courier::act(Held& held, const Verdict& verdict, const Step& step, Now now)
   switch (verdict.kind) {
     case Verdict::Continue:
       if (verdict.done && held.job->size > 1) {
-        frames.push_back(begun(options_.channel, held.delivery.delivery(), held.job->part(verdict.done)));
+        frames.push_back(begun(options_.channel, held.delivery.id(), held.job->part(verdict.done)));
       }
       return;
     case Verdict::RetryLater:
@@ -211,7 +217,7 @@ void Courier::advance(Now now) {
     const Step& step = *held.step;
     if (step.begin && !held.durable.contains(step.part)) {
       held.awaiting = step.part;
-      frames.push_back(begun(options_.channel, held.delivery.delivery(),
+      frames.push_back(begun(options_.channel, held.delivery.id(),
                              {.part = step.part, .begun_ms = now.wall.count(), .place = step.place}));
       return;
     }
@@ -251,7 +257,7 @@ void Courier::settle(std::unique_ptr<Held> held, int outcome, const std::string&
   std::vector<PartState> parts = held->job ? held->job->parts : known_parts(held->delivery);
   // A part that was tried in another form and refused is of no interest once the whole is delivered.
   if (outcome == DELIVERED) std::erase_if(parts, [](const PartState& part) { return !part.done; });
-  frames.push_back(settled(options_.channel, held->delivery.delivery(), outcome, cause, delay, parts));
+  frames.push_back(settled(options_.channel, held->delivery.id(), outcome, cause, delay, parts));
   if (outcome == NOT_NOW) {
     remember(*held);
   } else {

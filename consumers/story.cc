@@ -316,7 +316,8 @@ std::string icon_of(int severity) {
 
 Story tell(const Delivery& delivery, int64_t wall_ms) {
   Signal signal;
-  (void)signal.ParsePartialFromString(delivery.signal());
+  const DeliveredSignal& delivered = delivery.signals(0);
+  (void)signal.ParsePartialFromString(delivered.signal());
   Draft draft;
   Story& story = draft.story;
   const auto id = Ulid::from_bytes(signal.id());
@@ -325,8 +326,8 @@ Story tell(const Delivery& delivery, int64_t wall_ms) {
   story.source = shorten(one_line(signal.source()), 128);
   story.severity = signal.severity();
   story.needs_response = signal.needs_response();
-  story.copy = delivery.copy();
-  story.repeat_unproven = delivery.repeat_unproven();
+  story.copy = delivered.copy();
+  story.repeat_unproven = delivered.repeat_unproven();
   story.thread = signal.thread();
   story.created_ms = showable(signal.created_ms()) ? signal.created_ms() : 0;
   story.tone = tone_of(signal.severity());

@@ -43,7 +43,8 @@ Fields take(const char* at) {
 std::optional<SegmentHeader> decode_copy(std::string_view bytes, std::uint64_t id) {
   if (bytes.size() < sizeof(SegmentFields)) return std::nullopt;
   const auto fields = take<SegmentFields>(bytes.data());
-  if (fields.magic != kSegmentMagic || fields.version != kVersion || fields.id != id) return std::nullopt;
+  if (fields.version < kOldestVersion || fields.version > kVersion) return std::nullopt;
+  if (fields.magic != kSegmentMagic || fields.id != id) return std::nullopt;
   const std::uint64_t size = sizeof(SegmentFields) + std::uint64_t{fields.ends} * sizeof(SegmentEnd);
   if (size > bytes.size() || fields.first != 2 * whole_sectors(size)) return std::nullopt;
   if (crc32c(0, bytes.data() + kCovered, size - kCovered) != fields.crc) return std::nullopt;

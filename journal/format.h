@@ -15,7 +15,10 @@ inline constexpr std::uint64_t kSector = 512;                // headers and batc
 inline constexpr std::uint32_t kSegmentMagic = 0x47535444;   // "DTSG"
 inline constexpr std::uint32_t kBatchMagic = 0x54425444;     // "DTBT"
 inline constexpr std::uint32_t kSnapshotMagic = 0x4e535444;  // "DTSN"
-inline constexpr std::uint32_t kVersion = 1;
+// Of segments and snapshots and of the records in them: raised wherever an earlier program would misread what is
+// written.
+inline constexpr std::uint32_t kVersion = 2;
+inline constexpr std::uint32_t kOldestVersion = 1;  // that can be read
 
 inline constexpr std::uint64_t whole_sectors(std::uint64_t bytes) { return (bytes + kSector - 1) / kSector * kSector; }
 

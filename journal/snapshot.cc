@@ -79,7 +79,7 @@ Result<std::optional<Snapshot>> read_snapshot(Disk& disk, const std::string& dir
       std::memcpy(&header, file->data(), sizeof header);
       if (header.magic == format::kSnapshotMagic && header.length == file->size() - sizeof header &&
           header.crc == crc_of(*file)) {
-        if (header.version != format::kVersion) {
+        if (header.version > format::kVersion) {
           return Error{fmt::format("{}/{} has format {}, written by a later version of Detent: run that one", directory,
                                    name, header.version),
                        EPROTO};

@@ -7,7 +7,7 @@
 
 namespace detent {
 
-inline constexpr uint32_t kProtocolVersion = 1;
+inline constexpr uint32_t kProtocolVersion = 2;
 inline constexpr uint32_t kMaxSignal = 4 * 1024 * 1024 + 128 * 1024;  // bytes; holds a body of 4 MiB and its head
 inline constexpr uint32_t kMaxFrame = 8 * 1024 * 1024;                // bytes
 inline constexpr uint32_t kMaxSignals = 4096;                         // of one Publish

@@ -94,6 +94,10 @@ void append_open_line(std::string& out, const LedgerReceipt& receipt) {
   out.append("\",\"seq\":");
   append_number(out, receipt.seq);
   append_text(out, ",\"id\":", receipt.id);
+  if (receipt.delivery) {
+    out.append(",\"delivery\":");
+    append_number(out, receipt.delivery);
+  }
   append_text(out, ",\"channel\":", receipt.channel);
   append_time(out, ",\"time\":", receipt.time);
   append_text(out, ",\"message\":", receipt.message);

@@ -39,8 +39,9 @@ enum class ReceiptState { delivered, unknown, expired, dead, dropped };
 
 struct LedgerReceipt {
   std::uint64_t place = 0;
-  std::uint64_t seq = 0;  // of the signal it is about
-  std::string_view id;    // of that signal
+  std::uint64_t seq = 0;       // of the signal it is about
+  std::string_view id;         // of that signal
+  std::uint64_t delivery = 0;  // which settled it, perhaps with others; 0: it was never handed out
   std::string_view channel;
   ReceiptState state = ReceiptState::delivered;
   std::string_view message;

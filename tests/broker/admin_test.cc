@@ -91,7 +91,8 @@ class Peer {
       Deliver deliver;
       read(deliver);
       for (const auto& delivery : deliver.deliveries()) {
-        if (read_header(delivery.signal()).type == "cron.output") delivered.push_back(delivery);  // no alarms
+        if (read_header(delivery.signals(0).signal()).type == "cron.output")
+          delivered.push_back(delivery);  // no alarms
       }
     }
     if (event.field == Frame::kAdminReply) read(answers.emplace_back());
@@ -140,7 +141,7 @@ TEST_F(AdminTest, TellsWhyAChannelTriesAgain) {
   Peer peer(broker->endpoint(), "discord.system");
   const Ulid id = peer.publish("cron.output");
   ASSERT_TRUE(peer.until([&] { return peer.delivered.size() == 1; }));
-  peer.settle(peer.delivered[0].delivery(), NOT_NOW, "discord 503", 60'000);
+  peer.settle(peer.delivered[0].id(), NOT_NOW, "discord 503", 60'000);
   const auto retrying = [&] {
     json::object all;
     const auto status = peer.ask({{"command", "status"}});
@@ -160,9 +161,9 @@ TEST_F(AdminTest, ADroppedDeadLetterStaysDroppedWhenTheBrokerStopsAtOnce) {
     Peer peer(broker->endpoint(), "discord.system");
     for (int i = 0; i < 3; ++i) peer.publish("cron.output");
     ASSERT_TRUE(peer.until([&] { return peer.delivered.size() == 3; }));
-    for (const auto& delivery : peer.delivered) peer.settle(delivery.delivery(), GIVEN_UP, "no");
+    for (const auto& delivery : peer.delivered) peer.settle(delivery.id(), GIVEN_UP, "no");
     ASSERT_TRUE(peer.until([&] { return peer.ask({{"command", "dead.list"}}).at("total") == 3; }));
-    const auto answer = peer.ask({{"command", "dead.drop"}, {"seq", peer.delivered[0].delivery()}});
+    const auto answer = peer.ask({{"command", "dead.drop"}, {"delivery", peer.delivered[0].id()}});
     EXPECT_EQ(answer, (json::value{{"dropped", 1}, {"of", 1}}));
   }
   stop();

@@ -53,9 +53,10 @@ TEST(Broker, AnswersAQuestionWithAnOddNumber) {
   Running running;
   running.start();
   Caller caller(running.endpoint());
-  for (const auto& seq :
+  for (const auto& number :
        {boost::json::value(-1), boost::json::value(1.5), boost::json::value(1e30), boost::json::value("1")}) {
-    EXPECT_EQ(caller.ask({{"command", "dead.show"}, {"seq", seq}}), "\"seq\" must be a letter's number");
+    EXPECT_EQ(caller.ask({{"command", "dead.show"}, {"delivery", number}}),
+              "\"delivery\" must be a dead letter's number");
   }
 }
 
@@ -77,18 +78,18 @@ TEST(Broker, KeepsASegmentUntilTheDeadLetterInItIsWritten) {
   running.disk.close_gate();
   caller.credit(kChannel, 1);
   ASSERT_TRUE(caller.until([&] { return running.disk.held_up() > 0; }));
-  caller.give_up(kChannel, caller.deliveries.front().delivery());
+  caller.give_up(kChannel, caller.deliveries.front().id());
   caller.until([start = system_now().mono] { return system_now().mono - start > Millis{1200}; });
   running.disk.open_gate();
 
   boost::json::value letter;
   Caller asking(running.endpoint());
   ASSERT_TRUE(asking.until([&] {
-    letter = asking.ask({{"command", "dead.show"}, {"seq", 1}});
+    letter = asking.ask({{"command", "dead.show"}, {"delivery", 1}});
     return letter.is_object();
   })) << letter;
   EXPECT_EQ(letter.at("cause").as_string(), "400");
-  EXPECT_TRUE(letter.at("signal").at("body").as_string().starts_with(kWhole.substr(0, 64 << 10)));
+  EXPECT_TRUE(letter.at("signals").at(0).at("body").as_string().starts_with(kWhole.substr(0, 64 << 10)));
 }
 
 bool stands(const boost::json::value& status, std::string_view alarm) {
@@ -122,7 +123,7 @@ TEST(Broker, ATextThatCannotBeReadForAMomentIsDeliveredLater) {
     ASSERT_TRUE(running.wait_for([](const auto& now) { return stands(now, "journal-read"); }, Millis{10'000}));
     running.disk.heal();
     ASSERT_TRUE(caller.until([&] { return caller.deliveries.size() == signals.size(); }));
-    for (size_t i = 0; i < signals.size(); ++i) EXPECT_EQ(caller.deliveries[i].signal(), signals[i]);
+    for (size_t i = 0; i < signals.size(); ++i) EXPECT_EQ(caller.deliveries[i].signals(0).signal(), signals[i]);
     ASSERT_TRUE(running.wait_for([](const auto& now) { return !stands(now, "journal-read"); }));
     EXPECT_EQ(running.status().at("counters").at("dead_letters").to_number<int>(), 0);
   }
@@ -141,7 +142,7 @@ TEST(Broker, ADeadLetterWaitsUntilItsTextCanBeRead) {
   caller.credit(kChannel, 5);
   ASSERT_TRUE(caller.until([&] { return caller.deliveries.size() == 5; }));
   running.disk.fail_when(segments_fail(EMFILE));
-  for (const auto& delivery : caller.deliveries) caller.give_up(kChannel, delivery.delivery());
+  for (const auto& delivery : caller.deliveries) caller.give_up(kChannel, delivery.id());
   caller.until([] { return true; });
   ASSERT_TRUE(running.wait_for([](const auto& now) { return stands(now, "journal-read"); }, Millis{10'000}));
   EXPECT_GE(segments(running.status()), 5u) << "they hold what is open";
@@ -152,18 +153,18 @@ TEST(Broker, ADeadLetterWaitsUntilItsTextCanBeRead) {
   again.credit(kChannel, 5);
   ASSERT_TRUE(again.until([&] { return again.deliveries.size() == 5; })) << "what was not kept is still open";
   running.disk.fail_when(segments_fail(EMFILE));
-  for (const auto& delivery : again.deliveries) again.give_up(kChannel, delivery.delivery());
+  for (const auto& delivery : again.deliveries) again.give_up(kChannel, delivery.id());
   again.until([] { return true; });
   ASSERT_TRUE(running.wait_for([](const auto& now) { return stands(now, "journal-read"); }, Millis{10'000}));
   running.disk.heal();
   ASSERT_TRUE(running.wait_for(
       [](const auto& now) { return !stands(now, "journal-read") && stands(now, "dead-letters/" + kChannel); }));
   Caller asking(running.endpoint());
-  for (int seq = 1; seq <= 5; ++seq) {
-    const auto letter = asking.ask({{"command", "dead.show"}, {"seq", seq}});
+  for (int number = 1; number <= 5; ++number) {
+    const auto letter = asking.ask({{"command", "dead.show"}, {"delivery", number}});
     ASSERT_TRUE(letter.is_object()) << letter;
     EXPECT_EQ(letter.at("cause").as_string(), "400");
-    EXPECT_TRUE(letter.at("signal").at("body").as_string().starts_with(kWhole.substr(0, 64 << 10)));
+    EXPECT_TRUE(letter.at("signals").at(0).at("body").as_string().starts_with(kWhole.substr(0, 64 << 10)));
   }
 }
 
@@ -211,7 +212,7 @@ TEST(Broker, StartsOnAFullDiskDeliversAndSoMakesRoom) {
   Caller consumer(running.endpoint(), Link::Role::Consumer, {kChannel});
   consumer.credit(kChannel, 14);
   ASSERT_TRUE(consumer.until([&] { return consumer.deliveries.size() == 14; }));
-  for (const auto& delivery : consumer.deliveries) consumer.settle(kChannel, delivery.delivery());
+  for (const auto& delivery : consumer.deliveries) consumer.settle(kChannel, delivery.id());
   consumer.until([] { return true; });
   ASSERT_TRUE(running.wait_for(
       [](const auto& now) { return now.at("publishers").as_string() == "accepted" && !stands(now, "disk-low"); }));

@@ -11,7 +11,14 @@ struct Fixture : testing::Test {
   Channel channel{"discord.alerts"};
   Now now{Millis{1000}, Millis{0}};
 
-  void add(uint64_t seq, uint32_t key = 0) { channel.restore({.seq = seq, .at = {1, 0, 100}, .key = key}); }
+  static Open one(uint64_t seq, const RecordRef& at, uint32_t key = 0) {
+    Open open;
+    open.seq = seq;
+    open.at = at;
+    open.key = key;
+    return open;
+  }
+  void add(uint64_t seq, uint32_t key = 0) { channel.restore(one(seq, {1, 0, 100}, key)); }
   uint64_t take() {
     channel.wake_due(now);
     const Open* open = channel.take();
@@ -60,7 +67,7 @@ TEST_F(ChannelTest, GoesOnWithAThreadWhenOneInTheMiddleWasSettledMeanwhile) {
 }
 
 TEST_F(ChannelTest, DeliversNothingBeforeItIsDurable) {
-  channel.admit({.seq = 1, .at = {0, 64, 100}});
+  channel.admit(one(1, {0, 64, 100}));
   EXPECT_EQ(take(), 0u);
   EXPECT_EQ(channel.journalled(1, 4, 1000), 1u);
   const Open* open = channel.take();

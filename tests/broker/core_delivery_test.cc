@@ -27,7 +27,7 @@ TEST_F(CoreDeliveryTest, HasNothingToDoForRetriesThatAreDueWhileTheCircuitIsOpen
   publish(connect("p"), {signal()});
   turn();
   open_circuit(alerts, "discord.alerts", "401: the token is wrong");
-  settle(alerts, "discord.alerts", alerts.delivered[0].delivery(), NOT_NOW);
+  settle(alerts, "discord.alerts", alerts.delivered[0].id(), NOT_NOW);
   now.mono += Millis{2000};
   core->tick(now);
   turn();
@@ -39,7 +39,7 @@ TEST_F(CoreDeliveryTest, HasNothingToDoForRetriesThatAreDueAndHaveNoCredit) {
   auto& alerts = consumer("c", "discord.alerts", 1);
   publish(connect("p"), {signal()});
   turn();
-  settle(alerts, "discord.alerts", alerts.delivered[0].delivery(), NOT_NOW);
+  settle(alerts, "discord.alerts", alerts.delivered[0].id(), NOT_NOW);
   now.mono += Millis{2000};
   core->tick(now);
   turn();
@@ -54,19 +54,19 @@ TEST_F(CoreDeliveryTest, RemembersWhyDeliveriesComeBackUntilTheyDoNoMore) {
   turn();
   const auto why = [&] { return core->health("discord.alerts").trouble; };
   const int64_t since = now.wall.count();
-  settle(alerts, "discord.alerts", alerts.delivered[0].delivery(), NOT_NOW, "discord 503");
+  settle(alerts, "discord.alerts", alerts.delivered[0].id(), NOT_NOW, "discord 503");
   EXPECT_EQ(why(), "discord 503");
-  settle(alerts, "discord.alerts", alerts.delivered[1].delivery(), DELIVERED);
+  settle(alerts, "discord.alerts", alerts.delivered[1].id(), DELIVERED);
   EXPECT_EQ(why(), "discord 503") << "one still waits";
   now.mono += Millis{2000};
   now.wall += Millis{2000};
   turn();
-  settle(alerts, "discord.alerts", alerts.delivered[2].delivery(), NOT_NOW, "discord 502");
+  settle(alerts, "discord.alerts", alerts.delivered[2].id(), NOT_NOW, "discord 502");
   EXPECT_EQ(why(), "discord 502");
   EXPECT_EQ(core->health("discord.alerts").trouble_since_ms, since);
   now.mono += Millis{3000};
   turn();
-  settle(alerts, "discord.alerts", alerts.delivered[3].delivery(), DELIVERED);
+  settle(alerts, "discord.alerts", alerts.delivered[3].id(), DELIVERED);
   EXPECT_EQ(why(), "");
 }
 
@@ -86,7 +86,7 @@ TEST_F(CoreDeliveryTest, GivesTheCreditBackForWhatIsLost) {
   publish(connect("p"), {signal()});
   turn();
   EXPECT_THAT(dead->letters(), SizeIs(1));
-  EXPECT_TRUE(dead->read(dead->letters().begin()->first)->signal.empty());
+  EXPECT_TRUE(dead->read(dead->letters().begin()->first)->signals.at(0).empty());
   EXPECT_TRUE(core->alarms().stands("dead-letters/discord.alerts"));
   EXPECT_FALSE(core->alarms().stands("journal-read"));
   EXPECT_THAT(alerts.delivered, SizeIs(1)) << "the credit is the next one's: the alarm's";
@@ -122,7 +122,7 @@ TEST_F(CoreDeliveryTest, AFewTextsThatCannotBeReadHoldUpNothingElse) {
   publish(connect("p"), {signal(), signal(), signal()});
   turn();
   ASSERT_THAT(alerts.delivered, SizeIs(3));
-  for (const auto& delivery : alerts.delivered) settle(alerts, "discord.alerts", delivery.delivery(), NOT_NOW);
+  for (const auto& delivery : alerts.delivered) settle(alerts, "discord.alerts", delivery.id(), NOT_NOW);
   alerts.delivered.clear();
   now.mono += Millis{60'000};
   int reads = 0;
@@ -147,7 +147,7 @@ TEST_F(CoreDeliveryTest, ADeadLetterWithoutItsTextWaitsAndHoldsItsThread) {
   ASSERT_THAT(alerts.delivered, SizeIs(1));
   disk.fail_when(reads_fail(EIO));
   reader = journal->reader();
-  settle(alerts, "discord.alerts", alerts.delivered[0].delivery(), GIVEN_UP, "no");
+  settle(alerts, "discord.alerts", alerts.delivered[0].id(), GIVEN_UP, "no");
   EXPECT_THAT(dead->letters(), SizeIs(0));
   EXPECT_TRUE(core->alarms().stands("journal-read"));
   EXPECT_FALSE(core->alarms().stands("dead-letters/discord.alerts"));
@@ -156,11 +156,11 @@ TEST_F(CoreDeliveryTest, ADeadLetterWithoutItsTextWaitsAndHoldsItsThread) {
   now.mono += Millis{1'000};
   turn();
   ASSERT_THAT(dead->letters(), SizeIs(1));
-  EXPECT_EQ(dead->read(dead->letters().begin()->first)->signal, first.SerializeAsString());
+  EXPECT_EQ(dead->read(dead->letters().begin()->first)->signals.at(0), first.SerializeAsString());
   EXPECT_FALSE(core->alarms().stands("journal-read"));
   credit(alerts, "discord.alerts", 1);
   ASSERT_THAT(alerts.delivered, SizeIs(2));
-  EXPECT_EQ(alerts.delivered[1].signal(), second.SerializeAsString());
+  EXPECT_EQ(alerts.delivered[1].signals(0).signal(), second.SerializeAsString());
 }
 
 TEST_F(CoreDeliveryTest, ADeliveryWhoseDeadLetterIsKeptIsSettledByTheNextStart) {
@@ -170,7 +170,7 @@ TEST_F(CoreDeliveryTest, ADeliveryWhoseDeadLetterIsKeptIsSettledByTheNextStart) 
   Settle settle;
   settle.set_channel("discord.alerts");
   auto* one = settle.add_settled();
-  one->set_delivery(alerts.delivered[0].delivery());
+  one->set_delivery(alerts.delivered[0].id());
   one->set_outcome(GIVEN_UP);
   alerts.link.send(Frame::kSettle, settle.SerializeAsString());
   exchange();
@@ -192,12 +192,12 @@ TEST_F(CoreDeliveryTest, CountsADeathForWhatWasBegunAndNotForWhatWasHeldBesides)
     const std::string peer = "c" + std::to_string(i);
     auto& client = consumer(peer, "discord.alerts");
     ASSERT_THAT(client.delivered, SizeIs(3));
-    begin(client, "discord.alerts", client.delivered[1].delivery());
+    begin(client, "discord.alerts", client.delivered[1].id());
     core->gone(peer, now);
   }
   turn();
   ASSERT_THAT(dead->letters(), SizeIs(1));
-  EXPECT_EQ(payload_title(read_header(dead->read(dead->letters().begin()->first)->signal).payload), "poison");
+  EXPECT_EQ(payload_title(read_header(dead->read(dead->letters().begin()->first)->signals.at(0)).payload), "poison");
 }
 
 TEST_F(CoreDeliveryTest, CountsADeathForTheFirstWhereNothingWasBegun) {
@@ -212,7 +212,7 @@ TEST_F(CoreDeliveryTest, CountsADeathForTheFirstWhereNothingWasBegun) {
   }
   turn();
   ASSERT_THAT(dead->letters(), SizeIs(1));
-  EXPECT_EQ(payload_title(read_header(dead->read(dead->letters().begin()->first)->signal).payload), "poison");
+  EXPECT_EQ(payload_title(read_header(dead->read(dead->letters().begin()->first)->signals.at(0)).payload), "poison");
 }
 
 TEST_F(CoreDeliveryTest, PassesOnlyOnWhatWasBegunDurably) {
@@ -223,7 +223,7 @@ TEST_F(CoreDeliveryTest, PassesOnlyOnWhatWasBegunDurably) {
   publish(producer, {signal("cron.output")});
   turn();
   ASSERT_EQ(first.delivered.size(), 1U);
-  const uint64_t number = first.delivered[0].delivery();
+  const uint64_t number = first.delivered[0].id();
   const auto begin_without_sync = [&](Client& client) {
     Begun begun;
     begun.set_channel("discord.system");
@@ -282,7 +282,7 @@ TEST_F(CoreDeliveryTest, DoesNotTakeAByeForADeath) {
   for (int i = 0; i < 5; ++i) {
     auto& client = consumer("c" + std::to_string(i), "discord.alerts");
     ASSERT_THAT(client.delivered, SizeIs(2));
-    begin(client, "discord.alerts", client.delivered[0].delivery());
+    begin(client, "discord.alerts", client.delivered[0].id());
     client.link.send(Frame::kBye, Bye().SerializeAsString());
     turn();
   }
@@ -295,7 +295,7 @@ TEST_F(CoreDeliveryTest, RefusesAPartOverItsLimitsAndKeepsNothingOfIt) {
   turn();
   Begun begun;
   begun.set_channel("discord.alerts");
-  begun.set_delivery(alerts.delivered[0].delivery());
+  begun.set_delivery(alerts.delivered[0].id());
   begun.mutable_part()->set_part(1);
   begun.mutable_part()->set_link(std::string(1 << 20, 'l'));
   alerts.link.send(Frame::kBegun, begun.SerializeAsString());
@@ -308,8 +308,8 @@ TEST_F(CoreDeliveryTest, MasksWhatAConsumerSaysOfItsTroubles) {
   auto& alerts = consumer("c", "discord.alerts");
   publish(connect("p"), {signal(), signal()});
   turn();
-  settle(alerts, "discord.alerts", alerts.delivered[0].delivery(), GIVEN_UP, "the secret is wrong");
-  settle(alerts, "discord.alerts", alerts.delivered[1].delivery(), NOT_NOW, "a secret");
+  settle(alerts, "discord.alerts", alerts.delivered[0].id(), GIVEN_UP, "the secret is wrong");
+  settle(alerts, "discord.alerts", alerts.delivered[1].id(), NOT_NOW, "a secret");
   open_circuit(alerts, "discord.alerts", "no secret");
   EXPECT_EQ(dead->read(dead->letters().begin()->first)->cause, "the ****** is wrong");
   EXPECT_EQ(core->health("discord.alerts").trouble, "a ******");

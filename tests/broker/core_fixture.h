@@ -192,7 +192,7 @@ struct CoreTest : testing::Test {
       credit(system, "discord.system", 1);
     }
     while (!system.delivered.empty()) {
-      settle(system, "discord.system", system.delivered.back().delivery(), GIVEN_UP, "no");
+      settle(system, "discord.system", system.delivered.back().id(), GIVEN_UP, "no");
       system.delivered.pop_back();
     }
   }

@@ -135,7 +135,7 @@ TEST_F(CoreTest, LosesNothingOfASessionThatDidWhatItMayNot) {
   ASSERT_THAT(alerts.delivered, SizeIs(1));
   publish(alerts, {signal()});
   publish(producer, {signal()});
-  settle(producer, "discord.alerts", alerts.delivered[0].delivery(), DELIVERED);
+  settle(producer, "discord.alerts", alerts.delivered[0].id(), DELIVERED);
   EXPECT_EQ(core->counters().not_allowed, 2u);
   EXPECT_EQ(open("discord.alerts"), 2u);
   EXPECT_THAT(consumer("d", "discord.alerts").delivered, SizeIs(2));
@@ -158,7 +158,7 @@ TEST_F(CoreTest, HandsOnWhatADeadConsumerHadBegunWithAllThatIsKnown) {
   turn();
   Begun begun;
   begun.set_channel("discord.alerts");
-  begun.set_delivery(first.delivered[0].delivery());
+  begun.set_delivery(first.delivered[0].id());
   begun.mutable_part()->set_part(1);
   first.link.send(Frame::kBegun, begun.SerializeAsString());
   exchange();
@@ -180,7 +180,7 @@ TEST_F(CoreTest, TellsTheNextConsumerWhatWasBegunAlsoAfterARestart) {
     turn();
     Begun begun;
     begun.set_channel("discord.alerts");
-    begun.set_delivery(first.delivered.back().delivery());
+    begun.set_delivery(first.delivered.back().id());
     begun.mutable_part()->set_part(1);
     first.link.send(Frame::kBegun, begun.SerializeAsString());
     turn();
@@ -193,7 +193,7 @@ TEST_F(CoreTest, TellsTheNextConsumerWhatWasBegunAlsoAfterARestart) {
     auto& second = consumer("b", "discord.alerts");
     ASSERT_THAT(second.delivered, SizeIs(1)) << with_snapshot;
     ASSERT_THAT(second.delivered[0].parts(), SizeIs(1)) << with_snapshot;
-    settle(second, "discord.alerts", second.delivered[0].delivery(), DELIVERED);
+    settle(second, "discord.alerts", second.delivered[0].id(), DELIVERED);
     EXPECT_EQ(open("discord.alerts"), 0u);
     restart();
     EXPECT_EQ(open("discord.alerts"), 0u);
@@ -204,7 +204,7 @@ TEST_F(CoreTest, GoesOnCountingAttemptsAfterASnapshotAndARestart) {
   auto& first = consumer("a", "discord.system");
   publish(connect("p"), {signal("cron.output")});
   turn();
-  settle(first, "discord.system", first.delivered[0].delivery(), NOT_NOW);
+  settle(first, "discord.system", first.delivered[0].id(), NOT_NOW);
   now.mono += Millis{2000};
   turn();
   ASSERT_EQ(first.delivered.back().attempt(), 2u);
@@ -223,7 +223,7 @@ TEST_F(CoreTest, AnswersAsStaleWhatIsSaidOfADeliveryOfAnotherSession) {
   publish(connect("p"), {signal()});
   turn();
   auto& second = consumer("b", "discord.alerts");
-  settle(second, "discord.alerts", first.delivered[0].delivery(), DELIVERED);
+  settle(second, "discord.alerts", first.delivered[0].id(), DELIVERED);
   ASSERT_THAT(second.stale, SizeIs(1));
   EXPECT_EQ(open("discord.alerts"), 1u);
 }
@@ -235,7 +235,7 @@ TEST_F(CoreTest, TriesAgainAfterTheDelayAndNotBefore) {
   Settle settle;
   settle.set_channel("discord.alerts");
   auto* one = settle.add_settled();
-  one->set_delivery(alerts.delivered[0].delivery());
+  one->set_delivery(alerts.delivered[0].id());
   one->set_outcome(NOT_NOW);
   one->set_delay_ms(5000);
   alerts.link.send(Frame::kSettle, settle.SerializeAsString());
@@ -262,7 +262,7 @@ TEST_F(CoreTest, SettlesAnOldHeartbeatAsExpiredInsteadOfDeliveringIt) {
   clients.clear();
   auto& system = consumer("c", "discord.system");
   ASSERT_THAT(system.delivered, SizeIs(1));
-  EXPECT_EQ(read_header(system.delivered[0].signal()).type, "cron.output");
+  EXPECT_EQ(read_header(system.delivered[0].signals(0).signal()).type, "cron.output");
 }
 
 TEST_F(CoreTest, AsksAnewWhenSignalsExpireAfterAReload) {
@@ -302,10 +302,10 @@ TEST_F(CoreTest, SendsWhatNeedsAResponseToTelegramAndACopyBesides) {
   publish(connect("p"), {asks, signal()});
   turn();
   ASSERT_THAT(telegram.delivered, SizeIs(1));
-  EXPECT_FALSE(telegram.delivered[0].copy());
+  EXPECT_FALSE(telegram.delivered[0].signals(0).copy());
   ASSERT_THAT(alerts.delivered, SizeIs(2));
-  EXPECT_TRUE(alerts.delivered[0].copy());
-  EXPECT_FALSE(alerts.delivered[1].copy());
+  EXPECT_TRUE(alerts.delivered[0].signals(0).copy());
+  EXPECT_FALSE(alerts.delivered[1].signals(0).copy());
 }
 
 TEST_F(CoreTest, KeepsWhatWasGivenUpAsADeadLetterAndSaysSoOnce) {
@@ -313,19 +313,19 @@ TEST_F(CoreTest, KeepsWhatWasGivenUpAsADeadLetterAndSaysSoOnce) {
   auto& telegram = consumer("t", "telegram");
   publish(connect("p"), {signal("incident.detected", "first"), signal("incident.detected", "second")});
   turn();
-  settle(alerts, "discord.alerts", alerts.delivered[0].delivery(), GIVEN_UP, "discord 50013: Missing Permissions");
-  settle(alerts, "discord.alerts", alerts.delivered[1].delivery(), GIVEN_UP, "discord 50013: Missing Permissions");
+  settle(alerts, "discord.alerts", alerts.delivered[0].id(), GIVEN_UP, "discord 50013: Missing Permissions");
+  settle(alerts, "discord.alerts", alerts.delivered[1].id(), GIVEN_UP, "discord 50013: Missing Permissions");
   ASSERT_THAT(dead->letters(), SizeIs(2));
   const auto letter = dead->read(dead->letters().begin()->first);
   ASSERT_TRUE(letter);
-  EXPECT_EQ(payload_title(read_header(letter->signal).payload), "first");
+  EXPECT_EQ(payload_title(read_header(letter->signals.at(0)).payload), "first");
   EXPECT_EQ(letter->cause, "discord 50013: Missing Permissions");
   EXPECT_THAT(telegram.delivered, SizeIs(1)) << "one alarm for both";
   EXPECT_TRUE(core->alarms().stands("dead-letters/discord.alerts"));
 
-  core->revive("discord.alerts", letter->signal, now);
+  core->revive("discord.alerts", letter->signals.at(0), now);
   turn();
-  EXPECT_EQ(alerts.delivered.back().signal(), letter->signal);
+  EXPECT_EQ(alerts.delivered.back().signals(0).signal(), letter->signals.at(0));
 }
 
 TEST_F(CoreTest, MakesTheOldestADeadLetterWhenABacklogIsOverItsLimit) {
@@ -340,7 +340,7 @@ TEST_F(CoreTest, MakesTheOldestADeadLetterWhenABacklogIsOverItsLimit) {
   EXPECT_LE(core->channels().find("discord.system")->second.bytes(), 1000u);
   ASSERT_FALSE(dead->letters().empty());
   EXPECT_EQ(dead->read(dead->letters().begin()->first)->cause, "backlog");
-  EXPECT_EQ(dead->letters().begin()->first.seq, 1u);
+  EXPECT_EQ(dead->read(dead->letters().begin()->first)->seqs, std::vector<uint64_t>{1});
 }
 
 TEST_F(CoreTest, HoldsBackFromAnOpenCircuitAndSaysSoWhereItIsSeen) {
@@ -390,7 +390,7 @@ TEST_F(CoreTest, MarksAnIdOlderThanItsMemoryAsAnUnprovenRepeat) {
   publish(connect("p"), {old});
   turn();
   ASSERT_THAT(system.delivered, SizeIs(1));
-  EXPECT_TRUE(system.delivered[0].repeat_unproven());
+  EXPECT_TRUE(system.delivered[0].signals(0).repeat_unproven());
 }
 
 TEST_F(CoreTest, GivesUpWhatKillsItsConsumersAgainAndAgain) {

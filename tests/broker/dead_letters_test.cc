@@ -62,7 +62,7 @@ TEST_F(DeadLettersTest, BuriesABacklogInBitesThatFitMemory) {
   for (const auto& key : all()) {
     const auto letter = dead->read(key);
     ASSERT_TRUE(letter);
-    EXPECT_GT(letter->signal.size(), size_t{1} << 20);
+    EXPECT_GT(letter->signals.at(0).size(), size_t{1} << 20);
   }
 }
 

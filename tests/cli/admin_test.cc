@@ -124,17 +124,17 @@ TEST(Trace, HasASentenceForEveryState) {
 
 TEST(Dead, ListsShowsAndBringsBack) {
   Asked list(
-      R"({"letters":[{"channel":"telegram","seq":7,"type":"a.b","title":"x","cause":"403 blocked",
+      R"({"letters":[{"channel":"telegram","delivery":7,"seqs":[7],"type":"a.b","title":"x","cause":"403 blocked",
       "at":"2026-11-22T14:02:07Z"}],"total":1})");
   EXPECT_THAT(list.invoke_with({"dead", "list"}).out,
-              HasSubstr("7       telegram  2026-11-22T14:02:07Z  a.b   x      403 blocked"));
+              HasSubstr("7         telegram  2026-11-22T14:02:07Z  a.b   x      403 blocked"));
   Asked none(R"({"letters":[],"total":0})");
   EXPECT_EQ(none.invoke_with({"dead", "list", "--channel", "telegram"}).out, "no dead letters of telegram\n");
   Asked retry(R"({"retried":3,"of":3})");
   EXPECT_EQ(retry.invoke_with({"dead", "retry", "--channel", "telegram"}).out, "brought back 3\n");
   EXPECT_EQ(retry.question(), (json::value{{"command", "dead.retry"}, {"channel", "telegram"}}));
   retry.invoke_with({"dead", "retry", "7"});
-  EXPECT_EQ(retry.question(), (json::value{{"command", "dead.retry"}, {"seq", 7}}));
+  EXPECT_EQ(retry.question(), (json::value{{"command", "dead.retry"}, {"delivery", 7}}));
   retry.invoke_with({"dead", "drop", "--all"});
   EXPECT_EQ(retry.question(), (json::value{{"command", "dead.drop"}, {"all", true}}));
   const Invoked which = retry.invoke_with({"dead", "retry"});

@@ -34,10 +34,12 @@ inline Signal note(const std::string& title, const std::string& body, const std:
 
 inline Delivery delivery(const Signal& signal, uint64_t number = 1) {
   Delivery out;
-  out.set_delivery(number);
+  out.set_id(number);
   out.set_attempt(1);
-  out.set_signal(signal.SerializeAsString());
-  out.set_journalled_ms(kWall);
+  auto* one = out.add_signals();
+  one->set_signal(signal.SerializeAsString());
+  one->set_seq(number);
+  one->set_journalled_ms(kWall);
   return out;
 }
 

@@ -209,7 +209,7 @@ TEST(Secrets, InTextsAreNowhereToBeFound) {
   }));
   const json::value letters = json::parse(dead.output);
   const Ended letter =
-      house.detent({"dead", "show", std::to_string(letters.at("letters").at(0).at("seq").to_number<uint64_t>())});
+      house.detent({"dead", "show", std::to_string(letters.at("letters").at(0).at("delivery").to_number<uint64_t>())});
   EXPECT_EQ(letter.code, 0) << letter.output;
   EXPECT_THAT(letter.output, HasSubstr("[redacted]"));
   EXPECT_GE(house.metric("detent_texts_redacted_total"), 1);

@@ -48,7 +48,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     signal.set_payload(payload);
   }
   Delivery delivery;
-  delivery.set_signal(signal.SerializeAsString());
+  delivery.add_signals()->set_signal(signal.SerializeAsString());
   const consumers::Story story = consumers::tell(delivery, 1'000'000);
   CHECK(!story.title.empty(), "there is always a title");
 

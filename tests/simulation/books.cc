@@ -29,10 +29,15 @@ std::string Books::add(std::string_view bytes) {
   }
   if (record.has_settled()) {
     const auto& one = record.settled();
-    const auto [first, fresh] =
-        settled.try_emplace({one.channel(), one.seq()}, Settling{one.state(), std::string(bytes)});
-    if (!fresh && first->second.record != bytes)
-      return fmt::format("{} of {} was settled twice", one.seq(), one.channel());
+    if (one.delivery()) {
+      const auto [first, fresh] = delivered.try_emplace({one.channel(), one.delivery()}, one.seqs(0));
+      if (!fresh && first->second != one.seqs(0)) return fmt::format("two deliveries have the id {}", one.delivery());
+    }
+    for (const uint64_t seq : one.seqs()) {
+      const auto [first, fresh] =
+          settled.try_emplace({one.channel(), seq}, Settling{one.state(), one.delivery(), std::string(bytes)});
+      if (!fresh && first->second.record != bytes) return fmt::format("{} of {} was settled twice", seq, one.channel());
+    }
   }
   return "";
 }

@@ -23,11 +23,18 @@ struct Books {
   };
   struct Settling {
     int state = 0;  // of SettledRecord
+    uint64_t delivery = 0;
     std::string record;
   };
   std::map<uint64_t, Entry> signals;  // by number, without a gap
   std::map<std::string, uint64_t> ids;
-  std::map<DeadLetters::Key, Settling> settled;
+  struct Place {
+    std::string channel;
+    uint64_t seq = 0;
+    auto operator<=>(const Place&) const = default;
+  };
+  std::map<Place, Settling> settled;
+  std::map<DeadLetters::Key, uint64_t> delivered;  // settled deliveries by their ids, with their first signal
 
   /// What the record breaks; empty: nothing. A record may come again as it was: a restart copies the journal's tail.
   std::string add(std::string_view record);

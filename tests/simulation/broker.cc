@@ -242,13 +242,15 @@ void SimulatedBroker::check_bodies() {
 /// Every delivery that ended as a dead letter is there with its text, until the operator closes it.
 void SimulatedBroker::check_letters(const Books& books) {
   const DiskWeather::Aside aside(weather_);
-  for (const auto& [key, settling] : books.settled) {
+  for (const auto& [place, settling] : books.settled) {
+    const DeadLetters::Key key{place.channel, settling.delivery};
     if (settling.state != SettledRecord::DEAD || was_closed(key)) continue;
     const auto letter = letters().read(key);
-    if (!letter) return broken_(fmt::format("dead letter {} of {}: {}", key.seq, key.channel, letter.error().what));
-    const auto signal = books.signals.find(key.seq);
-    if (signal == books.signals.end() || signal->second.bytes != letter->signal)
-      return broken_(fmt::format("dead letter {} of {} lost its text: {}", key.seq, key.channel, letter->cause));
+    if (!letter) return broken_(fmt::format("dead letter of {} {}: {}", place.channel, place.seq, letter.error().what));
+    const auto signal = books.signals.find(place.seq);
+    if (signal == books.signals.end() || letter->seqs != std::vector{place.seq} ||
+        letter->signals != std::vector{signal->second.bytes})
+      return broken_(fmt::format("dead letter of {} {} lost its text: {}", place.channel, place.seq, letter->cause));
   }
 }
 

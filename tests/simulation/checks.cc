@@ -43,8 +43,8 @@ void World::check_all_arrived() {
           break;
         case SettledRecord::DEAD:
           ++counts_.dead;
-          if (broker_->was_closed({channel, seq})) break;
-          if (broker_->letters().read({channel, seq})->cause == "backlog") ++counts_.backlog;
+          if (broker_->was_closed({channel, settled->second.delivery})) break;
+          if (broker_->letters().read({channel, settled->second.delivery})->cause == "backlog") ++counts_.backlog;
           break;
         default:
           return broken("settled in a way that nobody asked for");
@@ -52,7 +52,7 @@ void World::check_all_arrived() {
     }
   }
   for (const auto& [key, place] : broker_->letters().letters()) {
-    if (!books.settled.contains(key)) return broken("a dead letter of a delivery that is not settled");
+    if (!books.delivered.contains(key)) return broken("a dead letter of a delivery that is not settled");
   }
 }
 

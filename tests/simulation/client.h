@@ -26,7 +26,7 @@ struct World::Client {
   Millis next_look{0};
   struct Held {
     std::string channel, id;
-    uint64_t seq = 0;
+    uint64_t delivery = 0, seq = 0;
     bool begun = false, durable = false;
   };
   std::vector<Held> held;

@@ -126,7 +126,7 @@ void World::on_event(Client& client, const Link::Event& event) {
     BegunDurable durable;
     durable.ParseFromArray(event.body.data(), static_cast<int>(event.body.size()));
     for (auto& held : client.held) {
-      if (held.channel == durable.channel() && held.seq == durable.delivery()) held.durable = true;
+      if (held.channel == durable.channel() && held.delivery == durable.delivery()) held.durable = true;
     }
   }
 }
@@ -136,20 +136,22 @@ void World::on_deliver(Client& client, std::string_view body) {
   if (!deliver.ParseFromArray(body.data(), static_cast<int>(body.size()))) return broken("a Deliver cannot be read");
   for (const auto& delivery : deliver.deliveries()) {
     ++counts_.deliveries;
-    const SignalHeader head = read_header(delivery.signal());
+    if (delivery.signals_size() != 1) return broken("a delivery of other than one signal");
+    const std::string& bytes = delivery.signals(0).signal();
+    const SignalHeader head = read_header(bytes);
     const std::string id(head.id);
     if (head.source == "detent") {
       auto& alarm = published_[id];
       alarm.own = true;
-      alarm.bytes = delivery.signal();
+      alarm.bytes = bytes;
       alarm.channels.insert(deliver.channel());
     }
     const auto known = published_.find(id);
-    if (known == published_.end() || known->second.bytes != delivery.signal()) return broken("a signal was invented");
+    if (known == published_.end() || known->second.bytes != bytes) return broken("a signal was invented");
     if (!known->second.channels.contains(deliver.channel())) return broken("a signal in the wrong channel");
     if (client.couriers) continue;
     if (--client.credit[deliver.channel()] < 0) return broken("more was delivered than credit was given");
-    client.held.push_back({deliver.channel(), id, delivery.delivery(), false, false});
+    client.held.push_back({deliver.channel(), id, delivery.id(), delivery.signals(0).seq(), false, false});
   }
 }
 
@@ -161,7 +163,7 @@ void World::consumer_acts(Client& client) {
     held.begun = true;
     Begun begun;
     begun.set_channel(held.channel);
-    begun.set_delivery(held.seq);
+    begun.set_delivery(held.delivery);
     begun.mutable_part()->set_part(1);
     return client.link->send(Frame::kBegun, begun.SerializeAsString());
   }
@@ -171,12 +173,12 @@ void World::consumer_acts(Client& client) {
   const double fate = std::uniform_real_distribution<>(0, 1)(dice_.random);
   if (fate < 0.15) {
     auto* one = settle.add_settled();
-    one->set_delivery(held.seq);
+    one->set_delivery(held.delivery);
     one->set_outcome(NOT_NOW);
     one->set_delay_ms(static_cast<uint32_t>(below(2000)));
   } else if (fate < 0.15 + weather_.give_up) {
     auto* one = settle.add_settled();
-    one->set_delivery(held.seq);
+    one->set_delivery(held.delivery);
     one->set_outcome(GIVEN_UP);
     one->set_cause("given up");
   } else {
@@ -188,7 +190,7 @@ void World::consumer_acts(Client& client) {
         return broken(fmt::format("{} took {} of {} after {}", held.channel, held.seq, signal.thread, last));
       last = held.seq;
     }
-    settle.add_delivered(held.seq);
+    settle.add_delivered(held.delivery);
   }
   client.link->send(Frame::kSettle, settle.SerializeAsString());
   Credit credit;

@@ -131,7 +131,7 @@ TEST(DiscordRender, SaysWhatIsLateAndWhatMayBeARepeat) {
   Signal signal = note("a title", "text");
   signal.set_created_ms(kWall - 6 * 3600 * 1000);
   Delivery late = delivery(signal);
-  late.set_repeat_unproven(true);
+  late.mutable_signals(0)->set_repeat_unproven(true);
   const auto messages = render(tell(late, kWall), {.channel = "x"});
   EXPECT_EQ(text(body(messages[0]), "content"), "⚪ **a title** · 6 h late (repeat?)");
 }
@@ -166,7 +166,7 @@ TEST(DiscordRender, ACopyOfWhatIsAnsweredElsewhereStaysAsSilentAsItsChannel) {
   Signal question = note("deploy?", "yes or no");
   question.set_needs_response(true);
   Delivery copy = delivery(question);
-  copy.set_copy(true);
+  copy.mutable_signals(0)->set_copy(true);
   EXPECT_FALSE(buzzes(render(tell(copy, kWall), {.channel = "system", .silent = true})[0]));
   EXPECT_TRUE(buzzes(render(tell(copy, kWall), {.channel = "alerts"})[0]));
 }
