@@ -226,7 +226,7 @@ TEST_F(AtTheDoor, AProtocolVersionThatIsNotSpokenIsRefusedWithTheOneThatIs) {
   const double before = house.metric(kRefused);
   EXPECT_EQ(stranger.greet(0, 99), 0u);
   EXPECT_EQ(stranger.reason(), VERSION);
-  EXPECT_THAT(stranger.refusal(), HasSubstr("speaks 1"));
+  EXPECT_THAT(stranger.refusal(), HasSubstr("speaks " + std::to_string(kProtocolVersion)));
   EXPECT_EQ(house.metric(kRefused), before + 1);
   EXPECT_NE(stranger.greet(), 0u) << "with the right one it is welcome";
   expect_the_rest_is_served();
