@@ -37,7 +37,8 @@ void Core::pump(Channel& home, Now now) {
     size_t size = 0;
     // One consumer alone takes all it has credit for; several take turns.
     const size_t most = served.sessions.size() == 1 ? kMaxItems : kPatience;
-    while (credit.count && credit.bytes && (!bodies || (bodies->items.size() < most && size < kMaxBytes))) {
+    while (credit.count && credit.bytes && !consumer.has_its_hands_full() &&
+           (!bodies || (bodies->items.size() < most && size < kMaxBytes))) {
       Open* open = home.take();
       if (!open) break;
       if (expire(home, *open, now)) continue;
@@ -50,7 +51,9 @@ void Core::pump(Channel& home, Now now) {
       size += open->at.size;
       ++served.under_way;
       const uint64_t delivery = delivery_of(*open);
-      in_hand.emplace_hint(in_hand.end(), delivery, open->seq);
+      in_hand.emplace_hint(in_hand.end(), delivery, Consumer::Held{open->seq, open->at.size});
+      ++consumer.held;
+      consumer.held_bytes += open->at.size;
       Outgoing::Item item{delivery,   open->seq,
                           bytes,      open->attempts,
                           open->at,   open->repeat_unproven,

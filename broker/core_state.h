@@ -15,24 +15,33 @@ struct Core::Consumer {
     uint64_t bytes = 0;
   };
   std::map<std::string, Credit, std::less<>> credit;
-  std::map<std::string, std::map<uint64_t, uint64_t>, std::less<>>
-      under_way;                                                 // by channel: delivery -> its signal's seq
+  struct Held {
+    uint64_t seq = 0;
+    uint32_t bytes = 0;
+  };
+  std::map<std::string, std::map<uint64_t, Held>, std::less<>> under_way;  // by channel and delivery
+  uint64_t held = 0, held_bytes = 0;                                       // of all of them
   std::map<std::string, std::set<uint64_t>, std::less<>> begun;  // those deliveries of them of which it said BEGUN
+  /// Whatever its credit, it is handed no more: what it does not read lies in memory. wire.proto says so.
+  static constexpr uint64_t kMaxHeld = 65'536, kMaxHeldBytes = 64 << 20;
+  bool has_its_hands_full() const { return held >= kMaxHeld || held_bytes >= kMaxHeldBytes; }
   /// The signal of a delivery that is with this consumer.
   std::optional<uint64_t> in_hand(std::string_view channel, uint64_t delivery) const {
-    const auto held = under_way.find(channel);
-    if (held == under_way.end()) return std::nullopt;
-    const auto found = held->second.find(delivery);
-    return found == held->second.end() ? std::nullopt : std::optional(found->second);
+    const auto of_channel = under_way.find(channel);
+    if (of_channel == under_way.end()) return std::nullopt;
+    const auto found = of_channel->second.find(delivery);
+    return found == of_channel->second.end() ? std::nullopt : std::optional(found->second.seq);
   }
   /// The same, and it is with this consumer no longer.
   std::optional<uint64_t> take_back(std::string_view channel, uint64_t delivery) {
-    const auto held = under_way.find(channel);
-    if (held == under_way.end()) return std::nullopt;
-    const auto found = held->second.find(delivery);
-    if (found == held->second.end()) return std::nullopt;
-    const uint64_t seq = found->second;
-    held->second.erase(found);
+    const auto of_channel = under_way.find(channel);
+    if (of_channel == under_way.end()) return std::nullopt;
+    const auto found = of_channel->second.find(delivery);
+    if (found == of_channel->second.end()) return std::nullopt;
+    const uint64_t seq = found->second.seq;
+    --held;
+    held_bytes -= found->second.bytes;
+    of_channel->second.erase(found);
     if (const auto ids = begun.find(channel); ids != begun.end()) ids->second.erase(delivery);
     return seq;
   }

@@ -316,5 +316,22 @@ TEST_F(CoreDeliveryTest, MasksWhatAConsumerSaysOfItsTroubles) {
   EXPECT_EQ(core->health("discord.alerts").why, "no ******");
 }
 
+TEST_F(CoreTest, AConsumerHoldsOnlySoMuchWhateverItsCredit) {
+  auto& producer = connect("p");
+  for (int i = 0; i < 40; ++i) {
+    publish(producer, {signal("incident.detected", "t", std::string(3 << 20, 'x'))});
+    turn();
+  }
+  auto& alerts = connect("c", Link::Role::Consumer, {"discord.alerts"});
+  for (int i = 0; i < 100; ++i) credit(alerts, "discord.alerts", 1'000'000);
+  turn();
+  const size_t held = alerts.delivered.size();
+  EXPECT_GE(held, 64u / 3);
+  EXPECT_LE(held, 64u / 3 + 1) << "64 MiB, and the one with which it was over";
+  settle(alerts, "discord.alerts", alerts.delivered[0].id(), DELIVERED);
+  turn();
+  EXPECT_EQ(alerts.delivered.size(), held + 1);
+}
+
 }  // namespace
 }  // namespace detent
