@@ -118,8 +118,9 @@ TEST_F(AnUpgrade, KnowsTheIdsOfSignalsThatTheJournalHasLetGo) {
   auto ids = Host::open_ids(running.disk, "state", [](const IdDamage& damage) { ADD_FAILURE() << damage.file; });
   ASSERT_TRUE(ids);
   SignalId id{};
-  const std::string_view bytes = Ulid::parse("01M8DA7S41ABA2HSPQ9W9MGK5Z")->view();  // "Delivered 1"
-  std::copy(bytes.begin(), bytes.end(), id.begin());
+  const auto delivered = Ulid::parse("01M8DA7S41ABA2HSPQ9W9MGK5Z");  // "Delivered 1"
+  ASSERT_TRUE(delivered);
+  std::copy(delivered->view().begin(), delivered->view().end(), id.begin());
   const auto known = ids->insert(id, 1);
   ASSERT_TRUE(known);
   EXPECT_TRUE(known->has_value());
