@@ -97,10 +97,10 @@ void Admin::channel_list(const Ask& ask) {
 void Admin::channel_drop(const Ask& ask) {
   Core& core = view_.core;
   const std::string name = ask.channel.empty() ? member(ask.object, "name") : ask.channel;
-  const auto found = core.channels().find(name);
-  if (found == core.channels().end()) return core.answer(ask.call, {}, "no channel \"" + name + "\"");
+  const auto found = core.deliveries().channels().find(name);
+  if (found == core.deliveries().channels().end()) return core.answer(ask.call, {}, "no channel \"" + name + "\"");
   const size_t before = found->second.open();
-  core.drop_channel(name, ask.now);
+  core.deliveries().drop_channel(name, ask.now);
   const size_t open = found->second.open();
   core.reply_durable(ask.call,
                      json::serialize(json::object{{"channel", name}, {"dropped", before - open}, {"open", open}}));
@@ -118,8 +118,8 @@ void Admin::routes_explain(const Ask& ask) {
   const std::string type = member(ask.object, "type"), source = member(ask.object, "source");
   const auto* needs = ask.object.if_contains("needs_response");
   const auto explained =
-      view_.core.router().explain({type, std::max(0, severity_from_name(member(ask.object, "severity"))), source,
-                                   labels, needs && needs->is_bool() && needs->get_bool()});
+      view_.core.admission().router().explain({type, std::max(0, severity_from_name(member(ask.object, "severity"))),
+                                               source, labels, needs && needs->is_bool() && needs->get_bool()});
   json::array to, why;
   for (const auto& name : explained.route.channels) to.push_back(json::value(name));
   for (const auto& line : explained.why) why.push_back(json::value(line));
@@ -194,7 +194,7 @@ void Admin::trace(const Ask& ask) {
 }
 
 void Admin::add_open(Story& story) const {
-  const auto& channels = view_.core.channels();
+  const auto& channels = view_.core.deliveries().channels();
   for (auto& channel : story.channels) {
     const auto home = channels.find(channel.name);
     if (!channel.state.empty() || home == channels.end()) continue;
@@ -209,7 +209,7 @@ void Admin::add_open(Story& story) const {
     const bool in_hand = open->state == Open::State::UnderWay;
     const bool came_back = open->attempts > (in_hand ? 1 : 0);
     if (came_back && !in_hand) channel.state = "retrying";
-    const auto health = view_.core.health(channel.name);
+    const auto health = view_.core.deliveries().health(channel.name);
     if (health.circuit_open) {
       channel.cause = health.why;
     } else if (!health.consumers) {

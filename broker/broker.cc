@@ -44,18 +44,18 @@ Broker::Broker(Config config, Surroundings surroundings, Now now, Core::Options 
           around_.seed))),
       core_(options(std::move(core)), value_or_throw(Router::compile(config_)), validator_, ids_, around_.seed),
       watch_(core_, config_.ledger.max_lag) {
-  for (const auto& note : core_.router().notes()) spdlog::info("{}", note);
+  for (const auto& note : core_.admission().router().notes()) spdlog::info("{}", note);
 }
 
 Broker::~Broker() = default;
 
 Core::Options Broker::options(Core::Options options) {
-  options.backlog_bytes = config_.broker.max_backlog.bytes;
-  options.backlog_age = config_.broker.max_backlog.age;
+  options.deliveries.backlog_bytes = config_.broker.max_backlog.bytes;
+  options.deliveries.backlog_age = config_.broker.max_backlog.age;
   options.max_sessions = config_.broker.max_connections;
   options.broker = std::string("detent-broker ") + kVersion;
   options.channels = config_.channels();
-  options.expires = [this](std::string_view type) {
+  options.admission.expires = [this](std::string_view type) {
     for (const auto& rule : config_.expires) {
       if (glob_matches(rule.type, type)) return rule.after;
     }
@@ -77,8 +77,7 @@ Result<void> Broker::recovered(Journal& journal, Now now) {
       around_.seed);
   if (!dead) return dead.error();
   dead_ = std::move(*dead);
-  core_.recovered(now);
-  if (const uint64_t missing = core_.missing()) {
+  if (const uint64_t missing = core_.recovered(now)) {
     damage_["journal"] = fmt::format("{} undelivered signal{} missing from it: what they said is in the ledger",
                                      missing, missing == 1 ? " is" : "s are");
   }
@@ -92,8 +91,8 @@ Result<void> Broker::recovered(Journal& journal, Now now) {
   if (auto opened = open_ledger(now); !opened) return opened;
   raise_damage(standing, now);
   size_t open = 0;
-  for (const auto& [name, channel] : core_.channels()) open += channel.open();
-  spdlog::info("recovered {} undelivered signals; next is {}", open, core_.next_seq());
+  for (const auto& [name, channel] : core_.deliveries().channels()) open += channel.open();
+  spdlog::info("recovered {} undelivered signals; next is {}", open, core_.admission().next_seq());
   return {};
 }
 
@@ -142,12 +141,12 @@ void Broker::look(Now now) {
 /// So that the alarm of what could not be read ends also where nobody asks for it.
 void Broker::probe_unreadable(Now now) {
   constexpr int kMaxProbes = 16;
-  for (int i = 0; i < kMaxProbes && !core_.failing().empty(); ++i) {
-    auto next = core_.failing().upper_bound(probed_);
-    if (next == core_.failing().end()) next = core_.failing().begin();
+  for (int i = 0; i < kMaxProbes && !core_.deliveries().failing().empty(); ++i) {
+    auto next = core_.deliveries().failing().upper_bound(probed_);
+    if (next == core_.deliveries().failing().end()) next = core_.deliveries().failing().begin();
     probed_ = next->first;
     const RecordRef at = next->second.at;
-    if (bodies_->read({at.segment, at.offset, at.size})) core_.readable(probed_, now);
+    if (bodies_->read({at.segment, at.offset, at.size})) core_.deliveries().readable(probed_, now);
   }
 }
 
@@ -162,7 +161,7 @@ bool Broker::send(const Send& send, Now now) {
     if (message.deliver) {
       Unread unread;
       message.frame = deliver_frame(*message.deliver, *bodies_, unread);
-      core_.bodies_read(*message.deliver, unread, now);
+      core_.deliveries().bodies_read(*message.deliver, unread, now);
       more = more || !unread.empty();
     }
     send(message.peer, message.frame);
@@ -198,14 +197,14 @@ void Broker::journalled(Work work, const Appended& appended, Now now) {
   letters_->written();
   core_.reuse(std::move(work.batch));
   core_.journalled(static_cast<uint32_t>(appended.segment), appended.base_offset, now);
-  for (const auto& done : std::exchange(core_.local_done, {})) {
+  for (const auto& done : std::exchange(core_.admission().local_done, {})) {
     const auto waiting = local_waiting_.extract(done.ticket);
     if (!waiting.empty()) waiting.mapped()(done);
   }
   letters_->done(core_, now);
 }
 
-Kept Broker::kept() const { return {ledger_->complete_segment(), core_.segments_in_use()}; }
+Kept Broker::kept() const { return {ledger_->complete_segment(), core_.deliveries().segments_in_use()}; }
 
 std::function<Result<void>()> Broker::let_go() {
   auto segments = dead_->droppable();
@@ -231,7 +230,7 @@ Vitals Broker::vitals(Now now) const {
 }
 
 void Broker::admit(std::vector<std::string> signals, Now now, std::function<void(const LocalDone&)> done) {
-  local_waiting_[core_.admit_local(std::move(signals), now)] = std::move(done);
+  local_waiting_[core_.admission().admit_local(std::move(signals), now)] = std::move(done);
 }
 
 Result<std::string> Broker::reload() { return detent::reload(config_, core_); }

@@ -1,12 +1,11 @@
-// From a snapshot and the journal's records back to the state before the restart.
+#include "broker/core_recovery.h"
+
 #include <xxhash.h>
 
 #include <algorithm>
 #include <cstring>
 
 #include "base/result.h"
-#include "broker/core.h"
-#include "broker/core_state.h"
 #include "broker/records.h"
 #include "proto/journal.pb.h"
 #include "proto/reader.h"
@@ -19,25 +18,24 @@ namespace {
 uint64_t first_of(const google::protobuf::RepeatedField<uint64_t>& seqs) { return seqs.empty() ? 0 : seqs[0]; }
 }  // namespace
 
-bool Core::Restoring::Past::is_settled(uint64_t seq) const {
+bool CoreRecovery::Past::is_settled(uint64_t seq) const {
   if (seq < floor) return true;
   auto after = std::upper_bound(settled.begin(), settled.end(), seq,
                                 [](uint64_t wanted, const auto& range) { return wanted < range.first; });
   return after != settled.begin() && seq < std::prev(after)->second;
 }
 
-std::string Core::snapshot() const {
-  CHECK(batch_.empty(), "a snapshot belongs to the work taken last");
+std::string snapshot_of(const Admission& admission, const Deliveries& deliveries, const Alarms& alarms) {
   Snapshot snapshot;
-  snapshot.set_next_seq(next_seq_);
-  snapshot.set_next_delivery(next_delivery_);
-  for (const auto& [name, home] : channels_) {
+  snapshot.set_next_seq(admission.next_seq());
+  snapshot.set_next_delivery(deliveries.next_delivery());
+  for (const auto& [name, home] : deliveries.channels()) {
     auto* out = snapshot.add_channels();
     out->set_name(name);
-    const uint64_t floor = home.floor(next_seq_);
+    const uint64_t floor = home.floor(admission.next_seq());
     out->set_floor(floor);
     uint64_t last = floor;
-    for (const auto& [begin, end] : home.settled(next_seq_)) {
+    for (const auto& [begin, end] : home.settled(admission.next_seq())) {
       out->add_settled(begin - last);
       out->add_settled(end - begin);
       last = end;
@@ -53,7 +51,7 @@ std::string Core::snapshot() const {
       for (const auto& [number, part] : known->second) open->add_parts()->ParseFromString(part);
     }
   }
-  for (const auto& [name, alarm] : alarms_.standing()) {
+  for (const auto& [name, alarm] : alarms.standing()) {
     auto* out = snapshot.add_standing();
     out->set_alarm(name);
     out->set_at_ms(alarm.since_ms);
@@ -62,22 +60,15 @@ std::string Core::snapshot() const {
   return snapshot.SerializeAsString();
 }
 
-/// The id of a delivery as a record tells it: in version 1 that was the number of its only signal. No later one gets
-/// it.
-uint64_t Core::recorded(uint64_t delivery, uint64_t first_seq) {
-  if (!delivery) delivery = first_seq;
-  next_delivery_ = std::max(next_delivery_, delivery + 1);
-  return delivery;
-}
-
-void Core::restore(std::string_view bytes) {
+void CoreRecovery::restore(std::string_view bytes) {
   Snapshot snapshot;
   CHECK(snapshot.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())),
         "a snapshot whose checksum is right can be read");
-  restoring_->snapshot_next = next_seq_ = snapshot.next_seq();
-  next_delivery_ = std::max({next_delivery_, snapshot.next_delivery(), snapshot.next_delivery() ? 0 : next_seq_});
+  snapshot_next_ = snapshot.next_seq();
+  admission_.restore_numbers(snapshot_next_);
+  deliveries_.restore_ids(snapshot.next_delivery() ? snapshot.next_delivery() : snapshot_next_);
   for (const auto& in : snapshot.channels()) {
-    auto& past = restoring_->channels[in.name()];
+    auto& past = channels_[in.name()];
     past.floor = in.floor();
     uint64_t last = past.floor, settled = 0;
     for (int i = 0; i + 1 < in.settled_size(); i += 2) {
@@ -86,103 +77,32 @@ void Core::restore(std::string_view bytes) {
       past.settled.emplace_back(begin, last);
       settled += last - begin;
     }
-    restoring_->open += next_seq_ - std::min(next_seq_, past.floor + settled);
+    open_ += snapshot_next_ - std::min(snapshot_next_, past.floor + settled);
     for (const auto& open : in.open()) {
       for (const uint64_t seq : open.seqs()) {
         auto& known = past.open[seq];
-        known.delivery = recorded(open.delivery(), open.seqs(0));
+        known.delivery = deliveries_.recorded(open.delivery(), open.seqs(0));
         known.attempts = open.attempts();
         for (const auto& part : open.parts()) known.parts[part.part()] = part.SerializeAsString();
       }
     }
-    channel(in.name());
+    deliveries_.channel(in.name());
   }
   for (const auto& alarm : snapshot.alarms()) alarms_.restore(alarm, {});
   for (const auto& alarm : snapshot.standing()) alarms_.restore(alarm.alarm(), {alarm.cause(), alarm.at_ms()});
 }
 
-void Core::replay(std::string_view bytes, const RecordPosition& place, bool after_snapshot) {
+void CoreRecovery::replay(std::string_view bytes, const RecordPosition& place, bool after_snapshot) {
   Reader outer(bytes);
   if (!outer.next()) return;
-  if (outer.field() == Record::kAdmittedFieldNumber) {
-    Reader reader(outer.bytes());
-    Open open;
-    int64_t at_ms = 0;
-    std::string_view signal;
-    std::vector<std::string_view> to;
-    bool revived = false, copies = false;
-    while (reader.next()) {
-      switch (reader.field()) {
-        case Admitted::kSeqFieldNumber:
-          open.seq = reader.number();
-          break;
-        case Admitted::kAtMsFieldNumber:
-          at_ms = static_cast<int64_t>(reader.number());
-          break;
-        case Admitted::kChannelsFieldNumber:
-          to.push_back(reader.bytes());
-          break;
-        case Admitted::kRepeatUnprovenFieldNumber:
-          open.repeat_unproven = reader.number() != 0;
-          break;
-        case Admitted::kRevivedFieldNumber:
-          revived = reader.number() != 0;
-          break;
-        case Admitted::kCopiesFieldNumber:
-          copies = reader.number() != 0;
-          break;
-        case Admitted::kSignalFieldNumber:
-          signal = reader.bytes();
-          break;
-        default:
-          break;
-      }
-    }
-    // Numbers follow one another without gaps. What stands before the first record was dropped, or is in the snapshot.
-    if (next_seq_ > 1 && open.seq > next_seq_) missing_ += open.seq - next_seq_;
-    next_seq_ = std::max(next_seq_, open.seq + 1);
-    const SignalHeader head = read_header(signal);
-    if (!revived && head.id.size() == 16 && !ids_.covered(place.segment)) {
-      SignalId id;
-      std::memcpy(id.data(), head.id.data(), id.size());
-      ids_.remember(id, XXH3_64bits(signal.data(), signal.size()));
-    }
-    open.at = {static_cast<uint32_t>(place.segment), place.offset, place.length};
-    open.admitted_s = static_cast<uint32_t>(at_ms / 1000);
-    set_terms(open, head);
-    if (revived) open.expires_s = 0;
-    copies |= head.needs_response;  // version 1 did not say so
-    for (const auto name : to) {
-      if (!after_snapshot) {
-        const auto past = restoring_->channels.find(name);
-        if (past == restoring_->channels.end() || past->second.is_settled(open.seq)) continue;
-      }
-      open.copy = copies && name != to.front();
-      Channel& home = channel(name);
-      if (!home.queue().empty() && home.queue().back().seq >= open.seq) continue;  // a batch kept twice
-      open.attempts = 0;
-      open.delivery = 0;
-      if (const auto past = restoring_->channels.find(name); past != restoring_->channels.end()) {
-        if (const auto known = past->second.open.find(open.seq); known != past->second.open.end()) {
-          open.delivery = known->second.delivery;
-          open.attempts = static_cast<uint16_t>(std::min(known->second.attempts, Open::kMaxAttempts));
-          // Where there are none it was never begun, and may expire.
-          if (!known->second.parts.empty()) home.parts[open.delivery] = known->second.parts;
-        }
-      }
-      home.restore(open);
-      if (!after_snapshot) --restoring_->open;
-      count_segment(open.at.segment, 1);
-    }
-    return;
-  }
+  if (outer.field() == Record::kAdmittedFieldNumber) return replay_admitted(outer.bytes(), place, after_snapshot);
   if (!after_snapshot) return;
   Record record;
   if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
   if (record.has_begun()) {
     const auto& begun = record.begun();
-    const uint64_t delivery = recorded(begun.delivery(), first_of(begun.seqs()));
-    Channel& home = channel(begun.channel());
+    const uint64_t delivery = deliveries_.recorded(begun.delivery(), first_of(begun.seqs()));
+    Channel& home = deliveries_.channel(begun.channel());
     for (const uint64_t seq : begun.seqs()) {
       Open* open = home.find(seq);
       if (!open) continue;
@@ -191,8 +111,8 @@ void Core::replay(std::string_view bytes, const RecordPosition& place, bool afte
     }
   } else if (record.has_settled()) {
     const auto& settled = record.settled();
-    recorded(settled.delivery(), 0);
-    for (const uint64_t seq : settled.seqs()) replay_settled(channel(settled.channel()), seq);
+    deliveries_.recorded(settled.delivery(), 0);
+    for (const uint64_t seq : settled.seqs()) replay_settled(deliveries_.channel(settled.channel()), seq);
   } else if (record.has_raised()) {
     const auto& raised = record.raised();
     raised.over() ? alarms_.restore_cleared(raised.alarm())
@@ -200,51 +120,119 @@ void Core::replay(std::string_view bytes, const RecordPosition& place, bool afte
   }
 }
 
-void Core::replay_settled(Channel& home, uint64_t seq) {
-  const bool found = home.find(seq);
-  const auto past = restoring_->channels.find(home.name());
-  if (past != restoring_->channels.end() && seq < restoring_->snapshot_next && !past->second.is_settled(seq) &&
-      past->second.settled_since.insert(seq).second && !found) {
-    --restoring_->open;  // its segment was dropped since
+void CoreRecovery::replay_admitted(std::string_view admitted, const RecordPosition& place, bool after_snapshot) {
+  Reader reader(admitted);
+  Open open;
+  int64_t at_ms = 0;
+  std::string_view signal;
+  std::vector<std::string_view> to;
+  bool revived = false, copies = false;
+  while (reader.next()) {
+    switch (reader.field()) {
+      case Admitted::kSeqFieldNumber:
+        open.seq = reader.number();
+        break;
+      case Admitted::kAtMsFieldNumber:
+        at_ms = static_cast<int64_t>(reader.number());
+        break;
+      case Admitted::kChannelsFieldNumber:
+        to.push_back(reader.bytes());
+        break;
+      case Admitted::kRepeatUnprovenFieldNumber:
+        open.repeat_unproven = reader.number() != 0;
+        break;
+      case Admitted::kRevivedFieldNumber:
+        revived = reader.number() != 0;
+        break;
+      case Admitted::kCopiesFieldNumber:
+        copies = reader.number() != 0;
+        break;
+      case Admitted::kSignalFieldNumber:
+        signal = reader.bytes();
+        break;
+      default:
+        break;
+    }
   }
-  if (found) finish(home, seq);
+  // Numbers follow one another without gaps. What stands before the first record was dropped, or is in the snapshot.
+  const uint64_t next = admission_.next_seq();
+  if (next > 1 && open.seq > next) missing_ += open.seq - next;
+  admission_.restore_numbers(open.seq + 1);
+  const SignalHeader head = read_header(signal);
+  if (!revived && head.id.size() == 16 && !ids_.covered(place.segment)) {
+    SignalId id;
+    std::memcpy(id.data(), head.id.data(), id.size());
+    ids_.remember(id, XXH3_64bits(signal.data(), signal.size()));
+  }
+  open.at = {static_cast<uint32_t>(place.segment), place.offset, place.length};
+  open.admitted_s = static_cast<uint32_t>(at_ms / 1000);
+  admission_.set_terms(open, head);
+  if (revived) open.expires_s = 0;
+  copies |= head.needs_response;  // version 1 did not say so
+  for (const auto name : to) {
+    if (!after_snapshot) {
+      const auto past = channels_.find(name);
+      if (past == channels_.end() || past->second.is_settled(open.seq)) continue;
+    }
+    open.copy = copies && name != to.front();
+    Channel& home = deliveries_.channel(name);
+    if (!home.queue().empty() && home.queue().back().seq >= open.seq) continue;  // a batch kept twice
+    open.attempts = 0;
+    open.delivery = 0;
+    if (const auto past = channels_.find(name); past != channels_.end()) {
+      if (const auto known = past->second.open.find(open.seq); known != past->second.open.end()) {
+        open.delivery = known->second.delivery;
+        open.attempts = static_cast<uint16_t>(std::min(known->second.attempts, Open::kMaxAttempts));
+        // Where there are none it was never begun, and may expire.
+        if (!known->second.parts.empty()) home.parts[open.delivery] = known->second.parts;
+      }
+    }
+    deliveries_.restore(home, open);
+    if (!after_snapshot) --open_;
+  }
 }
 
-void Core::replay_dead(std::string_view bytes) {
+void CoreRecovery::replay_settled(Channel& home, uint64_t seq) {
+  const bool found = home.find(seq);
+  const auto past = channels_.find(home.name());
+  if (past != channels_.end() && seq < snapshot_next_ && !past->second.is_settled(seq) &&
+      past->second.settled_since.insert(seq).second && !found) {
+    --open_;  // its segment was dropped since
+  }
+  if (found) deliveries_.finish(home, seq);
+}
+
+void CoreRecovery::replay_dead(std::string_view bytes) {
   DeadRecord record;
   if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
   if (record.has_letter()) {
     const auto& letter = record.letter();
-    const uint64_t delivery = recorded(id_of(letter), 0);
-    dead_[letter.channel()].insert(delivery);
-    restoring_->letters.insert_or_assign(
-        {letter.channel(), delivery}, Restoring::Letter{{letter.seqs().begin(), letter.seqs().end()}, letter.cause()});
+    const uint64_t delivery = deliveries_.recorded(id_of(letter), 0);
+    deliveries_.restore_dead({letter.channel(), delivery});
+    letters_.insert_or_assign({letter.channel(), delivery},
+                              Letter{{letter.seqs().begin(), letter.seqs().end()}, letter.cause()});
   }
   if (record.has_closed()) {
-    dead_[record.closed().channel()].erase(record.closed().delivery());
-    restoring_->letters.erase({record.closed().channel(), record.closed().delivery()});
+    const DeliveryKey closed{record.closed().channel(), record.closed().delivery()};
+    deliveries_.restore_closed(closed);
+    letters_.erase(closed);
   }
 }
 
-void Core::recovered(Now now) {
-  missing_ += restoring_->open;
-  const auto letters = std::move(restoring_->letters);
-  restoring_.reset();
-  last_sweep_ = now;
+uint64_t CoreRecovery::finish(Now now) {
   // Its letter became durable, and the settling that follows did not.
-  for (const auto& [key, letter] : letters) {
-    const auto home = channels_.find(key.channel);
-    if (home == channels_.end()) continue;
+  for (const auto& [key, letter] : letters_) {
+    Channel& home = deliveries_.channel(key.channel);
     for (const uint64_t seq : letter.seqs) {
-      Open* open = home->second.find(seq);
+      Open* open = home.find(seq);
       if (!open) continue;
       open->delivery = key.delivery;
-      settle_dead(home->second, seq, letter.cause, now);
+      deliveries_.settle_dead(home, seq, letter.cause, now);
     }
   }
-  // Nothing has been tried yet.
-  alarms_.clear("journal-read", kJournalReads, now);
-  alarms_.clear("ids-read", kIdsRead, now);
+  deliveries_.clear_failing(now);
+  admission_.check_ids(now);
+  return missing_ + open_;
 }
 
 }  // namespace detent

@@ -21,7 +21,7 @@ void DeadLetterWork::add_to(Work& work, std::vector<NewDeadLetter> letters, std:
 }
 
 void DeadLetterWork::done(Core& core, Now now) {
-  core.dead_lettered(written_.keys(), written_.unread, written_.why, now);
+  core.deliveries().dead_lettered(written_.keys(), written_.unread, written_.why, now);
   if (bite_ && bite_->answer) core.answer(bite_->answer->first, bite_->answer->second, {});
   bite_.reset();
 }

@@ -25,10 +25,10 @@ std::optional<DeadOrders::Bite> DeadOrders::bite(bool stopping, Now now) {
     if (order.retry) {
       const auto letter = dead_.read(key);
       if (!letter || std::count(letter->signals.begin(), letter->signals.end(), "") > 0) continue;
-      for (const auto& signal : letter->signals) core_.revive(key.channel, signal, now);
+      for (const auto& signal : letter->signals) core_.admission().revive(key.channel, signal, now);
     }
     bite.keys.push_back(key);
-    core_.dead_letter_closed(key, now);
+    core_.deliveries().dead_letter_closed(key, now);
     ++order.done;
   }
   dead_.closed(bite.keys);

@@ -41,7 +41,7 @@ void DiskWatch::pause_publishers() {
     reason = LEDGER_BEHIND;
     paused_ = fmt::format("the ledger is {} MiB behind: keep the signal and try again", lag_ >> 20);
   }
-  core_.pause_publishers(reason, paused_);
+  core_.admission().pause_publishers(reason, paused_);
 }
 
 void DiskWatch::cannot_write(const Error& error, Now now) {

@@ -64,8 +64,8 @@ std::string metrics(const Vitals& vitals) {
        {"stale", double(c.stale)}},
       "reason");
   std::vector<std::pair<std::string, double>> pending, bytes, oldest, in_flight, dead, circuit, consumers;
-  for (const auto& [name, channel] : core.channels()) {
-    const auto health = core.health(name);
+  for (const auto& [name, channel] : core.deliveries().channels()) {
+    const auto health = core.deliveries().health(name);
     pending.emplace_back(name, channel.open());
     bytes.emplace_back(name, channel.bytes());
     if (channel.open()) oldest.emplace_back(name, channel.queue().front().admitted_s);
@@ -83,7 +83,7 @@ std::string metrics(const Vitals& vitals) {
   add("detent_channel_dead_letters", "Dead letters kept.", gauge, dead, "channel");
   add("detent_channel_circuit_open", "1 while the platform refuses the channel.", gauge, circuit, "channel");
   add("detent_channel_consumers", "Consumers connected.", gauge, consumers, "channel");
-  add("detent_sessions", "Sessions on the bus.", gauge, {{"", double(core.sessions().size())}});
+  add("detent_sessions", "Sessions on the bus.", gauge, {{"", double(core.sessions().all().size())}});
   add("detent_journal_bytes", "Size of all segments.", gauge, {{"", double(vitals.journal_bytes)}});
   add("detent_journal_segments", "Segments.", gauge, {{"", double(vitals.segments)}});
   add("detent_journal_syncs_total", "Writes of the journal that were synced.", counter, {{"", double(vitals.syncs)}});

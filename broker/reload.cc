@@ -33,7 +33,7 @@ Result<std::string> reload(Config& current, Core& core) {
   current.expires = fresh->expires;
   current.channel_sections = fresh->channel_sections;
   core.reroute(std::move(*router), current.channels());
-  for (const auto& note : core.router().notes()) spdlog::info("{}", note);
+  for (const auto& note : core.admission().router().notes()) spdlog::info("{}", note);
   return boost::json::serialize(out);
 }
 

@@ -23,7 +23,7 @@ std::string cell(std::string text) {
 }  // namespace
 
 uint64_t Vitals::ledger_lag() const {
-  const uint64_t last = core.next_seq() - 1;
+  const uint64_t last = core.admission().next_seq() - 1;
   return last - std::min(last, ledger_seq);
 }
 
@@ -37,7 +37,7 @@ std::string status_json(const Vitals& vitals) {
   out["uptime_s"] = (vitals.now.mono - vitals.started.mono).count() / 1000;
   out["publishers"] = vitals.paused.empty() ? "accepted" : "paused";
   if (!vitals.paused.empty()) out["paused_because"] = vitals.paused;
-  out["next_seq"] = core.next_seq();
+  out["next_seq"] = core.admission().next_seq();
   out["counters"] = {
       {"admitted", counters.admitted},   {"repeats", counters.repeats},     {"refused", counters.refused},
       {"deferred", counters.held},       {"malformed", counters.malformed}, {"not_allowed", counters.not_allowed},
@@ -47,8 +47,8 @@ std::string status_json(const Vitals& vitals) {
       {"gaps", counters.gaps},           {"alarms", counters.alarms},       {"dropped", counters.dropped},
       {"redacted", vitals.masked}};
   json::array channels;
-  for (const auto& [name, channel] : core.channels()) {
-    const auto health = core.health(name);
+  for (const auto& [name, channel] : core.deliveries().channels()) {
+    const auto health = core.deliveries().health(name);
     json::object one{{"name", name},
                      {"pending", channel.open()},
                      {"pending_bytes", channel.bytes()},
@@ -67,7 +67,7 @@ std::string status_json(const Vitals& vitals) {
   }
   out["channels"] = std::move(channels);
   json::array sessions;
-  for (const auto& session : core.sessions()) {
+  for (const Session* session : core.sessions().list()) {
     json::array served;
     for (const auto& channel : session->channels) served.push_back(json::value(channel));
     sessions.push_back({{"name", session->name},
@@ -110,8 +110,8 @@ std::string status_markdown(const Core& core) {
   }
   // No counts of what was delivered: they would change with every commit, and the log tells them.
   out += "\n| channel | pending | dead letters | state |\n|---|---|---|---|\n";
-  for (const auto& [name, channel] : core.channels()) {
-    const auto health = core.health(name);
+  for (const auto& [name, channel] : core.deliveries().channels()) {
+    const auto health = core.deliveries().health(name);
     const std::string state = health.circuit_open       ? "circuit open: " + cell(health.why)
                               : health.consumers == 0   ? "no consumer connected"
                               : !health.trouble.empty() ? "retrying: " + cell(health.trouble)

@@ -42,7 +42,7 @@ bool Tails::feed(const LogPosition& synced) {
 }
 
 bool Tails::feed(uint64_t session, Tail& tail, const LogPosition& synced) {
-  if (core_.unanswered_pings(session) >= kTailPings) return false;  // the PONG wakes us
+  if (core_.sessions().unanswered_pings(session) >= kTailPings) return false;  // the PONG wakes us
   Tailed tailed;
   bool more = true;
   size_t read = 0, filled = 0;
@@ -71,11 +71,11 @@ bool Tails::feed(uint64_t session, Tail& tail, const LogPosition& synced) {
     *tailed.add_signals() = std::move(signal);
   }
   if (tailed.signals_size() || tailed.missed() || tailed.caught_up())
-    core_.send(session, Frame::kTailed, tailed.SerializeAsString());
+    core_.sessions().send(session, Frame::kTailed, tailed.SerializeAsString());
   tail.unpinged += filled;
   if (tail.unpinged >= kTailFrame) {
     tail.unpinged = 0;
-    core_.ping(session);
+    core_.sessions().ping(session);
   }
   return more;
 }

@@ -37,6 +37,18 @@ Session* Sessions::of_peer(std::string_view peer) {
   return found == by_peer_.end() ? nullptr : find(found->second);
 }
 
+std::vector<const Session*> Sessions::list() const {
+  std::vector<const Session*> all;
+  for (const auto& [id, session] : sessions_) all.push_back(session.get());
+  std::sort(all.begin(), all.end(), [](const auto* a, const auto* b) { return a->id < b->id; });
+  return all;
+}
+
+uint32_t Sessions::unanswered_pings(uint64_t id) const {
+  const Session* session = find(id);
+  return session ? session->unanswered_pings : 0;
+}
+
 // ---- what goes out
 
 void Sessions::send(uint64_t id, uint32_t field, std::string_view body) {

@@ -93,6 +93,10 @@ class Sessions {
   Session* find(uint64_t id);
   const Session* find(uint64_t id) const;
   const std::unordered_map<uint64_t, std::unique_ptr<Session>>& all() const { return sessions_; }
+  /// The same, oldest first.
+  std::vector<const Session*> list() const;
+  /// 0 where the session is over.
+  uint32_t unanswered_pings(uint64_t session) const;
 
   struct Counters {
     uint64_t refused = 0;  // sessions that were not opened

@@ -52,7 +52,7 @@ TEST_F(CoreDeliveryTest, RemembersWhyDeliveriesComeBackUntilTheyDoNoMore) {
   auto& alerts = consumer("c", "discord.alerts");
   publish(connect("p"), {signal(), signal()});
   turn();
-  const auto why = [&] { return core->health("discord.alerts").trouble; };
+  const auto why = [&] { return core->deliveries().health("discord.alerts").trouble; };
   const int64_t since = now.wall.count();
   settle(alerts, "discord.alerts", alerts.delivered[0].id(), NOT_NOW, "discord 503");
   EXPECT_EQ(why(), "discord 503");
@@ -63,7 +63,7 @@ TEST_F(CoreDeliveryTest, RemembersWhyDeliveriesComeBackUntilTheyDoNoMore) {
   turn();
   settle(alerts, "discord.alerts", alerts.delivered[2].id(), NOT_NOW, "discord 502");
   EXPECT_EQ(why(), "discord 502");
-  EXPECT_EQ(core->health("discord.alerts").trouble_since_ms, since);
+  EXPECT_EQ(core->deliveries().health("discord.alerts").trouble_since_ms, since);
   now.mono += Millis{3000};
   turn();
   settle(alerts, "discord.alerts", alerts.delivered[3].id(), DELIVERED);
@@ -90,7 +90,7 @@ TEST_F(CoreDeliveryTest, GivesTheCreditBackForWhatIsLost) {
   EXPECT_TRUE(core->alarms().stands("dead-letters/discord.alerts"));
   EXPECT_FALSE(core->alarms().stands("journal-read"));
   EXPECT_THAT(alerts.delivered, SizeIs(1)) << "the credit is the next one's: the alarm's";
-  EXPECT_TRUE(core->credit_is_sound());
+  EXPECT_TRUE(core->deliveries().credit_is_sound());
 }
 
 TEST_F(CoreDeliveryTest, TriesAgainLaterWhatCannotBeReadAndSaysSoWhileItLasts) {
@@ -104,7 +104,7 @@ TEST_F(CoreDeliveryTest, TriesAgainLaterWhatCannotBeReadAndSaysSoWhileItLasts) {
   EXPECT_THAT(alerts.delivered, SizeIs(0));
   EXPECT_EQ(core->counters().alarms, 1u) << "said once";
   EXPECT_TRUE(core->alarms().stands("journal-read"));
-  EXPECT_TRUE(core->credit_is_sound());
+  EXPECT_TRUE(core->deliveries().credit_is_sound());
   disk.heal();
   now.mono += Millis{60'000};
   turn();
@@ -184,7 +184,7 @@ TEST_F(CoreDeliveryTest, ADeliveryWhoseDeadLetterIsKeptIsSettledByTheNextStart) 
 }
 
 TEST_F(CoreDeliveryTest, CountsADeathForWhatWasBegunAndNotForWhatWasHeldBesides) {
-  options.max_losses = 3;
+  options.deliveries.max_losses = 3;
   restart();
   publish(connect("p"), {signal("incident.detected", "innocent"), signal("incident.detected", "poison"), signal()});
   turn();
@@ -201,7 +201,7 @@ TEST_F(CoreDeliveryTest, CountsADeathForWhatWasBegunAndNotForWhatWasHeldBesides)
 }
 
 TEST_F(CoreDeliveryTest, CountsADeathForTheFirstWhereNothingWasBegun) {
-  options.max_losses = 3;
+  options.deliveries.max_losses = 3;
   restart();
   publish(connect("p"), {signal("incident.detected", "poison"), signal(), signal()});
   turn();
@@ -275,7 +275,7 @@ TEST_F(CoreDeliveryTest, PassesOnlyOnWhatWasBegunDurably) {
 }
 
 TEST_F(CoreDeliveryTest, DoesNotTakeAByeForADeath) {
-  options.max_losses = 3;
+  options.deliveries.max_losses = 3;
   restart();
   publish(connect("p"), {signal(), signal()});
   turn();
@@ -301,7 +301,7 @@ TEST_F(CoreDeliveryTest, RefusesAPartOverItsLimitsAndKeepsNothingOfIt) {
   alerts.link.send(Frame::kBegun, begun.SerializeAsString());
   turn();
   EXPECT_THAT(alerts.refused, HasSubstr("over the limit of 512"));
-  EXPECT_THAT(core->channels().find("discord.alerts")->second.parts, IsEmpty());
+  EXPECT_THAT(core->deliveries().channels().find("discord.alerts")->second.parts, IsEmpty());
 }
 
 TEST_F(CoreDeliveryTest, MasksWhatAConsumerSaysOfItsTroubles) {
@@ -312,8 +312,8 @@ TEST_F(CoreDeliveryTest, MasksWhatAConsumerSaysOfItsTroubles) {
   settle(alerts, "discord.alerts", alerts.delivered[1].id(), NOT_NOW, "a secret");
   open_circuit(alerts, "discord.alerts", "no secret");
   EXPECT_EQ(dead->read(dead->letters().begin()->first)->cause, "the ****** is wrong");
-  EXPECT_EQ(core->health("discord.alerts").trouble, "a ******");
-  EXPECT_EQ(core->health("discord.alerts").why, "no ******");
+  EXPECT_EQ(core->deliveries().health("discord.alerts").trouble, "a ******");
+  EXPECT_EQ(core->deliveries().health("discord.alerts").why, "no ******");
 }
 
 TEST_F(CoreTest, AConsumerHoldsOnlySoMuchWhateverItsCredit) {

@@ -48,8 +48,7 @@ struct CoreTest : testing::Test {
     journal = std::move(*Journal::open(disk, "s/journal", small, visitor));
     dead = std::move(*DeadLetters::open(disk, "s/dead", *core, visitor.damage));
     reader = journal->reader();
-    core->recovered(now);
-    EXPECT_EQ(core->missing(), 0U);
+    EXPECT_EQ(core->recovered(now), 0U);
   }
   void restart() {
     clients.clear();
@@ -100,7 +99,7 @@ struct CoreTest : testing::Test {
       Unread unread;
       if (message.deliver) {
         message.frame = deliver_frame(*message.deliver, *reader, unread);
-        core->bodies_read(*message.deliver, unread, now);
+        core->deliveries().bodies_read(*message.deliver, unread, now);
       }
       const auto found = clients.find(message.peer);
       if (found != clients.end()) hear(found->second, message.frame);
@@ -119,7 +118,7 @@ struct CoreTest : testing::Test {
         ASSERT_TRUE(journal->put_snapshot(appended.end, core->snapshot()));
       }
       core->journalled(static_cast<uint32_t>(appended.segment), appended.base_offset, now);
-      core->dead_lettered(letters.keys(), letters.unread, letters.why, now);
+      core->deliveries().dead_lettered(letters.keys(), letters.unread, letters.why, now);
     }
   }
   void turn() {
@@ -197,8 +196,8 @@ struct CoreTest : testing::Test {
     }
   }
   size_t open(const std::string& channel) {
-    const auto found = core->channels().find(channel);
-    return found == core->channels().end() ? 0 : found->second.open();
+    const auto found = core->deliveries().channels().find(channel);
+    return found == core->deliveries().channels().end() ? 0 : found->second.open();
   }
 
   test::MemoryDisk disk;

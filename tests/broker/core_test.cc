@@ -77,14 +77,14 @@ TEST_F(CoreTest, RefusesABadSignalAndTakesThoseAroundIt) {
 
 TEST_F(CoreTest, AfterALowDiskTakesUpExactlyWhereTheProducerResumes) {
   auto& producer = connect("p");
-  core->pause_publishers(DISK_LOW, "the disk is low");
+  core->admission().pause_publishers(DISK_LOW, "the disk is low");
   const auto first = signal(), second = signal();
   publish(producer, {first});
   publish(producer, {second});
   turn();
   EXPECT_EQ(producer.published.back().resume(), 1u);
   EXPECT_EQ(producer.published.back().upto(), 0u);
-  core->pause_publishers(0, {});
+  core->admission().pause_publishers(0, {});
   publish(producer, {second}, 2);  // not where it was told to
   turn();
   EXPECT_EQ(open("discord.alerts"), 0u);
@@ -250,7 +250,9 @@ TEST_F(CoreTest, TriesAgainAfterTheDelayAndNotBefore) {
 }
 
 TEST_F(CoreTest, SettlesAnOldHeartbeatAsExpiredInsteadOfDeliveringIt) {
-  options.expires = [](std::string_view type) { return type == "heartbeat.ok" ? Millis{600'000} : Millis{0}; };
+  options.admission.expires = [](std::string_view type) {
+    return type == "heartbeat.ok" ? Millis{600'000} : Millis{0};
+  };
   restart();
   publish(connect("p"), {signal("heartbeat.ok"), signal("cron.output")});
   turn();
@@ -267,7 +269,7 @@ TEST_F(CoreTest, SettlesAnOldHeartbeatAsExpiredInsteadOfDeliveringIt) {
 
 TEST_F(CoreTest, AsksAnewWhenSignalsExpireAfterAReload) {
   Millis after{0};
-  options.expires = [&after](std::string_view) { return after; };
+  options.admission.expires = [&after](std::string_view) { return after; };
   restart();
   publish(connect("p"), {signal("heartbeat.ok")});
   turn();
@@ -283,7 +285,7 @@ TEST_F(CoreTest, AsksAnewWhenSignalsExpireAfterAReload) {
 }
 
 TEST_F(CoreTest, TakesTheLastOfAllTimesForNever) {
-  options.expires = [](std::string_view) { return Millis{600'000}; };
+  options.admission.expires = [](std::string_view) { return Millis{600'000}; };
   restart();
   auto expires = signal("cron.output"), created = signal("cron.output");
   expires.set_expires_ms(INT64_MAX);
@@ -323,13 +325,13 @@ TEST_F(CoreTest, KeepsWhatWasGivenUpAsADeadLetterAndSaysSoOnce) {
   EXPECT_THAT(telegram.delivered, SizeIs(1)) << "one alarm for both";
   EXPECT_TRUE(core->alarms().stands("dead-letters/discord.alerts"));
 
-  core->revive("discord.alerts", letter->signals.at(0), now);
+  core->admission().revive("discord.alerts", letter->signals.at(0), now);
   turn();
   EXPECT_EQ(alerts.delivered.back().signals(0).signal(), letter->signals.at(0));
 }
 
 TEST_F(CoreTest, MakesTheOldestADeadLetterWhenABacklogIsOverItsLimit) {
-  options.backlog_bytes = 1000;
+  options.deliveries.backlog_bytes = 1000;
   restart();
   auto& producer = connect("p");
   for (int i = 0; i < 5; ++i) publish(producer, {signal("cron.output", std::string(300, 'a'))});
@@ -337,7 +339,7 @@ TEST_F(CoreTest, MakesTheOldestADeadLetterWhenABacklogIsOverItsLimit) {
   now.mono += Millis{1000};
   core->tick(now);
   turn();
-  EXPECT_LE(core->channels().find("discord.system")->second.bytes(), 1000u);
+  EXPECT_LE(core->deliveries().channels().find("discord.system")->second.bytes(), 1000u);
   ASSERT_FALSE(dead->letters().empty());
   EXPECT_EQ(dead->read(dead->letters().begin()->first)->cause, "backlog");
   EXPECT_EQ(dead->read(dead->letters().begin()->first)->seqs, std::vector<uint64_t>{1});
@@ -394,7 +396,7 @@ TEST_F(CoreTest, MarksAnIdOlderThanItsMemoryAsAnUnprovenRepeat) {
 }
 
 TEST_F(CoreTest, GivesUpWhatKillsItsConsumersAgainAndAgain) {
-  options.max_losses = 3;
+  options.deliveries.max_losses = 3;
   restart();
   publish(connect("p"), {signal()});
   turn();
@@ -410,8 +412,8 @@ TEST_F(CoreTest, GivesUpWhatKillsItsConsumersAgainAndAgain) {
 TEST_F(CoreTest, DropsAllOfAChannelWhenTheOperatorSaysSo) {
   publish(connect("p"), {signal("cron.output"), signal("cron.output"), signal()});
   turn();
-  EXPECT_TRUE(core->drop_channel("discord.system", now));
-  EXPECT_FALSE(core->drop_channel("discord.nothing", now));
+  EXPECT_TRUE(core->deliveries().drop_channel("discord.system", now));
+  EXPECT_FALSE(core->deliveries().drop_channel("discord.nothing", now));
   turn();
   EXPECT_EQ(open("discord.system"), 0u);
   EXPECT_EQ(open("discord.alerts"), 1u);

@@ -41,7 +41,7 @@ struct DeadLettersTest : CoreTest {
 };
 
 TEST_F(DeadLettersTest, BuriesABacklogInBitesThatFitMemory) {
-  options.backlog_bytes = 1000;
+  options.deliveries.backlog_bytes = 1000;
   restart();
   auto& producer = connect("p");
   for (int i = 0; i < 40; ++i) {
@@ -68,7 +68,7 @@ TEST_F(DeadLettersTest, BuriesABacklogInBitesThatFitMemory) {
 
 // Else each try on a full disk would fill anew the room that it waits for.
 TEST_F(DeadLettersTest, OnAFullDiskAnotherTryWritesNoLetterTwice) {
-  options.backlog_bytes = 1000;
+  options.deliveries.backlog_bytes = 1000;
   restart();
   auto& producer = connect("p");
   const auto title = [](int i) { return "letter-" + std::to_string(100 + i); };

@@ -48,7 +48,7 @@ struct World {
       dead->written(letters.letters);
       const auto appended = journal->append(work.batch).value();
       core->journalled(static_cast<uint32_t>(appended.segment), appended.base_offset, now);
-      core->dead_lettered(letters.keys(), letters.unread, letters.why, now);
+      core->deliveries().dead_lettered(letters.keys(), letters.unread, letters.why, now);
     }
   }
 
@@ -57,7 +57,7 @@ struct World {
     for (auto& message : core->outgoing) {
       Unread unread;
       if (message.deliver) message.frame = deliver_frame(*message.deliver, *reader, unread);
-      if (message.deliver) core->bodies_read(*message.deliver, unread, now);
+      if (message.deliver) core->deliveries().bodies_read(*message.deliver, unread, now);
       FrameView frame;
       CHECK(open_frame(message.frame, frame), "what leaves is a frame");
       Welcome welcome;
@@ -68,8 +68,8 @@ struct World {
     core->outgoing.clear();
     core->admin_calls.clear();
     core->tail_changes.clear();
-    core->local_done.clear();
-    CHECK(core->credit_is_sound(), "no credit below nothing");
+    core->admission().local_done.clear();
+    CHECK(core->deliveries().credit_is_sound(), "no credit below nothing");
   }
 
   struct Session {
@@ -131,13 +131,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   world.sync();
   world.hear();
   std::map<std::string, size_t> open;
-  for (const auto& [name, channel] : world.core->channels()) open[name] = channel.open();
+  for (const auto& [name, channel] : world.core->deliveries().channels()) open[name] = channel.open();
   world.reader.reset();
   world.dead.reset();
   world.journal.reset();
   world.disk.kill();
   world.start();
-  for (const auto& [name, channel] : world.core->channels()) {
+  for (const auto& [name, channel] : world.core->deliveries().channels()) {
     CHECK(channel.open() == open[name], "a restart finds what was open");
   }
   return 0;

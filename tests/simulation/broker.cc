@@ -76,7 +76,7 @@ bool SimulatedBroker::open(Now now) {
   };
   executor_ = std::make_unique<SteppedExecutor>();
   Core::Options core;
-  core.max_losses = 1000;
+  core.deliveries.max_losses = 1000;
   Broker::Surroundings around{disk_, *executor_, {}, dice_.random()};
   around.open_ledger = [this](const Journal& journal, const auto&, const auto&) -> Result<std::unique_ptr<Follower>> {
     ledger_.open(journal);
@@ -168,8 +168,8 @@ void SimulatedBroker::turn(Now now) {
     if (!letters().letters().contains(key)) closed_.insert(key);
   }
   draw_lanes(now);
-  if (!broker_->core().credit_is_sound()) broken_("credit went below zero");
-  if (!broker_->core().failing().empty() && !weather_.was_met()) broken_("a body cannot be read");
+  if (!broker_->core().deliveries().credit_is_sound()) broken_("credit went below zero");
+  if (!broker_->core().deliveries().failing().empty() && !weather_.was_met()) broken_("a body cannot be read");
   count();
   if (dice_.chance(0.3)) {
     if (const auto broken = ledger_.read(host_->synced(), 1 + dice_.below(20)); !broken.empty())
@@ -200,11 +200,11 @@ void SimulatedBroker::order(bool retry) {
 
 bool SimulatedBroker::is_done() const {
   if (!host_ || broker_->has_work() || broker_->core().is_syncing() || executor_->journal_jobs()) return false;
-  if (!broker_->core().failing().empty()) return false;
+  if (!broker_->core().deliveries().failing().empty()) return false;
   for (const auto& alarm : {"journal-write", "disk-low"}) {
     if (broker_->core().alarms().stands(alarm)) return false;
   }
-  for (const auto& [name, channel] : broker_->core().channels()) {
+  for (const auto& [name, channel] : broker_->core().deliveries().channels()) {
     if (channel.open()) return false;
   }
   return ledger_.has_all_before(host_->synced());
@@ -229,7 +229,7 @@ Books SimulatedBroker::everything() {
 void SimulatedBroker::check_bodies() {
   std::set<uint64_t> there;
   for (const auto& segment : host_->journal().segments()) there.insert(segment.id);
-  for (const auto& [name, channel] : broker_->core().channels()) {
+  for (const auto& [name, channel] : broker_->core().deliveries().channels()) {
     for (const Open& open : channel.queue()) {
       if (open.state == Open::State::Settled || open.state == Open::State::Unsynced) continue;
       if (!there.contains(open.at.segment)) {

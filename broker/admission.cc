@@ -1,13 +1,11 @@
-// Admission: from a publisher's frame to records in the batch.
+#include "broker/admission.h"
+
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
 #include <xxhash.h>
 
 #include <algorithm>
 #include <cstring>
 
-#include "broker/core.h"
-#include "broker/core_state.h"
 #include "proto/journal.pb.h"
 #include "proto/reader.h"
 #include "proto/signal.pb.h"
@@ -15,7 +13,20 @@
 
 namespace detent {
 
-void Core::on_publish(const Session& session, std::string_view body, Now now) {
+Admission::Admission(Options options, Router router, SignalValidator& validator, IdWindow& ids, Sessions& sessions,
+                     Alarms& alarms, Deliveries& deliveries, Batch& batch, CoreCounters& counters, uint64_t seed)
+    : options_(std::move(options)),
+      router_(std::move(router)),
+      validator_(validator),
+      ids_(ids),
+      sessions_(sessions),
+      alarms_(alarms),
+      deliveries_(deliveries),
+      batch_(batch),
+      counters_(counters),
+      ulids_(seed) {}
+
+void Admission::on_publish(const Session& session, std::string_view body, Now now) {
   uint64_t first = 0;
   Reader head(body);
   while (head.next() && first == 0) {
@@ -23,7 +34,7 @@ void Core::on_publish(const Session& session, std::string_view body, Now now) {
   }
   if (!head.ok() || first == 0) return sessions_.malformed(session, "Publish cannot be read, or has no `first`", now);
 
-  auto& answer = acks_->of(session.id);
+  auto& answer = answer_to(session.id);
   uint64_t& next_publish = next_publish_.at(session.id);
   uint64_t number = first;
   Reader reader(body);
@@ -65,23 +76,32 @@ void Core::on_publish(const Session& session, std::string_view body, Now now) {
   if (!reader.ok()) sessions_.malformed(session, "Publish cannot be read", now);
 }
 
-void Core::pause_publishers(int reason, std::string text) {
+Admission::Answer& Admission::answer_to(uint64_t session) {
+  // A publisher's frames come in runs, so its answer is nearly always the last one.
+  if (!published_.empty() && published_.back().session == session) return published_.back();
+  for (auto& answer : published_) {
+    if (answer.session == session) return answer;
+  }
+  return published_.emplace_back(Answer{.session = session});
+}
+
+void Admission::pause_publishers(int reason, std::string text) {
   hold_reason_ = reason;
   hold_text_ = std::move(text);
 }
 
-uint64_t Core::admit_local(std::vector<std::string> signals, Now now) {
+uint64_t Admission::admit_local(std::vector<std::string> signals, Now now) {
   LocalDone done{next_ticket_++, {}};
   for (auto& signal : signals) {
     Rejection fault;
     if (admit(signal, now, fault) == Verdict::Refused) ++counters_.refused;
     done.faults.push_back(std::move(fault));
   }
-  acks_->local.push_back(std::move(done));
-  return acks_->local.back().ticket;
+  local_.push_back(std::move(done));
+  return local_.back().ticket;
 }
 
-Core::Verdict Core::admit(std::span<char> signal, Now now, Rejection& fault) {
+Admission::Verdict Admission::admit(std::span<char> signal, Now now, Rejection& fault) {
   if (hold_reason_) {
     fault = {hold_reason_, hold_text_};
     return Verdict::Held;
@@ -128,20 +148,20 @@ Core::Verdict Core::admit(std::span<char> signal, Now now, Rejection& fault) {
   const bool unproven = Millis{static_cast<int64_t>(time_of(id))} + options_.id_window < now.wall;
   if (unproven) ++counters_.unproven;
   const Route& route = route_of(head);
-  append_signal(bytes, head, route, unproven, false, now);
+  deliveries_.admit(append(bytes, head, route, unproven, false, now), route);
   ++counters_.admitted;
   return Verdict::Taken;
 }
 
-const Route& Core::route_of(const SignalHeader& head) {
+const Route& Admission::route_of(const SignalHeader& head) {
   const Route& route =
       router_.decide({head.type, static_cast<int>(head.severity), head.source, head.labels, head.needs_response});
   if (route.fallback) ++counters_.unrouted;
   return route;
 }
 
-void Core::append_signal(std::string_view signal, const SignalHeader& head, const Route& route, bool unproven,
-                         bool revived, Now now) {
+Open Admission::append(std::string_view signal, const SignalHeader& head, const Route& route, bool unproven,
+                       bool revived, Now now) {
   const uint64_t seq = next_seq_++;
   // Record{admitted: Admitted{…}}, written by hand into the batch: this is the path of every signal.
   const auto at_ms = static_cast<uint64_t>(now.wall.count());
@@ -167,13 +187,10 @@ void Core::append_signal(std::string_view signal, const SignalHeader& head, cons
   open.admitted_s = static_cast<uint32_t>(now.wall.count() / 1000);
   open.repeat_unproven = unproven;
   set_terms(open, head);
-  for (const auto& name : route.channels) {
-    channel(name).admit(open);
-    open.copy = route.copies;  // all but the first
-  }
+  return open;
 }
 
-void Core::set_terms(Open& open, const SignalHeader& head) {
+void Admission::set_terms(Open& open, const SignalHeader& head) {
   open.key = head.thread.empty() ? 0 : static_cast<uint32_t>(XXH3_64bits(head.thread.data(), head.thread.size()) | 1);
   int64_t expires_ms = head.expires_ms;
   if (!expires_ms) {
@@ -189,15 +206,14 @@ void Core::set_terms(Open& open, const SignalHeader& head) {
   open.expires_s = static_cast<uint32_t>(std::min<int64_t>(expires_ms / 1000 + (expires_ms % 1000 != 0), UINT32_MAX));
 }
 
-void Core::revive(std::string_view to, std::string signal, Now now) {
-  append_signal(signal, read_header(signal), Route{.channels = {std::string(to)}}, false, true, now);
-  // Its time has passed long ago; the operator wants it all the same.
-  channel(to).find(next_seq_ - 1)->expires_s = 0;
+void Admission::revive(std::string_view to, std::string_view signal, Now now) {
+  const Route route{.channels = {std::string(to)}};
+  deliveries_.admit_for_ever(append(signal, read_header(signal), route, false, true, now), route);
 }
 
 // ---- Detent's own signals
 
-void Core::announce(const Notice& notice, Now now) {
+void Admission::announce(const Notice& notice, Now now) {
   // What is wrong with the operator's channel cannot be said there; all else needs the operator.
   const std::string& operators = router_.operator_channel();
   const bool about_operator_channel = !operators.empty() && notice.alarm.ends_with("/" + operators);
@@ -219,8 +235,56 @@ void Core::announce(const Notice& notice, Now now) {
   signal.set_payload(incident.SerializeAsString());
   const std::string bytes = signal.SerializeAsString();
   const SignalHeader head = read_header(bytes);
-  append_signal(bytes, head, about_operator_channel ? router_.about_operator_channel() : route_of(head), false, false,
-                now);
+  const Route& route = about_operator_channel ? router_.about_operator_channel() : route_of(head);
+  deliveries_.admit(append(bytes, head, route, false, false, now), route);
+}
+
+void Admission::check_ids(Now now) {
+  ids_.probe();
+  if (ids_.failing()) {
+    alarms_.raise(
+        "ids-read", "a file of ids cannot be read: " + ids_.failing()->what,
+        "Signals whose ids may be in it are refused until it can be, since a repeat could not be told from a new one. "
+        "Look at the disk and at the broker's limit of open files.",
+        now);
+  } else {
+    alarms_.clear("ids-read", "the files of ids can be read", now);
+  }
+}
+
+void Admission::reroute(Router router) {
+  router_ = std::move(router);
+  terms_.clear();
+}
+
+// ---- what is made durable
+
+void Admission::take_work() {
+  published_under_way_ = std::exchange(published_, {});
+  local_under_way_ = std::exchange(local_, {});
+}
+
+void Admission::journalled() {
+  for (const auto& answer : std::exchange(published_under_way_, {})) {
+    Published published;
+    published.set_upto(answer.upto);
+    published.set_durability(JOURNALED);
+    for (const auto& refusal : answer.refusals) {
+      auto* out = published.add_refusals();
+      out->set_number(refusal.number);
+      out->set_id(refusal.id);
+      out->set_reason(static_cast<Reason>(refusal.fault.reason));
+      out->set_text(refusal.fault.text);
+    }
+    if (answer.resume) {
+      published.set_resume(answer.resume);
+      published.set_retry_ms(250);
+      published.set_reason(static_cast<Reason>(answer.reason));
+      published.set_text(answer.text);
+    }
+    sessions_.send(answer.session, Frame::kPublished, published.SerializeAsString());
+  }
+  for (auto& done : std::exchange(local_under_way_, {})) local_done.push_back(std::move(done));
 }
 
 }  // namespace detent
