@@ -22,10 +22,12 @@ bool IdWindow::covered(uint64_t segment) const {
 }
 
 void IdWindow::look(const std::vector<uint64_t>& segments) {
-  int in_a_row = 2;
+  // The two before are known by their numbers: one that is not there any more may have gone without its file, since it
+  // was empty. Where numbers were left out, or a table was empty, a segment too many is replayed.
   for (const uint64_t segment : segments) {
-    in_a_row = files_.has(segment) ? in_a_row + 1 : 0;
-    if (in_a_row > 2) {
+    bool all = true;
+    for (uint64_t table = segment > 2 ? segment - 2 : 1; table <= segment; ++table) all &= files_.has(table);
+    if (all) {
       covered_.insert(segment);
     } else {
       replayed_.push_back(segment);

@@ -261,7 +261,7 @@ TEST(IdWindow, CoversASegmentOnlyWhereItsOwnFileAndThoseBeforeAreWritten) {
 TEST(IdWindow, HasReplayedWhatNoFileHoldsAndCoversItWithTheNextFile) {
   MemoryDisk disk;
   disk.make_directory(kDirectory).value();
-  for (const std::uint64_t segment : {10, 11, 13, 14, 15, 16}) {
+  for (const std::uint64_t segment : {8, 9, 10, 11, 13, 14, 15, 16}) {
     IdFiles::write(disk, kDirectory, segment, some_ids(segment * 1'000, 10, segment)).value();
   }
   IdWindow window(IdFiles::open(disk, kDirectory).value(), 7);
@@ -272,6 +272,19 @@ TEST(IdWindow, HasReplayedWhatNoFileHoldsAndCoversItWithTheNextFile) {
   IdFiles::write(disk, kDirectory, 18, window.seal(18)).value();
   window.sealed(18).value();
   for (std::uint64_t segment = 10; segment <= 18; ++segment) EXPECT_TRUE(window.covered(segment)) << segment;
+}
+
+// A segment may go without its file: one whose only batch came to be in the next segment is empty, and removed.
+TEST(IdWindow, ReplaysASegmentWhoseIdsMayBeInATableOfOneThatIsGone) {
+  MemoryDisk disk;
+  disk.make_directory(kDirectory).value();
+  for (const std::uint64_t segment : {8, 9, 10, 11}) {
+    IdFiles::write(disk, kDirectory, segment, some_ids(segment * 1'000, 10, segment)).value();
+  }
+  IdWindow window(IdFiles::open(disk, kDirectory).value(), 7);
+  window.look({8, 9, 10, 11});
+  for (const std::uint64_t segment : {8, 9}) EXPECT_FALSE(window.covered(segment)) << segment;
+  for (const std::uint64_t segment : {10, 11}) EXPECT_TRUE(window.covered(segment)) << segment;
 }
 
 }  // namespace
