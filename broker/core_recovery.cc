@@ -230,7 +230,7 @@ uint64_t CoreRecovery::finish(Now now) {
       deliveries_.settle_dead(home, seq, letter.cause, now);
     }
   }
-  deliveries_.clear_failing(now);
+  deliveries_.settle_alarms(now);
   admission_.check_ids(now);
   return missing_ + open_;
 }

@@ -104,8 +104,8 @@ class Deliveries {
   void finish(Channel& channel, uint64_t seq);
   /// Its letter is durable, and the settling that follows is not.
   void settle_dead(Channel& channel, uint64_t seq, const std::string& cause, Now now);
-  /// Nothing has been tried yet.
-  void clear_failing(Now now);
+  /// All is restored: the alarms follow. The journal and that of the dead letters may have ended at different moments.
+  void settle_alarms(Now now);
 
   // ---- to look at
   const Channels& channels() const { return channels_; }
@@ -155,6 +155,8 @@ class Deliveries {
   /// Gives it up: it is settled once its dead letter is durable.
   void dead_letter(Channel& channel, Open& open, std::string cause, Now now);
   void write_letter(const Channel& channel, const Open& open, const std::string& cause, Now now);
+  void raise_dead_letters(const std::string& channel, const std::string& cause, Now now);
+  void clear_failing(Now now);
   void enforce_backlog_limit(Channel& channel, Now now);
   /// Its body could not be read; after how long it is tried again.
   Millis read_failed(const DeliveryKey& delivery, const RecordRef& at, const std::string& why, Now now);

@@ -9,9 +9,10 @@
 namespace detent {
 
 namespace {
-constexpr uint64_t kMaxBuried = 16 << 20;  // bytes past a backlog's limit, given up of one channel in a sweep
-constexpr size_t kMaxGivenUp = 10'000;     // of a channel, whose letters are not durable yet
-constexpr Millis kUnreadPause{250};        // for a channel, after a body could not be read
+constexpr uint64_t kMaxBuried = 16 << 20;          // bytes past a backlog's limit, given up of one channel in a sweep
+constexpr size_t kMaxGivenUp = 10'000;             // of a channel, whose letters are not durable yet
+const std::string kDeadLetters = "dead-letters/";  // of a channel: the name of its alarm
+constexpr Millis kUnreadPause{250};                // for a channel, after a body could not be read
 constexpr Millis kUnreadFirst{500}, kUnreadLast{60'000};  // until that one is tried again
 }  // namespace
 
@@ -52,20 +53,37 @@ void Deliveries::settle_dead(Channel& home, uint64_t seq, const std::string& cau
   ++counters_.dead;
   finish(home, seq);
   dead_[home.name()].insert(delivery);
+  raise_dead_letters(home.name(), fmt::format("a delivery to {} was given up: {}", home.name(), cause), now);
+}
+
+void Deliveries::raise_dead_letters(const std::string& channel, const std::string& cause, Now now) {
   alarms_.raise(
-      "dead-letters/" + home.name(), fmt::format("a delivery to {} was given up: {}", home.name(), cause),
+      kDeadLetters + channel, cause,
       fmt::format(
           "It is kept with its full text: `detent dead list`, and `detent dead retry --channel {}` brings it back.",
-          home.name()),
+          channel),
       now);
+}
+
+void Deliveries::settle_alarms(Now now) {
+  for (const auto& [channel, letters] : dead_) {
+    if (!letters.empty()) raise_dead_letters(channel, channel + " has dead letters", now);
+  }
+  const Alarms::Standing standing = alarms_.standing();
+  for (const auto& [name, alarm] : standing) {
+    if (!name.starts_with(kDeadLetters)) continue;
+    const std::string channel = name.substr(kDeadLetters.size());
+    const auto found = dead_.find(channel);
+    if (found == dead_.end() || found->second.empty()) alarms_.clear(name, channel + " has no dead letters", now);
+  }
+  clear_failing(now);  // nothing has been tried yet
 }
 
 void Deliveries::dead_letter_closed(const DeliveryKey& letter, Now now) {
   const auto found = dead_.find(letter.channel);
   if (found == dead_.end()) return;
   found->second.erase(letter.delivery);
-  if (found->second.empty())
-    alarms_.clear("dead-letters/" + letter.channel, letter.channel + " has no dead letters", now);
+  if (found->second.empty()) alarms_.clear(kDeadLetters + letter.channel, letter.channel + " has no dead letters", now);
 }
 
 // ---- what the journal does not give at the moment

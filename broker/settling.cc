@@ -158,7 +158,7 @@ void Deliveries::circuit_closed(const std::string& name, Now now) {
 }
 
 void Deliveries::settle_outcome(Channel& home, Open& open, int outcome, std::map<uint32_t, std::string> parts,
-                          const std::string& cause, uint32_t delay_ms, Now now) {
+                                const std::string& cause, uint32_t delay_ms, Now now) {
   if (const auto known = home.parts.find(open.delivery); known != home.parts.end()) {
     for (const auto& [number, part] : known->second) parts.emplace(number, part);  // what was just said counts more
   }
