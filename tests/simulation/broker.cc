@@ -168,6 +168,8 @@ void SimulatedBroker::turn(Now now) {
     if (!letters().letters().contains(key)) closed_.insert(key);
   }
   draw_lanes(now);
+  check_threads();
+  check_alarms();
   if (!broker_->core().deliveries().credit_is_sound()) broken_("credit went below zero");
   if (!broker_->core().deliveries().failing().empty() && !weather_.was_met()) broken_("a body cannot be read");
   count();
@@ -198,14 +200,14 @@ void SimulatedBroker::order(bool retry) {
   broker_->dead_orders().add({}, retry, std::move(keys));
 }
 
-bool SimulatedBroker::is_done() const {
+bool SimulatedBroker::is_done(const std::string& down) const {
   if (!host_ || broker_->has_work() || broker_->core().is_syncing() || executor_->journal_jobs()) return false;
   if (!broker_->core().deliveries().failing().empty()) return false;
   for (const auto& alarm : {"journal-write", "disk-low"}) {
     if (broker_->core().alarms().stands(alarm)) return false;
   }
   for (const auto& [name, channel] : broker_->core().deliveries().channels()) {
-    if (channel.open()) return false;
+    if (channel.open() && name != down) return false;
   }
   return ledger_.has_all_before(host_->synced());
 }
@@ -223,6 +225,30 @@ Books SimulatedBroker::everything() {
     if (!*next) return books;
     if (const auto broken = books.add((*next)->bytes); !broken.empty()) broken_("journal: " + broken);
   }
+}
+
+/// Of one thread, one delivery at a time is with a consumer of a channel.
+void SimulatedBroker::check_threads() {
+  for (const auto& [name, channel] : broker_->core().deliveries().channels()) {
+    std::set<uint32_t> with_a_consumer;
+    for (const Open& open : channel.queue()) {
+      if (open.state == Open::State::UnderWay && open.key && !with_a_consumer.insert(open.key).second)
+        return broken_("two of one thread are in flight in " + name);
+    }
+  }
+}
+
+/// An alarm stands while its condition does, and no longer.
+void SimulatedBroker::check_alarms() {
+  const Core& core = broker_->core();
+  for (const auto& [name, channel] : core.deliveries().channels()) {
+    const bool has_dead = core.deliveries().health(name).dead > 0;
+    if (core.alarms().stands("dead-letters/" + name) != has_dead)
+      return broken_(fmt::format("{} has {}dead letters, and its alarm does{} stand", name, has_dead ? "" : "no ",
+                                 has_dead ? " not" : ""));
+  }
+  if (!core.deliveries().failing().empty() && !core.alarms().stands("journal-read"))
+    return broken_("what cannot be read raises no alarm");
 }
 
 /// No segment went while something in it is open.

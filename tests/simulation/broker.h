@@ -43,8 +43,12 @@ class SimulatedBroker {
   void hang_up(std::string peer);
   /// The operator brings all dead letters back, or drops them.
   void order(bool retry);
-  /// Everything is settled and in the ledger.
-  bool is_done() const;
+  /// A signal that comes over HTTP; `done` is forgotten where the broker dies.
+  void admit(std::string signal, Now now, std::function<void(const LocalDone&)> done) {
+    broker_->admit({std::move(signal)}, now, std::move(done));
+  }
+  /// Everything is settled, but for what waits for `down`, and in the ledger.
+  bool is_done(const std::string& down) const;
 
   DeadLetters& letters() { return broker_->dead_letters(); }
   const Counts& counts() const { return counts_; }
@@ -86,6 +90,8 @@ class SimulatedBroker {
   void draw_lanes(Now now);
   void count();
   void check_bodies();
+  void check_threads();
+  void check_alarms();
 
   Config config_;
   Dice& dice_;

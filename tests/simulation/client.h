@@ -13,7 +13,7 @@ struct World::Client {
   bool producer = false;
   uint64_t life = 1;  // of its connection; a restart or a reconnect is a new one
   std::unique_ptr<Link> link;
-  Millis cut_off_until{0};
+  Millis cut_off_until{0}, paused_until{0};
   std::vector<std::string> channels;  // of a consumer
 
   std::unique_ptr<PublisherCore> publisher;

@@ -16,14 +16,15 @@ void World::crash_client(Client& client) {
   Link::Options options;
   options.name = client.peer();
   options.role = client.producer ? Link::Role::Producer : Link::Role::Consumer;
-  options.channels = client.channels;
+  std::vector<std::string> served = client.channels;
+  std::erase(served, down_);
+  options.channels = served;
   options.instance = dice_.random() | 1;
   client.link = std::make_unique<Link>(options, dice_.random());
   client.held.clear();
   client.credit.clear();
   if (!client.producer && platforms_) {
-    client.couriers =
-        std::make_unique<CourierProcess>(client.number, client.life, client.channels, *client.link, *platforms_);
+    client.couriers = std::make_unique<CourierProcess>(client.number, client.life, served, *client.link, *platforms_);
   }
   if (client.producer) {
     // It kept what was not acknowledged (as an outbox would) and publishes it again, with the same ids.
@@ -61,8 +62,27 @@ void World::publish(Client& client) {
   auto router = *Router::compile(config_);
   const Route& route = router.decide({head.type, 0, head.source, head.labels, head.needs_response});
   published.channels = {route.channels.begin(), route.channels.end()};
-  client.tickets[*client.publisher->add(published.bytes)] = signal.id();
   published_[signal.id()] = std::move(published);
+  if (broker_->is_up() && chance(weather_.http)) return publish_over_http(client, signal.id());
+  client.tickets[*client.publisher->add(published_[signal.id()].bytes)] = signal.id();
+}
+
+void World::publish_over_http(Client& client, const std::string& id) {
+  over_http_.insert(id);
+  broker_->admit(published_[id].bytes, now_, [this, &client, id](const LocalDone& done) {
+    over_http_.erase(id);
+    if (!done.faults.at(0).reason) {
+      published_[id].acknowledged = true;
+      return;
+    }
+    client.tickets[*client.publisher->add(published_[id].bytes)] = id;  // it tries again, in another way
+  });
+}
+
+void World::http_ended() {
+  Client& client = *clients_.front();
+  for (const auto& id : over_http_) client.tickets[*client.publisher->add(published_[id].bytes)] = id;
+  over_http_.clear();
 }
 
 /// As an outbox does, or a person: what was acknowledged long ago, once more; or its id for something else.
@@ -104,6 +124,7 @@ void World::on_event(Client& client, const Link::Event& event) {
     client.held.clear();
     client.credit.clear();
     for (const auto& channel : client.channels) {
+      if (channel == down_) continue;
       Credit credit;
       credit.set_channel(channel);
       credit.set_count(1 + static_cast<uint32_t>(below(6)));

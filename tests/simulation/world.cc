@@ -23,6 +23,10 @@ chat = "6"
   broker_ = std::make_unique<SimulatedBroker>(config_, dice_, [this](const std::string& what) { broken(what); });
   broker_->start(now_);
   if (chance(0.3)) weather_.longest_step = 400;
+  if (chance(weather_.down)) {
+    static const std::vector<std::string> kChannels{"telegram", "discord.alerts", "discord.system", "discord.chat"};
+    down_ = kChannels[below(kChannels.size())];
+  }
   if (seed % 2) platforms_ = std::make_unique<Platforms>(dice_);
   for (int i = 0; i < kProducers + kConsumers; ++i) {
     auto client = std::make_unique<Client>();
@@ -53,6 +57,7 @@ void World::broken(const std::string& what) {
 
 void World::broker_turn() {
   if (!broker_->is_up()) {
+    http_ended();
     if (now_.mono < broker_up_at_) return;
     broker_->start(now_);
     if (!broker_->is_up()) {
@@ -99,6 +104,10 @@ void World::deliver(const Packet& packet) {
     return;
   }
   if (packet.life != client.life) return;
+  if (client.paused_until > now_.mono) {
+    network_.emplace(std::pair{client.paused_until, packets_++}, packet);
+    return;
+  }
   const auto event = client.link->receive(packet.bytes, now_);
   if (event.kind != Link::Event::None) on_event(client, event);
 }
@@ -130,6 +139,7 @@ void World::step(bool calm) {
     for (auto& client : clients_) {
       if (chance(weather_.client_crash)) crash_client(*client);
       if (client->couriers && chance(weather_.client_crash)) client->couriers->stop();
+      if (chance(weather_.pause)) client->paused_until = now_.mono + Millis{below(20'000)};
       if (chance(weather_.partition)) client->cut_off_until = now_.mono + Millis{below(15'000)};
     }
     auto& producer = *clients_[below(kProducers)];
@@ -149,14 +159,16 @@ void World::step(bool calm) {
       if (client.life == answered.asker.life) client.couriers->answered(answered, now_);
     }
   }
-  for (auto& client : clients_) client_turn(*client);
+  for (auto& client : clients_) {
+    if (client->paused_until <= now_.mono) client_turn(*client);
+  }
 }
 
 bool World::settled_all() const {
   for (const auto& client : clients_) {
     if (client->producer && !client->publisher->idle()) return false;
   }
-  return broker_->is_done();
+  return over_http_.empty() && broker_->is_done(down_);
 }
 
 std::string World::run() {
@@ -164,10 +176,20 @@ std::string World::run() {
   weather_.lose = weather_.repeat = weather_.late = 0;
   broker_->weather().clear();
   if (platforms_) platforms_->calm();
-  for (auto& client : clients_) client->cut_off_until = Millis{0};
-  for (int i = 0; i < 20'000 && failure_.empty() && !settled_all(); ++i) step(true);
+  for (auto& client : clients_) client->cut_off_until = client->paused_until = Millis{0};
+  const auto settle = [&](const char* otherwise) {
+    for (int i = 0; i < 20'000 && failure_.empty() && !settled_all(); ++i) step(true);
+    if (failure_.empty() && !settled_all()) failure_ = otherwise;
+  };
+  settle("not everything settled");
+  if (!down_.empty()) {
+    down_.clear();
+    for (auto& client : clients_) {
+      if (!client->producer) crash_client(*client);
+    }
+    settle("not everything settled after the channel was served again");
+  }
   if (!failure_.empty()) return failure_;
-  if (!settled_all()) return "not everything settled";
   broker_->check_letters(broker_->books());
   check_all_arrived();
   if (platforms_ && failure_.empty()) check_shown();

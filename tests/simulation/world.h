@@ -25,6 +25,9 @@ struct Weather {
   double small_backlog = 0.3;  // that the whole day has a limit which is reached
   double again = 0.05;         // that a signal is published that was acknowledged long ago
   double orders = 0.002;       // of the operator, about the dead letters
+  double pause = 0.002;        // that a process does nothing for a while
+  double down = 0.25;          // that all day nobody serves one of the channels
+  double http = 0.1;           // that a signal comes over HTTP
   double revoke = 0.001;       // that the platforms' secrets are others from here on
   uint64_t longest_step = 60;  // ms
   int signals = 60;
@@ -73,10 +76,13 @@ class World {
   void consumer_acts(Client& client);
   void publish(Client& client);
   void publish_again(Client& client);
+  void publish_over_http(Client& client, const std::string& id);
+  void http_ended();
   void on_published(Client& client, std::string_view body);
   void check_acknowledged(const Books& books);
   void check_all_arrived();
   void check_shown();
+  /// All but what waits for the channel that is down.
   bool settled_all() const;
   void step(bool calm);
 
@@ -111,6 +117,8 @@ class World {
   std::map<std::string, Published> published_;                          // by id
   std::map<std::pair<std::string, std::string>, uint64_t> last_first_;  // (channel, thread) -> seq first taken last
   std::set<std::pair<std::string, std::string>> taken_;  // (channel, id) that a plain consumer's platform has
+  std::string down_;                                     // a channel that nobody serves
+  std::set<std::string> over_http_;                      // ids that wait for an answer over HTTP
   int made_ = 0;
   Counts counts_;
 };
