@@ -170,12 +170,13 @@ TEST(Broker, ADeadLetterWaitsUntilItsTextCanBeRead) {
 
 TEST(Broker, AFullDiskRefusesPublishersBeforeTheReserveIsTouched) {
   Running running;
-  running.disk.set_capacity(8 << 20);
-  running.config.broker.low_water = 4 << 20;
+  // What is taken in and not written yet, 16 MiB at most, fits above the reserve.
+  running.disk.set_capacity(48 << 20);
+  running.config.broker.low_water = 24 << 20;
   running.start();
   Caller caller(running.endpoint());
   // Faster than anyone looks after the disk once a second.
-  for (int i = 0; i < 100 && !caller.held.resume(); ++i) caller.try_to_publish({signal_of("fills", kWhole)});
+  for (int i = 0; i < 1000 && !caller.held.resume(); ++i) caller.try_to_publish({signal_of("fills", kWhole)});
   ASSERT_TRUE(caller.until([&] { return caller.held.resume() != 0; }));
   EXPECT_EQ(caller.held.reason(), DISK_LOW);
   const auto journal = running.status().at("journal");
