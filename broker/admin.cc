@@ -50,7 +50,8 @@ std::string member(const json::object& object, std::string_view name) {
 }
 
 json::object letter_json(const DeadLetters::Key& key, const DeadLetters::Letter& letter) {
-  const SignalHeader head = read_header(letter.signals.empty() ? "" : letter.signals.front());
+  const SignalHeader head =
+      letter.signals.empty() ? SignalHeader{} : read_header(letter.signals.front());  // it borrows their bytes
   return {{"channel", key.channel},
           {"delivery", key.delivery},
           {"seqs", json::array(letter.seqs.begin(), letter.seqs.end())},
