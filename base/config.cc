@@ -258,6 +258,13 @@ Result<std::filesystem::path> find_config(const std::string& flag) {
   return fs::path();
 }
 
+std::string origin_of(const Config& config) {
+  if (config.file.empty()) return "config: none found, using the defaults";
+  std::error_code failed;  // then it is told as it was given
+  const auto whole = std::filesystem::absolute(config.file, failed);
+  return "config: " + (failed ? config.file : whole).string();
+}
+
 Result<Config> load_config(const std::string& flag) {
   const Result<fs::path> file = find_config(flag);
   if (!file) return file.error();

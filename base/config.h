@@ -183,6 +183,8 @@ Result<std::filesystem::path> find_config(const std::string& flag);
 /// Finds and reads it; defaults where there is none. The error holds a line for each problem:
 /// `detent.toml:12:3: unknown key "chanels" in [discord], did you mean "channels"?`.
 Result<Config> load_config(const std::string& flag);
+/// "config: /etc/detent/detent.toml", for a log's first line.
+std::string origin_of(const Config& config);
 
 /// Reads `text` as it stands in `file`. Relative paths in it are relative to the file's folder.
 Result<Config> parse_config(std::string_view text, const std::filesystem::path& file);

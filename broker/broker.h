@@ -47,7 +47,7 @@ class Broker final : public Machine {
   Vitals vitals(Now now) const;
   /// Signals that do not come over a link; `done` is called once they are durable or refused.
   void admit(std::vector<std::string> signals, Now now, std::function<void(const LocalDone&)> done);
-  /// The verdict per section, as JSON; an error where the file does not load and the old one stays in force.
+  /// The verdict per section, as JSON; an error where the file does not load and the old one stays.
   Result<std::string> reload();
 
   Core& core() { return core_; }

@@ -9,7 +9,7 @@
 namespace detent {
 
 namespace {
-constexpr uint64_t kMaxBuried = 16 << 20;          // bytes past a backlog's limit, given up of one channel in a sweep
+constexpr uint64_t kMaxGivenUpBytes = 16 << 20;    // bytes past a backlog's limit, given up of one channel in a sweep
 constexpr size_t kMaxGivenUp = 10'000;             // of a channel, whose letters are not durable yet
 const std::string kDeadLetters = "dead-letters/";  // of a channel: the name of its alarm
 constexpr Millis kUnreadPause{250};                // for a channel, after a body could not be read
@@ -147,9 +147,9 @@ void Deliveries::readable(const DeliveryKey& delivery, Now now) {
 
 void Deliveries::enforce_backlog_limit(Channel& home, Now now) {
   const auto oldest_s = (now.wall - options_.backlog_age).count() / 1000;
-  uint64_t buried = 0;
+  uint64_t bytes = 0;
   // Giving up settles nothing yet, so the queue stays as it is meanwhile.
-  for (size_t at = 0, bound = 0; at < home.queue().size() && bound < 10'000 && buried < kMaxBuried; ++at) {
+  for (size_t at = 0, bound = 0; at < home.queue().size() && bound < 10'000 && bytes < kMaxGivenUpBytes; ++at) {
     const Open& oldest = home.queue()[at];
     if (oldest.state == Open::State::Unsynced) return;
     if (oldest.state == Open::State::Settled || oldest.state == Open::State::UnderWay ||
@@ -158,7 +158,7 @@ void Deliveries::enforce_backlog_limit(Channel& home, Now now) {
     const bool too_old = int64_t{oldest.admitted_s} < oldest_s;
     if (home.bytes() <= options_.backlog_bytes && !too_old) return;
     if (given_up_.size() >= kMaxGivenUp) return;
-    buried += oldest.at.size;
+    bytes += oldest.at.size;
     ++bound;
     dead_letter(home, *home.find(oldest.seq), "backlog", now);
   }

@@ -84,6 +84,7 @@ int main(int argc, char** argv) {
   }
   setup_log("detent-broker", options.log_format.empty() ? config->log.format : options.log_format,
             options.log_level.empty() ? config->log.level : options.log_level);
+  spdlog::info("{}", origin_of(*config));
   raise_descriptor_limit();
   google::protobuf::SetLogHandler(nullptr);  // what peers send wrongly is counted, and must not fill the log
   keep_memory();

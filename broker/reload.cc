@@ -16,7 +16,7 @@ Result<std::string> reload(Config& current, Core& core) {
   if (!router) return router.error();
   // Routes, expiry and channels are taken at once; what is bound or opened at start asks for one.
   const auto verdict = [](bool same, bool at_once) {
-    return same ? "unchanged" : at_once ? "in force" : "needs a restart";
+    return same ? "unchanged" : at_once ? "applied" : "needs a restart";
   };
   const bool same_state = fresh->state == current.state;
   boost::json::object out{{"routes", verdict(fresh->routes == current.routes, true)},

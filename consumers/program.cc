@@ -101,6 +101,7 @@ int run(const Program& program, int argc, char** argv) {
 
   setup_log(program.name, options.log_format.empty() ? config->log.format : options.log_format,
             options.log_level.empty() ? config->log.level : options.log_level);
+  spdlog::info("{}", origin_of(*config));
   raise_descriptor_limit();
   return serve(program, config->broker.listen, std::move(*served));
 }

@@ -80,7 +80,7 @@ format::SegmentEnd end_of(const Catalog::Segment& segment) {
 }
 }  // namespace
 
-// Each try to begin a segment is a file of its own, of which nothing counts unless all of it went well.
+// Each try to begin a segment is a file of its own, of which nothing counts unless all of it succeeded.
 bool may_pass(const Error& error) {
   constexpr int kPassing[] = {EMFILE, ENFILE, ENOMEM, EINTR, EAGAIN, EACCES, ENOSPC, EDQUOT};
   return std::find(std::begin(kPassing), std::end(kPassing), error.code) != std::end(kPassing);

@@ -69,6 +69,19 @@ TEST(AGoodConfig, IsTheExampleInTheRepository) {
   EXPECT_EQ(ended.code, 0) << ended.output;
 }
 
+TEST(EveryService, SaysAtItsStartWhichConfigItRead) {
+  House house;
+  house.start_broker();
+  house.start_telegram();
+  house.start_discord({"alerts"});
+  for (const char* name : {"broker", "telegram", "discord alerts"}) {
+    EXPECT_TRUE(eventually([&] {
+      return house.log(name).find("config: " + house.config().string()) != std::string::npos;
+    })) << name
+        << ": " << house.log(name);
+  }
+}
+
 TEST(WrongUsage, EndsWithTwo) {
   const std::string bin = test::program_folder();
   for (const std::vector<std::string>& command : {std::vector<std::string>{bin + "/detent-broker", "--no-such-flag"},
