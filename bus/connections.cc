@@ -71,8 +71,7 @@ void Connections::ended(int fd) {
   const auto found = all_.find(fd);
   if (found == all_.end()) return;
   Connection& connection = found->second;
-  epoll_event ignored{};
-  epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, &ignored);
+  // It leaves the epoll set by being closed; its number may be somebody else's by now.
   if (connection.cut) --cut_;
   if (connection.unread >= kMuch) give_back_memory_soon();
   if (const auto peer = peers_.find(connection.peer); peer != peers_.end() && peer->second == &connection) {
