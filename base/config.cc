@@ -170,9 +170,9 @@ void read_all(Section& top, Config& out) {
   });
   top.section("broker", [&](Section& s) { read_broker(s, out.broker); });
   top.section("ledger", [&](Section& s) { read_ledger(s, out.ledger); });
-  for (auto& [name, settings] : channel_sections()) {
-    top.section(name, [&](Section& s) { settings->read(s); });
-    out.channel_sections.emplace(name, std::move(settings));
+  for (auto& named : channel_sections()) {
+    top.section(named.first, [&](Section& s) { named.second->read(s); });
+    out.channel_sections.emplace(named.first, std::move(named.second));
   }
   top.section("redact", [&](Section& s) {
     s.texts("patterns", out.redact);
