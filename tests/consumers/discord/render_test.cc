@@ -230,7 +230,6 @@ TEST(DiscordRender, PutsTheThreadsMarkWhereItIsFoundAgain) {
 }
 
 TEST(DiscordRender, HostileBodiesStayWithinLimitsAndPingNobody) {
-  testing::Requests requests("detent-discord-hostile");
   for (const std::string& hostile : testing::hostile_bodies()) {
     for (const Style& style : {Style{.channel = "x"}, Style{.channel = "x", .embeds = false, .files = false}}) {
       Note payload;
@@ -248,22 +247,20 @@ TEST(DiscordRender, HostileBodiesStayWithinLimitsAndPingNobody) {
       signal.set_payload(bytes);
       for (const Message& message : drawn(signal, style)) {
         expect_within_limits(message);
-        requests.add("discord", "/channels/1/messages", message.payload);
+        testing::check_request("discord", "/channels/1/messages", message.payload);
       }
       for (const char* type : {"chat.message", "heartbeat.ok"}) {
         signal.set_type(type);
         for (const Message& message : drawn(signal, style)) {
           expect_within_limits(message);
-          requests.add("discord", "/channels/1/messages", message.payload);
+          testing::check_request("discord", "/channels/1/messages", message.payload);
         }
       }
     }
   }
-  requests.check();
 }
 
 TEST(DiscordRender, RandomMarkdownStaysWithinLimits) {
-  testing::Requests requests("detent-discord-random");
   for (uint64_t seed = 0; seed < 150; ++seed) {
     std::mt19937_64 random(seed);
     for (const char* type : {"note.any", "chat.message", "heartbeat.ok"}) {
@@ -272,11 +269,10 @@ TEST(DiscordRender, RandomMarkdownStaysWithinLimits) {
       for (const Message& message : drawn(signal, {.channel = "x", .embeds = seed % 3 != 0, .files = seed % 2 == 0})) {
         expect_within_limits(message);
         if (HasFailure()) FAIL() << "seed " << seed << ": " << message.payload;
-        requests.add("discord", "/channels/1/messages", message.payload);
+        testing::check_request("discord", "/channels/1/messages", message.payload);
       }
     }
   }
-  requests.check();
 }
 
 }  // namespace

@@ -82,7 +82,6 @@ void expect_within_limits(const Message& message) {
 }
 
 TEST(TelegramRender, ShowsEveryType) {
-  testing::Requests requests("detent-telegram-types");
   for (const Signal& signal : testing::one_of_each()) {
     const auto messages = drawn(signal);
     ASSERT_EQ(messages.size(), 1U) << signal.type();
@@ -90,9 +89,8 @@ TEST(TelegramRender, ShowsEveryType) {
     EXPECT_TRUE(json::parse(messages[0].payload).at("link_preview_options").at("is_disabled").as_bool());
     json::object body = json::parse(messages[0].payload).as_object();
     body["chat_id"] = 1;
-    requests.add("telegram", "/sendMessage", json::serialize(body));
+    testing::check_request("telegram", "/sendMessage", json::serialize(body));
   }
-  requests.check();
 }
 
 TEST(TelegramRender, KeepsThePlainFormFreeOfMarkup) {
@@ -145,7 +143,6 @@ TEST(TelegramRender, SendsAVeryLongBodyAsADocumentWithCaption) {
 }
 
 TEST(TelegramRender, HostileAndRandomTextStaysWithinLimits) {
-  testing::Requests requests("detent-telegram-random");
   std::vector<Signal> signals;
   for (const std::string& body : testing::hostile_bodies()) {
     Signal signal = testing::signal("note.hostile", Note());
@@ -167,10 +164,9 @@ TEST(TelegramRender, HostileAndRandomTextStaysWithinLimits) {
       json::object body = json::parse(message.payload).as_object();
       body["chat_id"] = 1;
       if (message.method == "sendDocument") body["document"] = "attach://file";
-      requests.add("telegram", "/" + message.method, json::serialize(body));
+      testing::check_request("telegram", "/" + message.method, json::serialize(body));
     }
   }
-  requests.check();
 }
 
 }  // namespace
