@@ -25,7 +25,8 @@ class Events {
     there.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     const timeval patience{10, 0};
     setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    const std::string_view asked = "GET /control/events HTTP/1.1\r\nHost: sandbox\r\n\r\n";
+    const std::string asked =
+        "GET /control/events HTTP/1.1\r\nHost: " + sandbox.substr(sandbox.rfind('/') + 1) + "\r\n\r\n";
     if (connect(socket_, reinterpret_cast<const sockaddr*>(&there), sizeof there) != 0 ||
         ::send(socket_, asked.data(), asked.size(), MSG_NOSIGNAL) < 0) {
       throw Failure("no sandbox answers at " + sandbox);
