@@ -12,6 +12,8 @@
 
 namespace detent {
 
+inline constexpr uint64_t kMiB = 1ull << 20;
+
 /// "500ms", "60s", "10m", "2h", "30d", "2w". Whole numbers of one unit; nothing where it is anything else.
 std::optional<Millis> parse_duration(std::string_view text);
 /// "4096", "64KiB", "512MiB", "1GiB" (also "KB", "MB", "GB": powers of ten). Bytes.

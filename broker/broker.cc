@@ -10,9 +10,12 @@
 #include "base/redact.h"
 #include "base/units.h"
 #include "base/version.h"
+#include "broker/config.h"
 #include "broker/records.h"
 #include "broker/reload.h"
 #include "host/host.h"
+#include "ledger/config.h"
+#include "routing/config.h"
 
 namespace detent {
 
@@ -43,20 +46,21 @@ Broker::Broker(Config config, Surroundings surroundings, Now now, Core::Options 
           around_.disk, config_.state.string(), [this](const IdDamage& damage) { damage_[damage.file] = damage.why; },
           around_.seed))),
       core_(options(std::move(core)), value_or_throw(Router::compile(config_)), validator_, ids_, around_.seed),
-      watch_(core_, config_.ledger.max_lag) {
+      watch_(core_, config_.of<LedgerConfig>().max_lag) {
   for (const auto& note : core_.admission().router().notes()) spdlog::info("{}", note);
 }
 
 Broker::~Broker() = default;
 
 Core::Options Broker::options(Core::Options options) {
-  options.deliveries.backlog_bytes = config_.broker.max_backlog.bytes;
-  options.deliveries.backlog_age = config_.broker.max_backlog.age;
-  options.max_sessions = config_.broker.max_connections;
+  const auto& broker = config_.of<BrokerConfig>();
+  options.deliveries.backlog_bytes = broker.max_backlog.bytes;
+  options.deliveries.backlog_age = broker.max_backlog.age;
+  options.max_sessions = broker.max_connections;
   options.broker = std::string("detent-broker ") + kVersion;
   options.channels = config_.channels();
   options.admission.expires = [this](std::string_view type) {
-    for (const auto& rule : config_.expires) {
+    for (const auto& rule : config_.of<RoutingConfig>().expires) {
       if (glob_matches(rule.type, type)) return rule.after;
     }
     return Millis{int64_t{validator_.expires_after(type)} * 1000};
@@ -223,7 +227,7 @@ Vitals Broker::vitals(Now now) const {
   vitals.journal_bytes = journal_->bytes();
   vitals.syncs = syncs_;
   vitals.space = watch_.space();
-  vitals.repository = config_.ledger.repository.string();
+  vitals.repository = config_.of<LedgerConfig>().repository.string();
   vitals.ledger_seq = ledger_->last_seq();
   vitals.ledger_commits = ledger_->commits();
   return vitals;
@@ -233,6 +237,11 @@ void Broker::admit(std::vector<std::string> signals, Now now, std::function<void
   local_waiting_[core_.admission().admit_local(std::move(signals), now)] = std::move(done);
 }
 
-Result<std::string> Broker::reload() { return detent::reload(config_, core_); }
+Result<std::string> Broker::reload() {
+  const auto fresh = load_config(config_.file.string());
+  return fresh ? reload(*fresh) : fresh.error();
+}
+
+Result<std::string> Broker::reload(const Config& fresh) { return detent::reload(config_, fresh, core_); }
 
 }  // namespace detent

@@ -11,7 +11,6 @@
 #include <string>
 #include <vector>
 
-#include "base/config.h"
 #include "base/disk.h"
 #include "broker/admin.h"
 #include "broker/core.h"
@@ -22,6 +21,7 @@
 #include "broker/follower.h"
 #include "broker/tails.h"
 #include "broker/vitals.h"
+#include "config/config.h"
 #include "host/executor.h"
 #include "host/machine.h"
 #include "journal/id_window.h"
@@ -49,6 +49,8 @@ class Broker final : public Machine {
   void admit(std::vector<std::string> signals, Now now, std::function<void(const LocalDone&)> done);
   /// The verdict per section, as JSON; an error where the file does not load and the old one stays.
   Result<std::string> reload();
+  /// The same of a config that was read already.
+  Result<std::string> reload(const Config& fresh);
 
   Core& core() { return core_; }
   const Core& core() const { return core_; }

@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "base/config.h"
 #include "broker/broker.h"
+#include "broker/config.h"
 #include "host/executor.h"
 
 namespace detent {

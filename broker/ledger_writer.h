@@ -11,10 +11,10 @@
 #include <thread>
 #include <vector>
 
-#include "base/config.h"
 #include "broker/follower.h"
 #include "broker/ledger_pace.h"
 #include "journal/journal.h"
+#include "ledger/config.h"
 
 namespace detent {
 

@@ -7,11 +7,11 @@
 #include <iostream>
 #include <thread>
 
-#include "base/config.h"
 #include "base/descriptors.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "broker/process.h"
+#include "config/config.h"
 #include "routing/router.h"
 
 using namespace detent;
@@ -91,7 +91,7 @@ int main(int argc, char** argv) {
   const sigset_t wanted = block_signals();
   try {
     RealDisk disk;
-    BrokerProcess broker(std::move(*config), disk);
+    BrokerProcess broker(*config, disk);
     std::jthread signals([&](const std::stop_token& stop) { obey_signals(stop, wanted, broker); });
     spdlog::info("listening on {}{}", broker.endpoint(), broker.http_url().empty() ? "" : " and " + broker.http_url());
     broker.run();

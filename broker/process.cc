@@ -7,25 +7,22 @@
 
 #include "base/descriptors.h"
 #include "base/seed.h"
+#include "broker/config.h"
 #include "broker/ledger_writer.h"
 #include "host/runner.h"
+#include "ledger/config.h"
 
 namespace detent {
 
 namespace {
 
-/// The ledger lies beside the state where nothing else is said.
-Config with_ledger(Config config) {
-  if (config.ledger.repository.empty()) config.ledger.repository = config.state / "ledger.git";
-  return config;
-}
-
 Host::Options host_options(const Config& config) {
+  const auto& broker = config.of<BrokerConfig>();
   Host::Options options;
   options.directory = config.state.string();
-  options.journal.segment_bytes = config.broker.segment;
-  options.journal.reserve_bytes = std::min<uint64_t>(config.broker.segment, 64 * kMiB);
-  options.journal.low_water = config.broker.low_water;
+  options.journal.segment_bytes = broker.segment;
+  options.journal.reserve_bytes = std::min<uint64_t>(broker.segment, 64 * kMiB);
+  options.journal.low_water = broker.low_water;
   options.give_back_memory = [] { malloc_trim(0); };
   return options;
 }
@@ -36,12 +33,12 @@ ConnectionLimits connection_limits(const Config& config) {
   constexpr uint64_t kMore = 64, kReserve = 448;
   const uint64_t descriptors = raise_descriptor_limit();
   const uint64_t room = descriptors > 2 * kReserve ? descriptors - kReserve : descriptors / 2;
-  return {.connections = std::min<uint64_t>(config.broker.max_connections + kMore, room)};
+  return {.connections = std::min<uint64_t>(config.of<BrokerConfig>().max_connections + kMore, room)};
 }
 
 OpenFollower ledger_of(const Config& config) {
   return
-      [ledger = config.ledger, low_water = config.broker.low_water](
+      [ledger = config.of<LedgerConfig>(), low_water = config.of<BrokerConfig>().low_water](
           const Journal& journal, const Alarms::Standing& standing, std::function<void(const Follower::Alarm&)> alarm) {
         return LedgerWriter::open(ledger, low_water, journal, standing, std::move(alarm));
       };
@@ -49,14 +46,13 @@ OpenFollower ledger_of(const Config& config) {
 
 }  // namespace
 
-BrokerProcess::BrokerProcess(Config wanted, Disk& disk) : BrokerProcess(disk, with_ledger(std::move(wanted))) {}
-
-BrokerProcess::BrokerProcess(Disk& disk, const Config& config)
-    : socket_(config.broker.listen, connection_limits(config)),
+BrokerProcess::BrokerProcess(const Config& config, Disk& disk)
+    : socket_(config.of<BrokerConfig>().listen, connection_limits(config)),
       broker_(config, {disk, executor_, ledger_of(config), random_seed()}, system_now()),
       host_(broker_, broker_.ids(), socket_, executor_, disk, host_options(config)) {
   if (auto opened = host_.open(system_now()); !opened) throw Failure(opened.error().what);
-  if (!config.broker.http.empty()) http_ = std::make_unique<HttpApi>(config.broker, broker_, executor_);
+  const auto& http = config.of<BrokerConfig>();
+  if (!http.http.empty()) http_ = std::make_unique<HttpApi>(http, broker_, executor_);
 }
 
 BrokerProcess::~BrokerProcess() {

@@ -8,11 +8,11 @@
 #include <memory>
 #include <string>
 
-#include "base/config.h"
 #include "base/disk.h"
 #include "broker/broker.h"
 #include "broker/http_api.h"
 #include "bus/router_socket.h"
+#include "config/config.h"
 #include "host/host.h"
 #include "host/thread_executor.h"
 
@@ -21,7 +21,7 @@ namespace detent {
 class BrokerProcess {
  public:
   /// Recovers, listens. Throws Failure with one line where it cannot.
-  BrokerProcess(Config config, Disk& disk);
+  BrokerProcess(const Config& config, Disk& disk);
   ~BrokerProcess();
 
   /// Serves until `stop`, then drains: what was taken in is synced and acknowledged, the ledger brought up to date.
@@ -35,8 +35,6 @@ class BrokerProcess {
   std::string http_url() const { return http_ ? http_->url() : std::string(); }
 
  private:
-  BrokerProcess(Disk& disk, const Config& config);
-
   RouterSocket socket_;
   ThreadExecutor executor_{[this] { socket_.wake(); }};
   Broker broker_;

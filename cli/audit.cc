@@ -12,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/text.h"
 #include "ledger/audit/audit_reader.h"
+#include "ledger/config.h"
 #include "proto/wire.pb.h"
 
 namespace detent {
@@ -27,7 +28,9 @@ struct Options {
   bool no_journal = false;
 };
 
-AuditReader reader(Invocation& invocation) { return AuditReader::open(invocation.config().ledger.repository).value(); }
+AuditReader reader(Invocation& invocation) {
+  return AuditReader::open(invocation.config().of<LedgerConfig>().repository).value();
+}
 
 struct Journalled {
   uint64_t seq = 0;
@@ -110,7 +113,7 @@ void verify(Invocation& invocation, const Options& options) {
       journal_note = std::string("not compared with the journal (--no-journal does without): ") + error.what();
     }
   }
-  if (!options.no_remote) asked.remote = invocation.config().ledger.remote;
+  if (!options.no_remote) asked.remote = invocation.config().of<LedgerConfig>().remote;
   const VerifyReport report = reader(invocation).verify(asked).value();
   invocation.exit = report.whole() && journal_note.empty() ? kDone : kFailed;
   if (invocation.json) {

@@ -22,14 +22,7 @@ const Config& Invocation::config() {
   return *config_;
 }
 
-std::string Invocation::endpoint() {
-  if (!broker.empty()) return broker;
-  std::string listen = config().broker.listen;
-  for (const std::string_view any : {"tcp://*:", "tcp://0.0.0.0:", "tcp://[::]:"}) {
-    if (listen.starts_with(any)) return "tcp://127.0.0.1:" + listen.substr(any.size());
-  }
-  return listen;
-}
+std::string Invocation::endpoint() { return broker.empty() ? config().endpoint_of("broker") : broker; }
 
 void add_json_option(CLI::App& command, Invocation& invocation) {
   command.add_flag("--json", invocation.json, "Print JSON, for scripts");

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/config.h"
+#include "config/config.h"
 #include "base/result.h"
 
 namespace CLI {

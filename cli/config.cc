@@ -16,7 +16,7 @@ namespace {
 /// What the file cannot tell by itself: a token that is not there, a built-in route without its channel.
 std::vector<std::string> notes_on(const Config& config, const Router& router) {
   std::vector<std::string> notes = router.notes();
-  for (const auto& [name, section] : config.channel_sections) {
+  for (const auto& [name, section] : config.sections) {
     for (auto& [who, secret] : section->secrets()) {
       if (const Result<bool> read = secret.refresh(); !read)
         notes.push_back(fmt::format("{}: {}", who, read.error().what));

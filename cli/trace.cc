@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/ledger_story.h"
 #include "cli/trace_words.h"
+#include "ledger/config.h"
 
 namespace detent {
 
@@ -22,7 +23,7 @@ json::object story_of(const std::string& id, Invocation& invocation) {
     BrokerClient client(invocation.endpoint(), invocation.deadline);
     return client.ask({{"command", "trace"}, {"id", id}}).as_object();
   } catch (const Failure& error) {
-    const auto ledger = AuditReader::open(invocation.config().ledger.repository);
+    const auto ledger = AuditReader::open(invocation.config().of<LedgerConfig>().repository);
     const auto lines = ledger ? ledger->show(std::string_view(id)) : ledger.error();
     if (!lines || lines->empty() || lines->front().receipt)
       throw Failure(std::string(error.what()) + ", and the ledger does not have it");

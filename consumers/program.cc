@@ -8,10 +8,10 @@
 #include <optional>
 #include <thread>
 
-#include "base/config.h"
 #include "base/descriptors.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "config/config.h"
 #include "consumers/process.h"
 
 namespace detent::consumers {
@@ -103,7 +103,7 @@ int run(const Program& program, int argc, char** argv) {
             options.log_level.empty() ? config->log.level : options.log_level);
   spdlog::info("{}", origin_of(*config));
   raise_descriptor_limit();
-  return serve(program, config->broker.listen, std::move(*served));
+  return serve(program, config->endpoint_of("broker"), std::move(*served));
 }
 
 }  // namespace detent::consumers

@@ -66,30 +66,31 @@ std::string unknown_channel(const Config& config, std::string_view at, std::stri
 // ---- from the config
 
 Result<Router> Router::compile(const Config& config) {
+  const auto& routing = config.of<RoutingConfig>();
   Router router;
   std::vector<std::string> problems;
   router.compile_defaults(config, problems);
   router.compile_operator(config, problems);
   router.compile_own_routes(config, problems);
   if (!problems.empty()) return Error{fmt::format("{}", fmt::join(problems, "\n"))};
-  router.operator_first_ = config.routes.builtin_routes;
-  if (config.routes.builtin_routes) {
+  router.operator_first_ = routing.builtin_routes;
+  if (routing.builtin_routes) {
     router.add_builtin_routes(config);
   } else if (!router.reaches_operator()) {
     router.notes_.push_back(fmt::format(
         "builtin_routes = false, and no route reaches the operator ({}): what needs a response is not brought to you",
-        router.operator_channel_.empty() ? config.routes.operator_channel + " is not configured"
-                                         : router.operator_channel_));
+        router.operator_channel_.empty() ? routing.operator_channel + " is not configured" : router.operator_channel_));
   }
   return router;
 }
 
 void Router::compile_defaults(const Config& config, std::vector<std::string>& problems) {
-  for (const std::string& channel : config.routes.default_to) {
+  const auto& routes = config.of<RoutingConfig>();
+  for (const std::string& channel : routes.default_to) {
     if (config.has_channel(channel)) {
       add(default_to_, {channel});
-    } else if (!config.routes.default_at.empty()) {
-      problems.push_back(unknown_channel(config, config.routes.default_at, "default_to", channel));
+    } else if (!routes.default_at.empty()) {
+      problems.push_back(unknown_channel(config, routes.default_at, "default_to", channel));
     } else {
       notes_.push_back(
           fmt::format("{} is not configured: signals that no route matches are recorded, not delivered anywhere (set "
@@ -100,7 +101,7 @@ void Router::compile_defaults(const Config& config, std::vector<std::string>& pr
 }
 
 void Router::compile_operator(const Config& config, std::vector<std::string>& problems) {
-  const RoutesConfig& routes = config.routes;
+  const RoutingConfig& routes = config.of<RoutingConfig>();
   if (config.has_channel(routes.operator_channel)) {
     operator_channel_ = routes.operator_channel;
   } else if (!routes.operator_at.empty()) {
@@ -125,7 +126,7 @@ void Router::compile_operator(const Config& config, std::vector<std::string>& pr
 }
 
 void Router::compile_own_routes(const Config& config, std::vector<std::string>& problems) {
-  const std::vector<RouteConfig>& routes = config.routes.routes;
+  const std::vector<RouteConfig>& routes = config.of<RoutingConfig>().routes;
   for (size_t i = 0; i < routes.size(); ++i) {
     const RouteConfig& route = routes[i];
     for (const std::string& channel : route.to) {

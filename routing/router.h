@@ -10,9 +10,10 @@
 #include <utility>
 #include <vector>
 
-#include "base/config.h"
 #include "base/result.h"
 #include "base/text_map.h"
+#include "config/config.h"
+#include "routing/config.h"
 
 namespace detent {
 

@@ -6,11 +6,11 @@ failed=0
 fault() { echo "tidy: $1" >&2; failed=1; }
 
 declare -A may=(
-  [base]="base" [proto]="proto base" [bus]="bus proto base" [http]="http proto base" [ledger]="ledger proto base"
-  [journal]="journal base" [routing]="routing base" [host]="host bus journal base"
-  [broker]="broker host bus http journal routing ledger proto base" [producers]="producers bus http ledger proto base"
-  [consumers]="consumers bus http ledger proto base" [sandbox]="sandbox http proto base"
-  [cli]="cli producers routing bus http ledger proto base"
+  [base]="base" [proto]="proto base" [config]="config base" [bus]="bus proto base" [http]="http proto base" [ledger]="ledger config proto base"
+  [journal]="journal base" [routing]="routing config base" [host]="host bus journal base"
+  [broker]="broker host config bus http journal routing ledger proto base" [producers]="producers config bus http ledger proto base"
+  [consumers]="consumers config bus http ledger proto base" [sandbox]="sandbox http proto base"
+  [cli]="cli producers config routing bus http ledger proto base"
 )
 while IFS=: read -r file line; do
   folder=${file%%/*}
@@ -39,7 +39,7 @@ only 'git2' ledger
 only 'boost/(beast|asio)' http
 
 while IFS= read -r hit; do fault "a heavy header in a header: $hit"; done < <(
-  git ls-files '*.h' | grep -v '^tests/\|^bench/\|^http/session.h\|^bus/sockets.h\|^base/config_section.h' |
+  git ls-files '*.h' | grep -v '^tests/\|^bench/\|^http/session.h\|^bus/sockets.h\|^config/section.h' |
     xargs grep -nE '^#include <(boost/(beast|asio)|google/protobuf|toml\+\+|git2|zmq)|^#include ".*\.pb\.h"' || true)
 
 while IFS= read -r hit; do fault "a line over 140 columns: ${hit%%:*}:$(cut -d: -f2 <<<"$hit")"; done < <(

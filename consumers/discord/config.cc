@@ -3,9 +3,8 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <tuple>
 
-#include "base/config_section.h"
+#include "config/section.h"
 
 namespace detent::discord {
 namespace {
@@ -56,20 +55,22 @@ void read_discord_channel(Reading& reading, const std::string& name, const toml:
 
 }  // namespace
 
-void Settings::read(Section& s) {
-  s.url("api", api);
-  s.secret("token_file", token, "DISCORD_TOKEN");
-  s.number("requests_per_second", requests_per_second, 1, 50);
-  s.table("channels", [&](const toml::table& channels) {
-    for (const auto& [key, node] : channels) {
-      const std::string name(key.str());
-      if (!channel_name_ok(name)) {
-        s.reading().wrong(key.source(),
-                          fmt::format("a channel's name is lower-case letters, digits, - and _; not \"{}\"", name));
-      } else {
-        read_discord_channel(s.reading(), name, node, by_name[name]);
+void Settings::read(Section& file) {
+  file.section("discord", [&](Section& s) {
+    s.url("api", api);
+    s.secret("token_file", token, "DISCORD_TOKEN");
+    s.number("requests_per_second", requests_per_second, 1, 50);
+    s.table("channels", [&](const toml::table& channels) {
+      for (const auto& [key, node] : channels) {
+        const std::string name(key.str());
+        if (!channel_name_ok(name)) {
+          s.reading().wrong(key.source(),
+                            fmt::format("a channel's name is lower-case letters, digits, - and _; not \"{}\"", name));
+        } else {
+          read_discord_channel(s.reading(), name, node, by_name[name]);
+        }
       }
-    }
+    });
   });
 }
 
@@ -92,12 +93,6 @@ std::vector<std::pair<std::string, Secret>> Settings::secrets() const {
   const bool bot = std::any_of(by_name.begin(), by_name.end(), [](const auto& one) { return !one.second.id.empty(); });
   if (bot) out.emplace_back("discord", token);
   return out;
-}
-
-bool Settings::same(const ChannelSection& other) const {
-  const auto* that = dynamic_cast<const Settings*>(&other);
-  return that && std::tie(api, token, requests_per_second, by_name) ==
-                     std::tie(that->api, that->token, that->requests_per_second, that->by_name);
 }
 
 }  // namespace detent::discord

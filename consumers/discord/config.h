@@ -5,9 +5,15 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
-#include "base/channel_section.h"
 #include "base/secret.h"
+
+namespace detent {
+class Section;
+}
 
 namespace detent::discord {
 
@@ -19,19 +25,19 @@ struct ChannelSettings {
   bool operator==(const ChannelSettings&) const = default;
 };
 
-struct Settings : ChannelSection {
+struct Settings {
   std::string api = "https://discord.com/api/v10";
   Secret token{{}, "DISCORD_TOKEN"};
   /// This process's share of the bot's 50 requests a second.
   uint32_t requests_per_second = 5;
   std::map<std::string, ChannelSettings, std::less<>> by_name;  // without "discord."
 
-  void read(Section& section) override;
-  std::vector<std::string> channels() const override;
-  std::string naming() const override { return "discord.NAME"; }
-  std::string remedy(std::string_view channel) const override;
-  std::vector<std::pair<std::string, Secret>> secrets() const override;
-  bool same(const ChannelSection& other) const override;
+  void read(Section& file);
+  std::vector<std::string> channels() const;
+  std::string naming() const { return "discord.NAME"; }
+  std::string remedy(std::string_view channel) const;
+  std::vector<std::pair<std::string, Secret>> secrets() const;
+  bool operator==(const Settings&) const = default;
 };
 
 }  // namespace detent::discord

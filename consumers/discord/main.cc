@@ -1,7 +1,7 @@
 // detent-discord: delivers the signals of Discord channels.
 #include <CLI/CLI.hpp>
 
-#include "base/config.h"
+#include "config/config.h"
 #include "consumers/discord/channel.h"
 #include "consumers/discord/config.h"
 #include "consumers/program.h"

@@ -1,19 +1,20 @@
 #include "consumers/telegram/config.h"
 
 #include <limits>
-#include <tuple>
 
-#include "base/config_section.h"
+#include "config/section.h"
 
 namespace detent::telegram {
 
-void Settings::read(Section& section) {
-  section.url("api", api);
-  section.secret("token_file", token, "TELEGRAM_TOKEN");
-  section.number("chat", chat, std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max());
-  section.parsed(
-      "silent_below", silent_below, [](const std::string& text) { return parse_severity(text); },
-      "one of info, notice, warning, error, critical");
+void Settings::read(Section& file) {
+  file.section("telegram", [&](Section& section) {
+    section.url("api", api);
+    section.secret("token_file", token, "TELEGRAM_TOKEN");
+    section.number("chat", chat, std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max());
+    section.parsed(
+        "silent_below", silent_below, [](const std::string& text) { return parse_severity(text); },
+        "one of info, notice, warning, error, critical");
+  });
 }
 
 std::vector<std::string> Settings::channels() const {
@@ -27,12 +28,6 @@ std::string Settings::remedy(std::string_view channel) const {
 std::vector<std::pair<std::string, Secret>> Settings::secrets() const {
   if (!configured()) return {};
   return {{"telegram", token}};
-}
-
-bool Settings::same(const ChannelSection& other) const {
-  const auto* that = dynamic_cast<const Settings*>(&other);
-  return that &&
-         std::tie(api, token, chat, silent_below) == std::tie(that->api, that->token, that->chat, that->silent_below);
 }
 
 }  // namespace detent::telegram

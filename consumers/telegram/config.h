@@ -3,13 +3,19 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
-#include "base/channel_section.h"
 #include "base/secret.h"
+
+namespace detent {
+class Section;
+}
 
 namespace detent::telegram {
 
-struct Settings : ChannelSection {
+struct Settings {
   std::string api = "https://api.telegram.org";
   Secret token{{}, "TELEGRAM_TOKEN"};
   int64_t chat = 0;  // 0: no Telegram
@@ -18,12 +24,12 @@ struct Settings : ChannelSection {
 
   bool configured() const { return chat != 0; }
 
-  void read(Section& section) override;
-  std::vector<std::string> channels() const override;
-  std::string naming() const override { return "telegram"; }
-  std::string remedy(std::string_view channel) const override;
-  std::vector<std::pair<std::string, Secret>> secrets() const override;
-  bool same(const ChannelSection& other) const override;
+  void read(Section& file);
+  std::vector<std::string> channels() const;
+  std::string naming() const { return "telegram"; }
+  std::string remedy(std::string_view channel) const;
+  std::vector<std::pair<std::string, Secret>> secrets() const;
+  bool operator==(const Settings&) const = default;
 };
 
 }  // namespace detent::telegram

@@ -1,5 +1,5 @@
 // detent-telegram: delivers what needs the operator to the operator's Telegram chat.
-#include "base/config.h"
+#include "config/config.h"
 #include "consumers/program.h"
 #include "consumers/telegram/chat.h"
 #include "consumers/telegram/config.h"

@@ -2,7 +2,9 @@
 #include <gmock/gmock.h>
 
 #include "base/crc32c.h"
+#include "broker/config.h"
 #include "ledger/audit/audit_reader.h"
+#include "ledger/config.h"
 #include "tests/broker/running.h"
 
 namespace detent::test {
@@ -172,7 +174,7 @@ TEST(Broker, AFullDiskRefusesPublishersBeforeTheReserveIsTouched) {
   Running running;
   // What is taken in and not written yet, 16 MiB at most, fits above the reserve.
   running.disk.set_capacity(48 << 20);
-  running.config.broker.low_water = 24 << 20;
+  running.config.of<BrokerConfig>().low_water = 24 << 20;
   running.start();
   Caller caller(running.endpoint());
   // Faster than anyone looks after the disk once a second.
@@ -187,7 +189,7 @@ TEST(Broker, AFullDiskRefusesPublishersBeforeTheReserveIsTouched) {
 TEST(Broker, ADiskThatIsLowAtTheStartRefusesTheFirstPublish) {
   Running running;
   running.disk.set_capacity(4 << 20);
-  running.config.broker.low_water = 8 << 20;
+  running.config.of<BrokerConfig>().low_water = 8 << 20;
   running.start();
   Caller caller(running.endpoint());
   caller.try_to_publish({signal_of("first", "")});
@@ -207,7 +209,7 @@ TEST(Broker, StartsOnAFullDiskDeliversAndSoMakesRoom) {
   }
   running.stop();
   running.disk.set_capacity(running.disk.used());
-  running.config.broker.low_water = 1 << 20;
+  running.config.of<BrokerConfig>().low_water = 1 << 20;
   running.start();
   EXPECT_TRUE(stands(running.status(), "disk-low"));
   Caller consumer(running.endpoint(), Link::Role::Consumer, {kChannel});
@@ -258,9 +260,9 @@ TEST(Broker, TakesAnAlarmThatTheLedgerRaisesWhileItStops) {
   caller.publish({signal_of("one", "")});
   ASSERT_TRUE(running.wait_for(is_in_the_ledger));
   caller.publish({signal_of("gathered until the end", "", "heartbeat.ok")});
-  ASSERT_TRUE(std::filesystem::remove(running.config.ledger.repository / "refs/heads/detent/ledger"));
+  ASSERT_TRUE(std::filesystem::remove(running.config.of<LedgerConfig>().repository / "refs/heads/detent/ledger"));
   running.stop();
-  EXPECT_TRUE(std::filesystem::exists(running.config.ledger.repository / "refs/heads/detent/ledger"));
+  EXPECT_TRUE(std::filesystem::exists(running.config.of<LedgerConfig>().repository / "refs/heads/detent/ledger"));
 }
 
 TEST(Broker, DropsAfterARestartWhatWasSealedBeforeIt) {
@@ -345,7 +347,7 @@ TEST(Broker, SaysWhatHappenedToTheLedgerEachTimeAndDoesNotLetItStand) {
       return is_in_the_ledger(status) && status.at("counters").at("alarms").template to_number<uint64_t>() == times;
     }));
     EXPECT_EQ(running.status().at("alarms"), boost::json::array());
-    std::filesystem::remove(running.config.ledger.repository / "refs/heads/detent/ledger");
+    std::filesystem::remove(running.config.of<LedgerConfig>().repository / "refs/heads/detent/ledger");
   }
 }
 
@@ -359,7 +361,7 @@ TEST(Broker, SaysThatTheLedgerLostWhatTheJournalHasLetGo) {
     ASSERT_TRUE(running.wait_for([](const auto& status) { return segments(status) <= 4; }));
   }
   running.stop();
-  std::filesystem::remove_all(running.config.ledger.repository);
+  std::filesystem::remove_all(running.config.of<LedgerConfig>().repository);
   running.start();
   EXPECT_TRUE(running.wait_for(
       [](const auto& status) { return status.at("counters").at("alarms").template to_number<uint64_t>() == 1; }));
@@ -393,7 +395,7 @@ TEST(Broker, WritesWhatTheOperatorDroppedAsDroppedIntoTheLedger) {
   caller.ask({{"command", "channel.drop"}, {"channel", kChannel}});
   ASSERT_TRUE(running.wait_for(is_in_the_ledger));
   running.stop();
-  const auto places = AuditReader::open(running.config.ledger.repository)->show(1).value();
+  const auto places = AuditReader::open(running.config.of<LedgerConfig>().repository)->show(1).value();
   ASSERT_EQ(places.size(), 2u);
   EXPECT_THAT(places[1].text, HasSubstr(R"({"receipt":"dropped","seq":1,)"));
 }
@@ -419,7 +421,7 @@ TEST(Broker, AnswersThatAChannelIsDroppedOnceThatIsDurable) {
 
 TEST(Broker, CutsATextThatWouldMakeAnAnswerLargerThanAFrame) {
   Running running;
-  running.config.broker.segment = 8 << 20;
+  running.config.of<BrokerConfig>().segment = 8 << 20;
   running.start();
   Caller caller(running.endpoint());
   const Ulid id = UlidSource().next(system_now().wall);
@@ -433,7 +435,7 @@ TEST(Broker, CutsATextThatWouldMakeAnAnswerLargerThanAFrame) {
 
 TEST(Broker, TailsSignalsThatTogetherAreMoreThanAFrame) {
   Running running;
-  running.config.broker.segment = 8 << 20;
+  running.config.of<BrokerConfig>().segment = 8 << 20;
   running.start();
   Caller caller(running.endpoint());
   for (int i = 0; i < 3; ++i) caller.publish({signal_of("large", std::string(3 << 20, 'x'))});
@@ -444,7 +446,7 @@ TEST(Broker, TailsSignalsThatTogetherAreMoreThanAFrame) {
 
 TEST(Broker, ReadsNoFurtherForATailThanItsReaderDoes) {
   Running running;
-  running.config.broker.segment = 8 << 20;
+  running.config.of<BrokerConfig>().segment = 8 << 20;
   running.start();
   {
     Caller producer(running.endpoint());

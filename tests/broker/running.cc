@@ -1,4 +1,6 @@
 #include "tests/broker/running.h"
+#include "broker/config.h"
+#include "ledger/config.h"
 
 namespace detent::test {
 
@@ -165,12 +167,12 @@ Running::Running() {
   folder_ = testing::TempDir() + "running-" + std::to_string(random_instance());
   config = *parse_config("[discord.channels]\nsystem = \"1\"\nchat = \"2\"\n", {});
   config.state = "state";
-  config.broker.listen = "tcp://127.0.0.1:*";
-  config.broker.http.clear();
-  config.broker.segment = 256 << 10;
-  config.broker.low_water = 0;
-  config.ledger.repository = folder_ / "ledger.git";
-  config.ledger.receipts_within = Millis{10};
+  config.of<BrokerConfig>().listen = "tcp://127.0.0.1:*";
+  config.of<BrokerConfig>().http.clear();
+  config.of<BrokerConfig>().segment = 256 << 10;
+  config.of<BrokerConfig>().low_water = 0;
+  config.of<LedgerConfig>().repository = folder_ / "ledger.git";
+  config.of<LedgerConfig>().receipts_within = Millis{10};
 }
 
 Running::~Running() {

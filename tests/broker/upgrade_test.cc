@@ -9,7 +9,9 @@
 #include <map>
 
 #include "broker/broker.h"
+#include "broker/config.h"
 #include "host/host.h"
+#include "ledger/config.h"
 #include "proto/signal_validator.h"
 #include "tests/broker/running.h"
 #include "tests/support/paths.h"
@@ -25,10 +27,10 @@ class AnUpgrade : public testing::Test {
   AnUpgrade() {
     Config config = *parse_config("[discord.channels]\nalerts = \"1\"\nsystem = \"2\"\n[telegram]\nchat = 1\n", {});
     config.state = running.config.state;
-    config.broker = running.config.broker;
-    config.ledger = running.config.ledger;
+    config.of<BrokerConfig>() = running.config.of<BrokerConfig>();
+    config.of<LedgerConfig>() = running.config.of<LedgerConfig>();
     running.config = config;
-    running.config.broker.max_backlog.age = std::chrono::hours{24 * 365 * 100};
+    running.config.of<BrokerConfig>().max_backlog.age = std::chrono::hours{24 * 365 * 100};
     const std::filesystem::path folder = testing::TempDir() + "upgrade-" + std::to_string(random_instance());
     std::filesystem::create_directories(folder);
     const auto archive = source_folder() / "tests/broker/upgrade/state-1.tar.gz";

@@ -2,7 +2,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "base/config.h"
+#include "config/config.h"
 #include "routing/router.h"
 
 using namespace detent;

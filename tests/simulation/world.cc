@@ -1,6 +1,7 @@
 #include "tests/simulation/world.h"
 
 #include "base/crc32c.h"
+#include "broker/config.h"
 #include "tests/simulation/client.h"
 
 namespace detent::test {
@@ -19,7 +20,7 @@ system = "4"
 chat = "6"
 )",
                           "simulated.toml");
-  if (chance(weather_.small_backlog)) config_.broker.max_backlog.bytes = 4'000 + below(20'000);
+  if (chance(weather_.small_backlog)) config_.of<BrokerConfig>().max_backlog.bytes = 4'000 + below(20'000);
   broker_ = std::make_unique<SimulatedBroker>(config_, dice_, [this](const std::string& what) { broken(what); });
   broker_->start(now_);
   if (chance(0.3)) weather_.longest_step = 400;

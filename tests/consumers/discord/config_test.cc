@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "base/config.h"
+#include "config/config.h"
 
 namespace detent::discord {
 namespace {
@@ -51,9 +51,9 @@ TEST(DiscordConfig, NamesTheSecretsThatItsChannelsNeed) {
 
 TEST(DiscordConfig, KnowsWhetherAnotherSaysTheSame) {
   const Settings one = read("[discord.channels]\nx = \"1\"\n");
-  EXPECT_TRUE(one.same(read("[discord.channels]\nx = \"1\"\n")));
-  EXPECT_FALSE(one.same(read("[discord.channels]\nx = \"2\"\n")));
-  EXPECT_FALSE(one.same(read("[discord]\nrequests_per_second = 9\n[discord.channels]\nx = \"1\"\n")));
+  EXPECT_EQ(one, read("[discord.channels]\nx = \"1\"\n"));
+  EXPECT_FALSE(one == read("[discord.channels]\nx = \"2\"\n"));
+  EXPECT_FALSE(one == read("[discord]\nrequests_per_second = 9\n[discord.channels]\nx = \"1\"\n"));
 }
 
 }  // namespace

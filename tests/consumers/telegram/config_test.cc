@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "base/config.h"
+#include "config/config.h"
 
 namespace detent::telegram {
 namespace {

@@ -1,5 +1,5 @@
-// A table of a TOML file under reading, and the problems found so far. Only config.cc includes this: toml++ is no one
-// else's.
+// A table of a TOML file under reading, and the problems found so far. Only config.cc of each
+// station includes this: toml++ is no one else's.
 #pragma once
 
 #include <spdlog/fmt/fmt.h>

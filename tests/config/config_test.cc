@@ -1,6 +1,10 @@
-#include "base/config.h"
+#include "config/config.h"
+#include "broker/config.h"
+#include "config/tasks.h"
 #include "consumers/discord/config.h"
 #include "consumers/telegram/config.h"
+#include "ledger/config.h"
+#include "routing/config.h"
 #include "tests/support/paths.h"
 
 #include <gmock/gmock.h>
@@ -48,13 +52,13 @@ void write(const fs::path& file, const std::string& text) { std::ofstream(file) 
 
 TEST(Config, HoldsItsDefaultsWhenEmpty) {
   const Config config = good("");
-  EXPECT_EQ(config.broker.listen, "tcp://127.0.0.1:7400");
-  EXPECT_EQ(config.broker.http, "127.0.0.1:7480");
-  EXPECT_EQ(config.broker.max_backlog.bytes, 1ull << 30);
-  EXPECT_EQ(config.broker.max_backlog.age, std::chrono::hours{720});
-  EXPECT_EQ(config.ledger.repository, config.state / "ledger.git");
+  EXPECT_EQ(config.of<BrokerConfig>().listen, "tcp://127.0.0.1:7400");
+  EXPECT_EQ(config.of<BrokerConfig>().http, "127.0.0.1:7480");
+  EXPECT_EQ(config.of<BrokerConfig>().max_backlog.bytes, 1ull << 30);
+  EXPECT_EQ(config.of<BrokerConfig>().max_backlog.age, std::chrono::hours{720});
+  EXPECT_EQ(config.of<LedgerConfig>().repository, config.state / "ledger.git");
   EXPECT_TRUE(config.state.is_absolute());
-  EXPECT_THAT(config.routes.default_to, ElementsAre("discord.system"));
+  EXPECT_THAT(config.of<RoutingConfig>().default_to, ElementsAre("discord.system"));
   EXPECT_FALSE(config.of<telegram::Settings>().configured());
 }
 
@@ -65,7 +69,7 @@ TEST(Config, ReadsTheExampleFile) {
   ASSERT_FALSE(text.str().empty());
   const Config config = good(text.str());
   const Config defaults = good("");
-  EXPECT_EQ(config.broker, defaults.broker);
+  EXPECT_EQ(config.of<BrokerConfig>(), defaults.of<BrokerConfig>());
   EXPECT_EQ(config.log, defaults.log);
   EXPECT_EQ(config.of<telegram::Settings>().chat, 123456789);
   EXPECT_EQ(config.of<telegram::Settings>().silent_below, 2);
@@ -74,11 +78,12 @@ TEST(Config, ReadsTheExampleFile) {
   EXPECT_FALSE(config.of<discord::Settings>().by_name.at("alerts").silent);
   EXPECT_TRUE(config.of<discord::Settings>().by_name.at("system").silent);
   EXPECT_TRUE(config.of<discord::Settings>().by_name.at("chat").webhook.has_value());
-  EXPECT_EQ(config.routes.routes.size(), 2u);
-  EXPECT_EQ(config.routes.operator_channel, defaults.routes.operator_channel);
-  EXPECT_EQ(config.routes.operator_alarms_to, defaults.routes.operator_alarms_to);
-  EXPECT_EQ(config.routes.builtin_routes, defaults.routes.builtin_routes);
-  EXPECT_THAT(config.runners.at("openclaw").command, ElementsAre("openclaw", "agent", "--message", "{prompt}"));
+  EXPECT_EQ(config.of<RoutingConfig>().routes.size(), 2u);
+  EXPECT_EQ(config.of<RoutingConfig>().operator_channel, defaults.of<RoutingConfig>().operator_channel);
+  EXPECT_EQ(config.of<RoutingConfig>().operator_alarms_to, defaults.of<RoutingConfig>().operator_alarms_to);
+  EXPECT_EQ(config.of<RoutingConfig>().builtin_routes, defaults.of<RoutingConfig>().builtin_routes);
+  EXPECT_THAT(config.of<TasksConfig>().runners.at("openclaw").command,
+              ElementsAre("openclaw", "agent", "--message", "{prompt}"));
 }
 
 TEST(Config, ReadsSizesAndDurationsInTheirUnits) {
@@ -90,11 +95,11 @@ TEST(Config, ReadsSizesAndDurationsInTheirUnits) {
     [dispatch]
     fallback_after = "90s"
   )");
-  EXPECT_EQ(config.broker.low_water, 1ull << 30);
-  EXPECT_EQ(config.broker.segment, 2u << 20);
-  EXPECT_EQ(config.broker.max_backlog.bytes, 64u << 20);
-  EXPECT_EQ(config.broker.max_backlog.age, std::chrono::hours{2});
-  EXPECT_EQ(config.dispatch.fallback_after, std::chrono::seconds{90});
+  EXPECT_EQ(config.of<BrokerConfig>().low_water, 1ull << 30);
+  EXPECT_EQ(config.of<BrokerConfig>().segment, 2u << 20);
+  EXPECT_EQ(config.of<BrokerConfig>().max_backlog.bytes, 64u << 20);
+  EXPECT_EQ(config.of<BrokerConfig>().max_backlog.age, std::chrono::hours{2});
+  EXPECT_EQ(config.of<TasksConfig>().dispatch.fallback_after, std::chrono::seconds{90});
 }
 
 TEST(Config, ReadsRoutesWithEveryMatcher) {
@@ -107,8 +112,8 @@ TEST(Config, ReadsRoutesWithEveryMatcher) {
     match = { severity = "critical" }
     to = "telegram"
   )");
-  ASSERT_EQ(config.routes.routes.size(), 2u);
-  const RouteConfig& first = config.routes.routes[0];
+  ASSERT_EQ(config.of<RoutingConfig>().routes.size(), 2u);
+  const RouteConfig& first = config.of<RoutingConfig>().routes[0];
   EXPECT_THAT(first.match.types, ElementsAre("incident.*"));
   EXPECT_EQ(first.match.severity, 3);
   EXPECT_FALSE(first.match.severity_exact);
@@ -118,8 +123,8 @@ TEST(Config, ReadsRoutesWithEveryMatcher) {
   EXPECT_THAT(first.to, ElementsAre("discord.alerts", "telegram"));
   EXPECT_TRUE(first.continues);
   EXPECT_EQ(first.at, "/etc/detent/detent.toml:2:5");
-  EXPECT_TRUE(config.routes.routes[1].match.severity_exact);
-  EXPECT_EQ(config.routes.routes[1].match.severity, 4);
+  EXPECT_TRUE(config.of<RoutingConfig>().routes[1].match.severity_exact);
+  EXPECT_EQ(config.of<RoutingConfig>().routes[1].match.severity, 4);
 }
 
 TEST(Config, KeepsTheOrderOfExpiresAsWritten) {
@@ -129,15 +134,29 @@ TEST(Config, KeepsTheOrderOfExpiresAsWritten) {
     "heartbeat.*" = "10m"
     "a.*" = "1d"
   )");
-  ASSERT_EQ(config.expires.size(), 3u);
-  EXPECT_EQ(config.expires[0], (ExpiresConfig{"heartbeat.slow", Millis{0}}));
-  EXPECT_EQ(config.expires[1], (ExpiresConfig{"heartbeat.*", std::chrono::minutes{10}}));
-  EXPECT_EQ(config.expires[2].type, "a.*");
+  ASSERT_EQ(config.of<RoutingConfig>().expires.size(), 3u);
+  EXPECT_EQ(config.of<RoutingConfig>().expires[0], (ExpiresConfig{"heartbeat.slow", Millis{0}}));
+  EXPECT_EQ(config.of<RoutingConfig>().expires[1], (ExpiresConfig{"heartbeat.*", std::chrono::minutes{10}}));
+  EXPECT_EQ(config.of<RoutingConfig>().expires[2].type, "a.*");
+}
+
+TEST(Config, ABrokerThatListensEverywhereIsReachedOnLoopback) {
+  EXPECT_EQ(good("").endpoint_of("broker"), "tcp://127.0.0.1:7400");
+  EXPECT_EQ(good("[broker]\nlisten = \"tcp://0.0.0.0:7000\"").endpoint_of("broker"), "tcp://127.0.0.1:7000");
+  EXPECT_EQ(good("[broker]\nlisten = \"tcp://*:7000\"").endpoint_of("broker"), "tcp://127.0.0.1:7000");
+  EXPECT_EQ(good("[broker]\nlisten = \"tcp://10.0.0.2:7000\"").endpoint_of("broker"), "tcp://10.0.0.2:7000");
+}
+
+TEST(Config, ASectionOfACopyIsItsOwn) {
+  const Config one = good("");
+  Config other = one;
+  other.of<BrokerConfig>().listen = "tcp://127.0.0.1:1";
+  EXPECT_EQ(one.of<BrokerConfig>().listen, "tcp://127.0.0.1:7400");
 }
 
 TEST(Config, TakesRelativePathsFromTheFilesFolder) {
   EXPECT_EQ(good("state = \"here\"").state, "/etc/detent/here");
-  EXPECT_EQ(good("state = \"here\"").ledger.repository, "/etc/detent/here/ledger.git");
+  EXPECT_EQ(good("state = \"here\"").of<LedgerConfig>().repository, "/etc/detent/here/ledger.git");
 }
 
 TEST(Config, SaysWhereAnUnknownKeyIsAndWhatWasMeant) {
