@@ -27,6 +27,7 @@ std::string Books::add(std::string_view bytes) {
     const auto [first, fresh] = ids.emplace(head.id, seq);
     return fresh ? "" : fmt::format("an id was taken twice, as {} and {}", first->second, seq);
   }
+  if (record.has_begun()) begun.insert({record.begun().channel(), record.begun().seqs(0)});
   if (record.has_settled()) {
     const auto& one = record.settled();
     if (one.delivery()) {

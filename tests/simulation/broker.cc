@@ -64,7 +64,9 @@ void SimulatedBroker::start(Now now) {
   counted_ = {};
   first_dead_ = letters().segments().front().id;
   check_bodies();
-  check_letters(everything());
+  const Books books = everything();
+  check_letters(books);
+  check_recovered(books);
 }
 
 bool SimulatedBroker::open(Now now) {
@@ -194,6 +196,13 @@ void SimulatedBroker::count() {
   first_dead_ = first_dead;
 }
 
+void SimulatedBroker::reload(const Config& config) {
+  config_ = config;
+  config_.state = "state";
+  if (!is_up()) return;
+  if (const auto verdict = broker_->reload(config_); !verdict) broken_("not reloaded: " + verdict.error().what);
+}
+
 void SimulatedBroker::order(bool retry) {
   std::vector<DeadLetters::Key> keys;
   for (const auto& [key, place] : letters().letters()) keys.push_back(key);
@@ -263,6 +272,45 @@ void SimulatedBroker::check_bodies() {
       }
     }
   }
+}
+
+/// What snapshot and replay made is what every record since the first day makes.
+void SimulatedBroker::check_recovered(const Books& books) {
+  std::set<Books::Place> expected, found, begun;
+  for (const auto& [seq, entry] : books.signals) {
+    for (const auto& channel : entry.channels) {
+      if (!books.settled.contains({channel, seq})) expected.insert({channel, seq});
+    }
+  }
+  for (const auto& [name, channel] : broker_->core().deliveries().channels()) {
+    for (const Open& open : channel.queue()) {
+      // What recovery itself has to say is no record yet.
+      if (open.state == Open::State::Settled || open.state == Open::State::Unsynced) continue;
+      found.insert({name, open.seq});
+      if (channel.parts.contains(open.delivery)) begun.insert({name, open.seq});
+    }
+  }
+  // Its letter was durable and its settling was not: recovery has settled it.
+  const DiskWeather::Aside aside(weather_);
+  for (const auto& [key, place] : letters().letters()) {
+    const auto letter = letters().read(key);
+    if (letter && !found.contains({key.channel, letter->seqs[0]})) expected.erase({key.channel, letter->seqs[0]});
+  }
+  if (expected != found)
+    return broken_(
+        fmt::format("{} deliveries are open after a restart, and by the records {}", found.size(), expected.size()));
+  for (const auto& place : books.begun) {
+    if (found.contains(place) && !begun.contains(place))
+      return broken_(fmt::format("{} of {} was begun, and that is forgotten", place.seq, place.channel));
+  }
+}
+
+void SimulatedBroker::check_nothing_kept() {
+  for (const auto& [name, channel] : broker_->core().deliveries().channels()) {
+    if (!channel.queue().empty() || !channel.parts.empty() || !channel.losses.empty() || channel.due())
+      return broken_("something is kept of what is settled in " + name);
+  }
+  if (!broker_->core().deliveries().failing().empty()) broken_("something settled is still said to be unreadable");
 }
 
 /// Every delivery that ended as a dead letter is there with its text, until the operator closes it.

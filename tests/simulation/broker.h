@@ -41,6 +41,8 @@ class SimulatedBroker {
   void receive(std::string peer, std::string message);
   /// The peer's connection has ended, and the network says so.
   void hang_up(std::string peer);
+  /// The config is another from here on.
+  void reload(const Config& config);
   /// The operator brings all dead letters back, or drops them.
   void order(bool retry);
   /// A signal that comes over HTTP; `done` is forgotten where the broker dies.
@@ -58,6 +60,8 @@ class SimulatedBroker {
   /// What the ledger has with what the journal has beyond it.
   Books everything();
   void check_letters(const Books& books);
+  /// Once all is settled: nothing of it is kept in memory.
+  void check_nothing_kept();
   /// A dead letter that the operator closed, or was about to.
   bool was_closed(const DeadLetters::Key& key) const { return closed_.contains(key); }
 
@@ -90,6 +94,7 @@ class SimulatedBroker {
   void draw_lanes(Now now);
   void count();
   void check_bodies();
+  void check_recovered(const Books& books);
   void check_threads();
   void check_alarms();
 

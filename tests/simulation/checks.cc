@@ -25,6 +25,9 @@ void World::check_all_arrived() {
     const auto signal = published_.find(entry.id);
     if (signal == published_.end() ? entry.source != "detent" : signal->second.bytes != entry.bytes)
       return broken("the journal has a signal that nobody published");
+    if (signal != published_.end() && !signal->second.own && !entry.revived &&
+        !signal->second.routes.contains(entry.channels))
+      return broken(fmt::format("signal {} went by no route that was in force", signal->second.number));
     for (const auto& channel : entry.channels) {
       const auto settled = books.settled.find({channel, seq});
       if (settled == books.settled.end()) return broken(fmt::format("{} of {} is not settled", seq, channel));

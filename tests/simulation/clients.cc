@@ -58,13 +58,18 @@ void World::publish(Client& client) {
   published.bytes = signal.SerializeAsString();
   published.thread = signal.thread();
   published.expires = expires;
-  const SignalHeader head = read_header(published.bytes);
-  auto router = *Router::compile(config_);
-  const Route& route = router.decide({head.type, 0, head.source, head.labels, head.needs_response});
-  published.channels = {route.channels.begin(), route.channels.end()};
+  const auto route = route_of(published.bytes);
+  published.channels = {route.begin(), route.end()};
+  published.routes = {route};
   published_[signal.id()] = std::move(published);
   if (broker_->is_up() && chance(weather_.http)) return publish_over_http(client, signal.id());
   client.tickets[*client.publisher->add(published_[signal.id()].bytes)] = signal.id();
+}
+
+std::vector<std::string> World::route_of(std::string_view signal) const {
+  const SignalHeader head = read_header(signal);
+  auto router = *Router::compile(config_);
+  return router.decide({head.type, 0, head.source, head.labels, head.needs_response}).channels;
 }
 
 void World::publish_over_http(Client& client, const std::string& id) {

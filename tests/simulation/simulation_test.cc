@@ -42,6 +42,7 @@ struct Sum {
     world.backlog += one.backlog;
     world.expired += one.expired;
     world.again += one.again;
+    world.reloads += one.reloads;
     world.shown += one.shown;
     world.repeats += one.repeats;
     world.unknown += one.unknown;
@@ -105,11 +106,12 @@ TEST(Simulation, KeepsItsPromisesUnderEverySeed) {
             << broker.dropped << " dropped, and " << broker.dead_dropped << " of dead letters; disks failed "
             << all.calls_failed << " calls and filled " << all.fills << " times, for which brokers stopped "
             << broker.stops << " times and did not start " << broker.failed_starts << " times, and " << all.calm
-            << " had nothing; " << sum.again << " signals published again, " << sum.deliveries << " deliveries, "
-            << sum.dead << " dead letters, " << sum.backlog << " of them of a backlog, " << sum.expired
-            << " expired; couriers met " << all.faults << " faults, " << sum.shown << " messages became visible, "
-            << sum.repeats << " of them marked repeats, " << all.looks << " looks into a history, " << sum.unknown
-            << " unknown; digest " << std::hex << all.digest << std::dec << "\n";
+            << " had nothing; " << sum.reloads << " reloads; " << sum.again << " signals published again, "
+            << sum.deliveries << " deliveries, " << sum.dead << " dead letters, " << sum.backlog
+            << " of them of a backlog, " << sum.expired << " expired; couriers met " << all.faults << " faults, "
+            << sum.shown << " messages became visible, " << sum.repeats << " of them marked repeats, " << all.looks
+            << " looks into a history, " << sum.unknown << " unknown; digest " << std::hex << all.digest << std::dec
+            << "\n";
   if (count > 10) {
     EXPECT_GT(broker.crashes, count / 2);
     EXPECT_GT(broker.sealed, count);
@@ -121,6 +123,7 @@ TEST(Simulation, KeepsItsPromisesUnderEverySeed) {
     EXPECT_GT(broker.failed_starts, 0u);
     EXPECT_GT(all.calm, 0u);
     EXPECT_GT(sum.again, count);
+    EXPECT_GT(sum.reloads, count);
     EXPECT_GT(sum.deliveries, count * 10);
     EXPECT_GT(sum.dead, count);
     EXPECT_GT(sum.backlog, 0u);

@@ -8,18 +8,31 @@ namespace detent::test {
 
 namespace {
 constexpr int kProducers = 2, kConsumers = 3;
-}  // namespace
 
-World::World(uint64_t seed, Weather weather) : dice_(seed), weather_(weather) {
-  config_ = *parse_config(R"(
+Config config_of(bool own_routes) {
+  std::string text = R"(
 [telegram]
 chat = 1
 [discord.channels]
 alerts = "2"
 system = "4"
 chat = "6"
-)",
-                          "simulated.toml");
+)";
+  if (own_routes)
+    text += R"(
+[[route]]
+match = { type = "note.*" }
+to = ["discord.chat"]
+[[route]]
+match = { type = "cron.*" }
+to = ["telegram", "discord.alerts"]
+continue = true
+)";
+  return *parse_config(text, "simulated.toml");
+}
+}  // namespace
+
+World::World(uint64_t seed, Weather weather) : dice_(seed), weather_(weather), config_(config_of(false)) {
   if (chance(weather_.small_backlog)) config_.of<BrokerConfig>().max_backlog.bytes = 4'000 + below(20'000);
   broker_ = std::make_unique<SimulatedBroker>(config_, dice_, [this](const std::string& what) { broken(what); });
   broker_->start(now_);
@@ -115,6 +128,22 @@ void World::deliver(const Packet& packet) {
 
 // ---- a day
 
+void World::reload() {
+  ++counts_.reloads;
+  own_routes_ = !own_routes_;
+  Config fresh = config_of(own_routes_);
+  fresh.of<BrokerConfig>() = config_.of<BrokerConfig>();
+  config_ = std::move(fresh);
+  broker_->reload(config_);
+  // Only what may not have been admitted yet goes by the new one.
+  for (auto& [id, signal] : published_) {
+    if (signal.own || signal.acknowledged) continue;
+    const auto route = route_of(signal.bytes);
+    signal.channels.insert(route.begin(), route.end());
+    signal.routes.insert(route);
+  }
+}
+
 void World::step(bool calm) {
   const bool quiet = calm && network_.empty();
   const Millis passed{1 + below(quiet ? 600 : weather_.longest_step)};
@@ -133,6 +162,7 @@ void World::step(bool calm) {
       broker_up_at_ = now_.mono + Millis{below(4000)};
     }
     if (broker_->is_up() && chance(weather_.orders)) broker_->order(chance(0.7));
+    if (chance(weather_.reload)) reload();
     if (platforms_ && chance(weather_.revoke)) {
       platforms_->revoke();
       renewed_at_ = now_.mono + Millis{below(20'000)};
@@ -192,6 +222,7 @@ std::string World::run() {
   }
   if (!failure_.empty()) return failure_;
   broker_->check_letters(broker_->books());
+  broker_->check_nothing_kept();
   check_all_arrived();
   if (platforms_ && failure_.empty()) check_shown();
   return failure_;

@@ -28,6 +28,7 @@ struct Weather {
   double pause = 0.002;        // that a process does nothing for a while
   double down = 0.25;          // that all day nobody serves one of the channels
   double http = 0.1;           // that a signal comes over HTTP
+  double reload = 0.002;       // that the operator changes the routes
   double revoke = 0.001;       // that the platforms' secrets are others from here on
   uint64_t longest_step = 60;  // ms
   int signals = 60;
@@ -43,6 +44,7 @@ class World {
 
   struct Counts {
     uint64_t deliveries = 0, dead = 0, backlog = 0, expired = 0, again = 0;
+    uint64_t reloads = 0;
     uint64_t shown = 0, repeats = 0, unknown = 0;  // of couriers
   };
   const Counts& counts() const { return counts_; }
@@ -76,6 +78,8 @@ class World {
   void consumer_acts(Client& client);
   void publish(Client& client);
   void publish_again(Client& client);
+  void reload();
+  std::vector<std::string> route_of(std::string_view signal) const;
   void publish_over_http(Client& client, const std::string& id);
   void http_ended();
   void on_published(Client& client, std::string_view body);
@@ -93,6 +97,7 @@ class World {
   std::string failure_;
 
   Config config_;
+  bool own_routes_ = false;
   std::unique_ptr<SimulatedBroker> broker_;
   Millis broker_up_at_{0};
   std::unique_ptr<Platforms> platforms_;
@@ -107,7 +112,8 @@ class World {
   struct Published {
     std::string bytes;
     std::string thread;
-    std::set<std::string> channels;
+    std::set<std::string> channels;             // in which it may be seen
+    std::set<std::vector<std::string>> routes;  // by the configs that may have been asked
     int number = 0, words = 0;
     bool needs_response = false;
     bool acknowledged = false;
