@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "config/config.h"
 #include "base/result.h"
+#include "config/config.h"
 
 namespace CLI {
 class App;

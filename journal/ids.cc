@@ -161,6 +161,8 @@ Result<IdFiles> IdFiles::open(Disk& disk, const std::string& directory, std::fun
   if (auto made = disk.make_directory(directory); !made) return made.error();
   auto names = disk.list(directory);
   if (!names) return names.error();
+  // A process that was killed may have named a file and not synced the name: what is built on it would outlive it.
+  if (auto synced = disk.sync_directory(directory); !synced) return synced.error();
   auto state = std::make_unique<State>(disk, directory, std::move(damaged));
   for (const std::string& name : *names) {
     if (name.ends_with(".ids.tmp")) {

@@ -231,6 +231,24 @@ TEST(IdFiles, APowerCutLeavesTheWholeFileOrNone) {
   }
 }
 
+TEST(IdFiles, AFileThatARestartFoundOutlivesAPowerCut) {
+  const auto ids = some_ids(1000, 700, 3);
+  size_t found = 0;
+  for (std::uint64_t at = 1; at < 20; ++at) {
+    Files f;
+    f.disk.cut_power_at(f.disk.calls() + at);
+    (void)IdFiles::write(f.disk, kDirectory, 1, ids);
+    f.disk.kill();
+    f.reopen();
+    const bool had = f.files->has(1);
+    found += had;
+    f.disk.power_on(Cut::kDrop, 1);
+    f.reopen();
+    EXPECT_TRUE(f.files->has(1) || !had) << "killed at call " << at;
+  }
+  EXPECT_GT(found, 0u);
+}
+
 TEST(IdWindow, CoversASegmentOnlyWhereItsOwnFileAndThoseBeforeAreWritten) {
   MemoryDisk disk;
   IdWindow window(IdFiles::open(disk, kDirectory).value(), 7);
