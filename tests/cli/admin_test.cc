@@ -174,8 +174,8 @@ TEST(Ask, GivesUpAtItsDeadline) {
 }
 
 TEST(Reload, ShowsTheVerdictOfEachSection) {
-  Asked asked(R"({"routes":"applied","broker":"needs a restart"})");
-  EXPECT_EQ(asked.invoke_with({"reload"}).out, "routes  applied\nbroker  needs a restart\n");
+  Asked asked(R"({"routing":"applied","broker":"needs a restart"})");
+  EXPECT_EQ(asked.invoke_with({"reload"}).out, "routing  applied\nbroker   needs a restart\n");
 }
 
 TEST(Tail, RefusesAChannelThatTheBrokerDoesNotHave) {

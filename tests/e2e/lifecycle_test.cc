@@ -101,7 +101,7 @@ TEST(SigHup, LeavesTheOldConfigInForceWhereTheNewOneIsWrong) {
   house.write(house.config(), good);
   const Ended taken = house.detent({"reload"});
   EXPECT_EQ(taken.code, 0) << taken.output;
-  EXPECT_THAT(taken.output, HasSubstr("routes"));
+  EXPECT_THAT(taken.output, HasSubstr("routing"));
 }
 
 TEST(ABrokerThatIsNotThere, IsSaidWithinTheDeadlineAndConsumersWaitForIt) {
