@@ -93,9 +93,7 @@ void CoreRecovery::restore(std::string_view bytes) {
 }
 
 void CoreRecovery::replay(std::string_view bytes, const RecordPosition& place, bool after_snapshot) {
-  Reader outer(bytes);
-  if (!outer.next()) return;
-  if (outer.field() == Record::kAdmittedFieldNumber) return replay_admitted(outer.bytes(), place, after_snapshot);
+  if (const auto admitted = read_admitted(bytes)) return replay_admitted(*admitted, place, after_snapshot);
   if (!after_snapshot) return;
   Record record;
   if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
@@ -120,61 +118,31 @@ void CoreRecovery::replay(std::string_view bytes, const RecordPosition& place, b
   }
 }
 
-void CoreRecovery::replay_admitted(std::string_view admitted, const RecordPosition& place, bool after_snapshot) {
-  Reader reader(admitted);
+void CoreRecovery::replay_admitted(const AdmittedView& admitted, const RecordPosition& place, bool after_snapshot) {
   Open open;
-  int64_t at_ms = 0;
-  std::string_view signal;
-  std::vector<std::string_view> to;
-  bool revived = false, copies = false;
-  while (reader.next()) {
-    switch (reader.field()) {
-      case Admitted::kSeqFieldNumber:
-        open.seq = reader.number();
-        break;
-      case Admitted::kAtMsFieldNumber:
-        at_ms = static_cast<int64_t>(reader.number());
-        break;
-      case Admitted::kChannelsFieldNumber:
-        to.push_back(reader.bytes());
-        break;
-      case Admitted::kRepeatUnprovenFieldNumber:
-        open.repeat_unproven = reader.number() != 0;
-        break;
-      case Admitted::kRevivedFieldNumber:
-        revived = reader.number() != 0;
-        break;
-      case Admitted::kCopiesFieldNumber:
-        copies = reader.number() != 0;
-        break;
-      case Admitted::kSignalFieldNumber:
-        signal = reader.bytes();
-        break;
-      default:
-        break;
-    }
-  }
+  open.seq = admitted.seq;
+  open.repeat_unproven = admitted.repeat_unproven;
   // Numbers follow one another without gaps. What stands before the first record was dropped, or is in the snapshot.
   const uint64_t next = admission_.next_seq();
   if (next > 1 && open.seq > next) missing_ += open.seq - next;
   admission_.restore_numbers(open.seq + 1);
-  const SignalHeader head = read_header(signal);
-  if (!revived && head.id.size() == 16 && !ids_.covered(place.segment)) {
+  const SignalHeader head = read_header(admitted.signal);
+  if (!admitted.revived && head.id.size() == 16 && !ids_.covered(place.segment)) {
     SignalId id;
     std::memcpy(id.data(), head.id.data(), id.size());
-    ids_.remember(id, XXH3_64bits(signal.data(), signal.size()));
+    ids_.remember(id, XXH3_64bits(admitted.signal.data(), admitted.signal.size()));
   }
   open.at = {static_cast<uint32_t>(place.segment), place.offset, place.length};
-  open.admitted_s = static_cast<uint32_t>(at_ms / 1000);
+  open.admitted_s = static_cast<uint32_t>(admitted.at_ms / 1000);
   admission_.set_terms(open, head);
-  if (revived) open.expires_s = 0;
-  copies |= head.needs_response;  // version 1 did not say so
-  for (const auto name : to) {
+  if (admitted.revived) open.expires_s = 0;
+  const bool copies = admitted.copies || head.needs_response;  // version 1 did not say so
+  for (const auto name : admitted.channels) {
     if (!after_snapshot) {
       const auto past = channels_.find(name);
       if (past == channels_.end() || past->second.is_settled(open.seq)) continue;
     }
-    open.copy = copies && name != to.front();
+    open.copy = copies && name != admitted.channels.front();
     Channel& home = deliveries_.channel(name);
     if (!home.queue().empty() && home.queue().back().seq >= open.seq) continue;  // a batch kept twice
     open.attempts = 0;

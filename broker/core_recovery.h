@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "broker/admission.h"
+#include "broker/admitted.h"
 #include "broker/alarms.h"
 #include "broker/deliveries.h"
 #include "journal/id_window.h"
@@ -50,7 +51,7 @@ class CoreRecovery {
     std::string cause;
   };
 
-  void replay_admitted(std::string_view admitted, const RecordPosition& place, bool after_snapshot);
+  void replay_admitted(const AdmittedView& admitted, const RecordPosition& place, bool after_snapshot);
   void replay_settled(Channel& channel, uint64_t seq);
 
   Admission& admission_;

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "broker/admitted.h"
 #include "broker/records.h"
 #include "proto/journal.pb.h"
 #include "proto/wire.pb.h"

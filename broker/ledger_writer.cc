@@ -7,24 +7,15 @@
 
 #include <algorithm>
 
-#include "broker/dead_letters.h"
+#include "broker/admitted.h"
 #include "ledger/audit/audit_log.h"
-#include "proto/journal.pb.h"
-#include "proto/json.h"
-#include "proto/reader.h"
-#include "proto/signal.pb.h"
-#include "proto/signal_validator.h"
 
 namespace detent {
 
 namespace {
 
-constexpr size_t kRemembered = 65'536;  // ids of the latest signals, for their receipts
-
 constexpr std::string_view kAlarm = "ledger/";
 constexpr Millis kGather{20};  // how long what was journalled may wait for more before it is looked at
-
-uint64_t place_number(const RecordPosition& place) { return place.segment << 32 | place.offset; }
 
 constexpr std::string_view kUnread = "journal-read";  // an alarm of its own, beside those of the log
 
@@ -36,12 +27,7 @@ Result<uint64_t> first_seq(const Journal& journal) {
     if (!next && is_lost(next.error())) continue;
     if (!next) return next.error();
     if (!*next) return 0;
-    Reader outer((*next)->bytes);
-    if (!outer.next() || outer.field() != Record::kAdmittedFieldNumber) continue;
-    Reader reader(outer.bytes());
-    while (reader.next()) {
-      if (reader.field() == Admitted::kSeqFieldNumber) return reader.number();
-    }
+    if (const auto admitted = read_admitted((*next)->bytes)) return admitted->seq;
   }
 }
 
@@ -67,15 +53,13 @@ Result<std::unique_ptr<Follower>> LedgerWriter::open(const LedgerConfig& config,
   if (!first) return first.error();
   if (*first) options.known_seq = *first - 1;
   const LogPosition end = journal.end();
-  options.journal_end = place_number({end.segment, static_cast<uint32_t>(end.offset), 0});
+  options.journal_end = LedgerFeed::place_number({end.segment, static_cast<uint32_t>(end.offset), 0});
   options.gather = config.gather;
   options.author = {config.author_name, config.author_email};
   auto log = AuditLog::open(options, system_now());
   if (!log) return log.error();
-  const uint64_t complete = (*log)->progress().complete_to;
-  const RecordPosition from{complete >> 32, static_cast<uint32_t>(complete), 0};
-  return std::unique_ptr<Follower>(new LedgerWriter(std::move(*log), journal.tail(from), std::move(alarm),
-                                                    config.max_lag,
+  auto tail = journal.tail(LedgerFeed::position((*log)->progress().complete_to));
+  return std::unique_ptr<Follower>(new LedgerWriter(std::move(*log), std::move(tail), std::move(alarm), config.max_lag,
                                                     standing.contains(std::string(kAlarm) + std::string(kUnread))));
 }
 
@@ -85,7 +69,7 @@ LedgerWriter::LedgerWriter(std::unique_ptr<AuditLog> log, std::unique_ptr<Journa
       tail_(std::move(tail)),
       alarm_(std::move(alarm)),
       says_unread_(says_unread),
-      ids_(kRemembered),
+      feed_(*log_),
       pace_(max_lag),
       complete_segment_(log_->progress().complete_to >> 32),
       last_seq_(log_->progress().last_seq),
@@ -105,94 +89,7 @@ void LedgerWriter::status(std::string markdown) {
   status_ = std::move(markdown);
 }
 
-void LedgerWriter::add(const RecordPosition& place, std::string_view bytes) {
-  Reader outer(bytes);
-  if (!outer.next()) return;
-  const Now now = system_now();
-  if (outer.field() == Record::kAdmittedFieldNumber) {
-    LedgerSignal signal;
-    signal.place = place_number(place);
-    Reader reader(outer.bytes());
-    while (reader.next()) {
-      switch (reader.field()) {
-        case Admitted::kSeqFieldNumber:
-          signal.seq = reader.number();
-          break;
-        case Admitted::kAtMsFieldNumber:
-          signal.journalled = Millis{static_cast<int64_t>(reader.number())};
-          break;
-        case Admitted::kChannelsFieldNumber:
-          signal.channels.push_back(reader.bytes());
-          break;
-        case Admitted::kSignalFieldNumber:
-          signal.raw = reader.bytes();
-          break;
-        default:
-          break;
-      }
-    }
-    const SignalHeader head = read_header(signal.raw);
-    const std::string id = Ulid::from_bytes(head.id).value_or(Ulid{}).text();
-    const std::string reply =
-        head.in_reply_to.empty() ? std::string() : Ulid::from_bytes(head.in_reply_to).value_or(Ulid{}).text();
-    const std::string severity(severity_name(static_cast<int>(head.severity)));
-    signal.id = id;
-    signal.type = head.type;
-    signal.source = head.source;
-    signal.severity = severity;
-    signal.needs_response = head.needs_response;
-    for (const auto& label : head.labels) signal.labels.push_back(label);
-    signal.thread = head.thread;
-    signal.in_reply_to = reply;
-    signal.created = Millis{head.created_ms};
-    signal.expires = Millis{head.expires_ms};
-    signal.title = payload_title(head.payload);
-    signal.body = payload_body(head.payload);
-    ids_[signal.seq % kRemembered] = id;
-    last_seen_seq_ = signal.seq;
-    log_->add(signal, now);
-    return;
-  }
-  if (outer.field() != Record::kSettledFieldNumber) return;
-  Record record;
-  if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
-  const auto& settled = record.settled();
-  LedgerReceipt receipt;
-  receipt.delivery = settled.delivery();
-  receipt.channel = settled.channel();
-  switch (settled.state()) {
-    case SettledRecord::DELIVERED:
-      receipt.state = ReceiptState::delivered;
-      break;
-    case SettledRecord::UNKNOWN:
-      receipt.state = ReceiptState::unknown;
-      break;
-    case SettledRecord::EXPIRED:
-      receipt.state = ReceiptState::expired;
-      break;
-    case SettledRecord::DROPPED:
-      receipt.state = ReceiptState::dropped;
-      break;
-    default:
-      receipt.state = ReceiptState::dead;
-      break;
-  }
-  if (settled.parts_size()) {
-    receipt.message = settled.parts(0).message_id();
-    receipt.link = settled.parts(0).link();
-  }
-  receipt.cause = settled.cause();
-  receipt.time = Millis{settled.at_ms()};
-  for (int i = 0; i < settled.seqs_size(); ++i) {
-    receipt.place = place_number(place) + static_cast<uint64_t>(i);
-    receipt.seq = settled.seqs(i);
-    // An id that was overwritten by a later signal's is not said: the number names the signal all the same.
-    receipt.id = receipt.seq + kRemembered > last_seen_seq_ ? std::string_view(ids_[receipt.seq % kRemembered]) : "";
-    log_->add(receipt, now);
-  }
-}
-
-bool LedgerWriter::feed() {
+bool LedgerWriter::take_up() {
   LogPosition synced;
   uint64_t journalled = 0;
   std::string status;
@@ -221,7 +118,7 @@ bool LedgerWriter::feed() {
       return false;
     }
     taken_up_ += (*next)->bytes.size();
-    add((*next)->place, (*next)->bytes);
+    feed_.add((*next)->place, (*next)->bytes, system_now());
   }
   return true;
 }
@@ -263,7 +160,7 @@ void LedgerWriter::run(const std::stop_token& stop) {
       changed_.wait_for(lock, stop, LedgerPace::kLook, [] { return false; });
       continue;
     }
-    const bool more = feed();
+    const bool more = take_up();
     const auto turned = log_->turn(system_now());
     if (!turned && system_now().mono - last_complaint.mono > Millis{60'000}) {
       last_complaint = system_now();
@@ -283,7 +180,7 @@ void LedgerWriter::run(const std::stop_token& stop) {
   // What a killed git left locked is free within seconds.
   const Millis until = system_now().mono + Millis{10'000};
   for (;;) {
-    const bool more = feed();
+    const bool more = take_up();
     const auto flushed = log_->flush(system_now());
     if (flushed && !more && !unread_) break;
     if (system_now().mono >= until) {

@@ -9,9 +9,9 @@
 #include <mutex>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "broker/follower.h"
+#include "broker/ledger_feed.h"
 #include "broker/ledger_pace.h"
 #include "journal/journal.h"
 #include "ledger/config.h"
@@ -45,9 +45,8 @@ class LedgerWriter : public Follower {
                std::function<void(const Alarm&)> alarm, uint64_t max_lag, bool says_unread);
   void run(const std::stop_token& stop);
   /// Hands the log what was journalled; true where there may be more. What cannot be read at the moment is waited for.
-  bool feed();
+  bool take_up();
   void cannot_read(const std::string& why);
-  void add(const RecordPosition& place, std::string_view record);
   bool gives_way();
 
   std::unique_ptr<AuditLog> log_;
@@ -59,11 +58,10 @@ class LedgerWriter : public Follower {
   uint64_t journalled_ = 0;  // bytes, since it began
   std::string status_;
   bool moved_ = false;
-  bool waits_ = false;            // the thread, for a move
-  bool unread_ = false;           // the journal could not be read the last time
-  bool says_unread_ = false;      // and an alarm stands about it
-  std::vector<std::string> ids_;  // of the latest signals, by seq modulo its size
-  uint64_t last_seen_seq_ = 0;
+  bool waits_ = false;        // the thread, for a move
+  bool unread_ = false;       // the journal could not be read the last time
+  bool says_unread_ = false;  // and an alarm stands about it
+  LedgerFeed feed_;
   LedgerPace pace_;
   uint64_t taken_up_ = 0;  // bytes of `journalled_`, about: records without their frames, until it has caught up
   std::atomic<uint64_t> complete_segment_ = 0, last_seq_ = 0, commits_ = 0;

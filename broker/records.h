@@ -10,18 +10,10 @@
 
 namespace detent {
 
-class TailedSignal;
-
 class DeadLetter;
 
 /// The id of the delivery. Version 1 named it by the number of its only signal.
 uint64_t id_of(const DeadLetter& letter);
-
-/// The bytes of the signal inside an Admitted record; empty where it is another kind of record.
-std::string_view signal_of(std::string_view record);
-
-/// False where the record is not an Admitted.
-bool read_admitted(std::string_view record, TailedSignal& out);
 
 /// A Deliver, sealed, with the bodies from the journal. Those that cannot be read are left out.
 std::string deliver_frame(const Outgoing::Bodies& bodies, JournalReader& journal, Unread& unread);

@@ -6,7 +6,7 @@
 #include <boost/json.hpp>
 
 #include "base/utf8.h"
-#include "broker/records.h"
+#include "broker/admitted.h"
 #include "proto/journal.pb.h"
 #include "proto/json.h"
 #include "proto/signal_validator.h"
@@ -56,20 +56,18 @@ Result<Story> tell(JournalTail& tail, const LogPosition& synced, const Ulid& id)
     const std::string_view bytes = (*next)->bytes;
     if (const auto signal = signal_of(bytes); !signal.empty()) {
       if (signal.find(id.view()) == std::string_view::npos || read_header(signal).id != id.view()) continue;
-      Record record;
-      if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) continue;
-      const auto& admitted = record.admitted();
+      const AdmittedView admitted = *read_admitted(bytes);
       story.found = true;
-      story.seq = admitted.seq();
-      seqs.push_back(admitted.seq());
-      if (!story.journalled_ms) story.journalled_ms = admitted.at_ms();
-      story.repeat_unproven = admitted.repeat_unproven();
+      story.seq = admitted.seq;
+      seqs.push_back(admitted.seq);
+      if (!story.journalled_ms) story.journalled_ms = admitted.at_ms;
+      story.repeat_unproven = admitted.repeat_unproven;
       story.signal = signal;
-      for (const auto& name : admitted.channels()) {
-        auto& one = channel(name);
+      for (const auto name : admitted.channels) {
+        auto& one = channel(std::string(name));
         one.state.clear();
-        if (admitted.revived())
-          one.events.push_back({admitted.at_ms(), "brought back from the dead letters", 0, {}, {}, {}});
+        if (admitted.revived)
+          one.events.push_back({admitted.at_ms, "brought back from the dead letters", 0, {}, {}, {}});
       }
       continue;
     }

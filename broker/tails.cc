@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/units.h"
-#include "broker/records.h"
+#include "broker/admitted.h"
 #include "proto/wire.pb.h"
 
 namespace detent {
@@ -60,15 +60,17 @@ bool Tails::feed(uint64_t session, Tail& tail, const LogPosition& synced) {
       break;
     }
     read += (*next)->bytes.size() + kTailRecord;
-    TailedSignal signal;
-    if (!read_admitted((*next)->bytes, signal) || signal.journalled_ms() < tail.since_ms) continue;
-    if (!tail.type.empty() && !glob_matches(tail.type, read_header(signal.signal()).type)) continue;
-    if (!tail.channel.empty() &&
-        std::find(signal.channels().begin(), signal.channels().end(), tail.channel) == signal.channels().end()) {
-      continue;
-    }
+    const auto admitted = read_admitted((*next)->bytes);
+    if (!admitted || admitted->at_ms < tail.since_ms) continue;
+    if (!tail.type.empty() && !glob_matches(tail.type, read_header(admitted->signal).type)) continue;
+    const auto& channels = admitted->channels;
+    if (!tail.channel.empty() && std::find(channels.begin(), channels.end(), tail.channel) == channels.end()) continue;
+    auto& signal = *tailed.add_signals();
+    signal.set_seq(admitted->seq);
+    signal.set_journalled_ms(admitted->at_ms);
+    for (const auto name : channels) signal.add_channels(std::string(name));
+    signal.set_signal(std::string(admitted->signal));
     filled += signal.ByteSizeLong();
-    *tailed.add_signals() = std::move(signal);
   }
   if (tailed.signals_size() || tailed.missed() || tailed.caught_up())
     core_.sessions().send(session, Frame::kTailed, tailed.SerializeAsString());
