@@ -26,19 +26,61 @@ std::pair<std::uint64_t, std::uint64_t> order_of(const std::string& name) {
   return order;
 }
 
-/// What is looked for, and what was found of it so far.
+/// What is looked for, and what was found of it so far. A signal's lines carry its id. A receipt may name its signal by
+/// the number alone, which a restart does not forget; and a dead letter that was brought back has a number of its own.
 struct Search {
   std::string id;
   std::vector<LedgerPlace> found;
+  std::set<std::uint64_t> seqs, taken;  // known to be its own, and those whose signals are in `found`
+  std::vector<std::string> numbers;     // `seqs`, as lines have them
   std::size_t channels = 0;
-  bool signal_found = false;
-  std::set<std::string> settled;
+  std::set<std::pair<std::uint64_t, std::string>> settled;
+  std::set<std::string> dead;  // channels in which the last one was given up: it may be brought back
 
-  bool complete() const { return signal_found && settled.size() >= channels; }
+  bool complete() const {
+    return !taken.empty() && taken.size() == seqs.size() && settled.size() >= channels && dead.empty();
+  }
+
+  void know(std::uint64_t seq) {
+    if (seqs.insert(seq).second) numbers.push_back(fmt::format("\"seq\":{},", seq));
+  }
+
+  /// From the beginning, with the numbers that are known by now.
+  void look_again() {
+    found.clear();
+    taken.clear();
+    channels = 0;
+    settled.clear();
+    dead.clear();
+  }
+
+  std::size_t next(std::string_view text, std::size_t from) const {
+    std::size_t at = text.find(id, from);
+    for (const auto& number : numbers) at = std::min(at, text.find(number, from));
+    return at;
+  }
+
+  /// False where it is there already: a restart copies the journal's tail, and so its receipts may come twice.
+  bool take(const LedgerLine& line) {
+    if (!line.receipt) {
+      if (!taken.insert(line.seq).second) return false;
+      know(line.seq);
+      channels += line.channels;
+      return true;
+    }
+    know(line.seq);
+    if (!settled.emplace(line.seq, line.channel).second) return false;
+    if (line.state == name_of(ReceiptState::dead)) {
+      dead.insert(line.channel);
+    } else {
+      dead.erase(line.channel);
+    }
+    return true;
+  }
 
   void look_into(const std::string& path, std::string_view text) {
     std::size_t number = 1, counted = 0;
-    for (auto at = text.find(id); at != std::string_view::npos;) {
+    for (auto at = next(text, 0); at != std::string_view::npos;) {
       const auto newline = text.rfind('\n', at);
       const auto start = newline == std::string_view::npos ? 0 : newline + 1;
       const auto end = std::min(text.find('\n', at), text.size());
@@ -46,16 +88,11 @@ struct Search {
                                                     text.begin() + static_cast<std::ptrdiff_t>(start), '\n'));
       counted = start;
       const auto whole = text.substr(start, end - start);
-      if (auto line = parse_line(whole); line && line->id == id) {
-        if (line->receipt) {
-          settled.insert(line->channel);
-        } else {
-          signal_found = true;
-          channels = line->channels;
-        }
+      if (auto line = parse_line(whole);
+          line && (line->id == id || (line->receipt && seqs.contains(line->seq))) && take(*line)) {
         found.push_back({{}, path, number, line->receipt, std::string{whole}, std::move(line->raw)});
       }
-      at = text.find(id, end);
+      at = next(text, end);
     }
   }
 };
@@ -102,6 +139,34 @@ struct AuditReader::Parts {
                          }
                          return open > 0;
                        });
+  }
+
+  /// All lines of what is looked for, the signals' first.
+  Result<std::vector<LedgerPlace>> find(Search search) const {
+    if (search.id.empty()) return std::move(search.found);
+    const auto tip = ledger_tip(repository, branch);
+    if (!tip) return tip.error();
+    const auto commit = repository.commit(*tip);
+    if (!commit) return commit.error();
+    const auto top = repository.find(commit->tree, "signals");
+    if (!top) return top.error();
+    if (!*top) return std::move(search.found);
+    std::string from;
+    if (const auto made = Ulid::parse(search.id)) {
+      from = "signals/" + utc(std::max(Millis{0}, made->time() - kClockAhead)).substr(0, 13);
+      std::replace_if(
+          from.begin(), from.end(), [](char c) { return c == '-' || c == 'T'; }, '/');
+    }
+    if (const auto looked = look_through(search, (*top)->id, "signals", 4, from); !looked) return looked.error();
+    if (!search.taken.empty() && !search.complete()) {
+      // Where the clock went back meanwhile, receipts lie in an hour before their signal's.
+      search.look_again();
+      if (const auto looked = look_through(search, (*top)->id, "signals", 4, from); !looked) return looked.error();
+      std::stable_partition(search.found.begin(), search.found.end(),
+                            [](const LedgerPlace& one) { return !one.receipt; });
+    }
+    if (const auto named = name_commits(search.found, *tip); !named) return named.error();
+    return std::move(search.found);
   }
 };
 
@@ -161,30 +226,16 @@ Result<std::vector<LedgerPlace>> AuditReader::show(std::uint64_t seq) const {
       });
   if (!walked) return walked.error();
   if (id.empty()) return std::vector<LedgerPlace>{};
-  return show(id);
+  Search search;
+  search.id = std::move(id);
+  search.know(seq);
+  return parts_->find(std::move(search));
 }
 
 Result<std::vector<LedgerPlace>> AuditReader::show(std::string_view id) const {
   Search search;
   search.id = std::string{id};
-  if (id.empty()) return std::move(search.found);
-  const auto tip = ledger_tip(parts_->repository, parts_->branch);
-  if (!tip) return tip.error();
-  const auto commit = parts_->repository.commit(*tip);
-  if (!commit) return commit.error();
-  const auto top = parts_->repository.find(commit->tree, "signals");
-  if (!top) return top.error();
-  if (!*top) return std::move(search.found);
-  std::string from;
-  if (const auto made = Ulid::parse(id)) {
-    from = "signals/" + utc(std::max(Millis{0}, made->time() - kClockAhead)).substr(0, 13);
-    std::replace_if(
-        from.begin(), from.end(), [](char c) { return c == '-' || c == 'T'; }, '/');
-  }
-  const auto looked = parts_->look_through(search, (*top)->id, "signals", 4, from);
-  if (!looked) return looked.error();
-  if (const auto named = parts_->name_commits(search.found, *tip); !named) return named.error();
-  return std::move(search.found);
+  return parts_->find(std::move(search));
 }
 
 Result<VerifyReport> AuditReader::verify(const VerifyOptions& options) const {

@@ -152,6 +152,7 @@ Result<LedgerLine> parse_line(std::string_view text) {
   line.receipt = fields.contains("receipt");
   if (line.receipt) {
     line.channel = std::string{string_of("channel").value_or("")};
+    line.state = std::string{string_of("receipt").value_or("")};
     return line;
   }
   if (const auto* channels = fields.if_contains("channels"); channels && channels->is_array()) {

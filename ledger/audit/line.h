@@ -29,6 +29,7 @@ struct LedgerLine {
   std::uint64_t seq = 0;
   std::string id;
   std::string channel;         // of a receipt
+  std::string state;           // of a receipt, as name_of(ReceiptState) says it
   std::size_t channels = 0;    // of a signal: how many it went to
   std::string raw;             // journalled bytes of a signal
   std::optional<Hash> before;  // in the first line of a file

@@ -8,10 +8,12 @@
 namespace detent {
 namespace {
 
+using test::at;
 using test::git;
 using test::kinds;
 using test::kNoon;
 using test::lines_of;
+using test::made;
 using test::Writer;
 using testing::AllOf;
 using testing::ElementsAre;
@@ -102,6 +104,35 @@ TEST_F(AuditLogTest, HeartbeatsGoIntoOneCommitAnHour) {
   writer.time += Millis{1'500};
   writer.turns();
   EXPECT_THAT(diary(), ElementsAre("12 signals: 12 heartbeat.ok -> discord.alerts"));
+}
+
+TEST_F(AuditLogTest, ShowsReceiptsThatNameTheirSignalByNumberAndADeadLetterBroughtBack) {
+  Writer writer{options()};
+  const auto one = made(1);
+  const auto receipt = [&](std::uint64_t place, std::uint64_t seq, ReceiptState state, Millis since) {
+    LedgerReceipt out;
+    out.place = place;
+    out.seq = seq;
+    out.channel = one.channel;
+    out.state = state;
+    out.time = kNoon + since;
+    writer.log->add(out, at(since));
+    EXPECT_TRUE(writer.log->flush(at(since)));
+  };
+  writer.log->add(one.signal(1, 1, kNoon), at(Millis{0}));
+  ASSERT_TRUE(writer.log->flush(at(Millis{0})));
+  writer.restart();  // which forgets the ids
+  receipt(2, 1, ReceiptState::dead, Millis{1'000});
+  receipt(3, 1, ReceiptState::dead, Millis{1'000});  // as a restart's copy of the journal's tail has it
+  writer.log->add(one.signal(4, 2, kNoon), at(Millis{2'000}));
+  receipt(5, 2, ReceiptState::delivered, std::chrono::hours{-1});  // and the clock went back
+
+  const auto shown = AuditReader::open(repository())->show(one.id);
+  ASSERT_TRUE(shown);
+  std::vector<std::string> told;
+  for (const auto& place : *shown) told.push_back(place.text.substr(0, place.text.find(',', place.text.find("seq"))));
+  EXPECT_THAT(told, ElementsAre(R"({"seq":1)", R"({"receipt":"dead","seq":1)", R"({"seq":2)",
+                                R"({"receipt":"delivered","seq":2)"));
 }
 
 TEST_F(AuditLogTest, ReceiptsThatComeLaterGetACommitOfTheirOwnWhenNothingElseComes) {
