@@ -17,6 +17,7 @@ class LedgerFeed {
  public:
   explicit LedgerFeed(AuditLog& log);
 
+  /// `place`: JournalTail::Record::origin.
   void add(const RecordPosition& place, std::string_view record, Now now);
 
   /// Where a record lies, as the log counts places, and back.

@@ -118,7 +118,7 @@ bool LedgerWriter::take_up() {
       return false;
     }
     taken_up_ += (*next)->bytes.size();
-    feed_.add((*next)->place, (*next)->bytes, system_now());
+    feed_.add((*next)->origin, (*next)->bytes, system_now());
   }
   return true;
 }

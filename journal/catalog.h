@@ -16,6 +16,7 @@ namespace detent {
 struct Catalog {
   struct Segment {
     format::SegmentHeader header;  // without its ends
+    format::SegmentEnd before;     // of them, that of the segment before it
     std::uint64_t end = 0;         // synced up to here
     std::uint64_t chain = 0;
     std::uint64_t records = 0;

@@ -62,6 +62,14 @@ std::uint32_t header_crc(const BatchHeader& header) {
 
 }  // namespace
 
+SegmentEnd newest_of(const std::vector<SegmentEnd>& ends) {
+  SegmentEnd newest;
+  for (const SegmentEnd& end : ends) {
+    if (end.segment >= newest.segment) newest = end;
+  }
+  return newest;
+}
+
 std::string encode(SegmentHeader& header, std::uint32_t version) {
   const std::size_t size = sizeof(SegmentFields) + header.ends.size() * sizeof(SegmentEnd);
   header.first = 2 * whole_sectors(size);

@@ -41,6 +41,9 @@ struct SegmentHeader {
   std::vector<SegmentEnd> ends;
 };
 
+/// Of the ends in a header, that of the segment which was open before; of segment 0 where it names none.
+SegmentEnd newest_of(const std::vector<SegmentEnd>& ends);
+
 /// Sets `header.first` and returns the bytes up to there: the header twice, each copy a whole number of sectors.
 std::string encode(SegmentHeader& header, std::uint32_t version = kVersion);
 /// From the beginning of a segment's file; the second copy where the first is damaged; none where both are, or where

@@ -192,6 +192,7 @@ Result<void> Journal::begin_segment(Batch& batch, Appended& answer) {
   for (const auto* ends : {&s.given_up, &s.removed})
     fresh.header.ends.insert(fresh.header.ends.end(), ends->begin(), ends->end());
   const std::string front = format::encode(fresh.header);
+  fresh.before = format::newest_of(fresh.header.ends);
   fresh.header.ends.clear();
 
   auto blank = s.store.take();

@@ -201,6 +201,9 @@ class JournalTail {
   ~JournalTail();
   struct Record {
     RecordPosition place;
+    /// The same in every life, and growing: a restart may copy the last batch to a fresh segment, and then it is where
+    /// it lay before. For whoever remembers how far it got.
+    RecordPosition origin;
     std::string_view bytes;  // good until the next call
   };
   /// The next record before `synced` (an Appended::end: nothing at or after it is touched); none where that is reached.

@@ -58,6 +58,17 @@ struct JournalTail::State {
   std::uint64_t segment = 0;  // 0: none open
   std::unique_ptr<File> file;
   std::optional<SegmentScan> scan;
+  format::SegmentEnd before;  // of the segment before this one
+  std::uint64_t first = 0;    // where this one's first batch begins
+
+  /// A copied batch is a segment's first, and lay where the one before it ends. What is first without being a copy is
+  /// told the same way: nothing else is said to be there.
+  RecordPosition origin_of(const RecordPosition& place) const {
+    const auto& batch = scan->batch();
+    const std::uint64_t there = before.end + (place.offset - first);
+    if (!before.segment || !batch || batch->offset != first || there > UINT32_MAX) return place;
+    return {before.segment, static_cast<std::uint32_t>(there), place.length};
+  }
 
   void leave() {
     scan.reset();
@@ -86,6 +97,8 @@ Result<std::optional<JournalTail::Record>> JournalTail::next(const LogPosition& 
       }
       s.file = std::move(*file);
       s.segment = segment->header.id;
+      s.before = segment->before;
+      s.first = segment->header.first;
       s.scan.emplace(*s.file, segment->header, segment->header.first, segment->header.first, std::nullopt, s.window);
     }
     const auto segment = s.catalog->find(s.segment);
@@ -102,7 +115,7 @@ Result<std::optional<JournalTail::Record>> JournalTail::next(const LogPosition& 
       case SegmentScan::Found::kRecord: {
         const RecordPosition place{s.segment, s.scan->offset(), static_cast<std::uint32_t>(s.scan->bytes().size())};
         if (place < s.from) continue;
-        return {boost::system::in_place_value, Record{place, s.scan->bytes()}};
+        return {boost::system::in_place_value, Record{place, s.origin_of(place), s.scan->bytes()}};
       }
       case SegmentScan::Found::kLost: {
         if (!s.catalog->find(s.segment)) {

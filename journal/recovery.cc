@@ -98,8 +98,9 @@ Result<void> Recovery::take_header(std::uint64_t segment, Catalog& catalog) {
     const bool known = std::any_of(ends_.begin(), ends_.end(), [&](const auto& e) { return e.segment == end.segment; });
     if (!known) ends_.push_back(end);
   }
+  const format::SegmentEnd before = format::newest_of((*header)->ends);
   (*header)->ends.clear();
-  catalog.segments[segment] = {.header = **header, .file_bytes = *size};
+  catalog.segments[segment] = {.header = **header, .before = before, .file_bytes = *size};
   return {};
 }
 

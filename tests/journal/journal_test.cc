@@ -313,6 +313,28 @@ TEST(JournalTail, TellsEachRecordOnceWhateverFailsForAMoment) {
   }
 }
 
+TEST(JournalTail, ARecordKeepsItsOriginWhereARestartCopiesIt) {
+  MemoryDisk disk;
+  std::map<std::string, RecordPosition> origins;
+  bool copied = false;
+  for (int life = 0; life < 6; ++life) {
+    auto journal = Journal::open(disk, kDirectory, small(), {}).value();
+    for (int i = 0; i < life; ++i) append(*journal, 100 * life + 2 * i, 2);  // none in the first, then more and more
+    std::optional<RecordPosition> before;
+    auto tail = journal->tail();
+    while (const auto next = tail->next(journal->end()).value()) {
+      const auto [known, fresh] = origins.emplace(next->bytes, next->origin);
+      EXPECT_EQ(known->second, next->origin) << "life " << life;
+      copied |= next->origin != next->place && !fresh;
+      EXPECT_TRUE(!before || *before < next->origin);
+      before = next->origin;
+    }
+    journal.reset();
+    disk.kill();
+  }
+  EXPECT_TRUE(copied);
+}
+
 TEST(JournalTail, GoesPastASegmentWhoseFileIsGoneAndSaysSoOnce) {
   MemoryDisk disk;
   auto journal = Journal::open(disk, kDirectory, small(), {}).value();
