@@ -12,15 +12,18 @@ namespace {
 /// The ledger as the broker sees it.
 class Following : public Follower {
  public:
-  explicit Following(const Ledger& ledger) : ledger_(ledger) {}
+  Following(const Ledger& ledger, const Audit* audit) : ledger_(ledger), audit_(audit) {}
   void advance(const LogPosition&, uint64_t) override {}
   void status(std::string) override {}
-  uint64_t complete_segment() const override { return ledger_.complete_segment(); }
+  uint64_t complete_segment() const override {
+    return audit_ ? std::min(audit_->complete_segment(), ledger_.complete_segment()) : ledger_.complete_segment();
+  }
   uint64_t last_seq() const override { return 0; }
   uint64_t commits() const override { return 0; }
 
  private:
   const Ledger& ledger_;
+  const Audit* audit_;
 };
 
 }  // namespace
@@ -43,12 +46,13 @@ ServerSocket::Sent SimulatedBroker::Socket::send(std::string_view peer, std::str
   return Sent::Yes;
 }
 
-SimulatedBroker::SimulatedBroker(const Config& config, Dice& dice, Broken broken)
+SimulatedBroker::SimulatedBroker(const Config& config, Dice& dice, Broken broken, std::unique_ptr<Audit> audit)
     : config_(config),
       dice_(dice),
       broken_(std::move(broken)),
       segment_bytes_(uint64_t{2048} << dice.below(4)),
-      weather_(disk_, dice) {
+      weather_(disk_, dice),
+      audit_(std::move(audit)) {
   config_.state = "state";
 }
 
@@ -80,9 +84,13 @@ bool SimulatedBroker::open(Now now) {
   Core::Options core;
   core.deliveries.max_losses = 1000;
   Broker::Surroundings around{disk_, *executor_, {}, dice_.random()};
-  around.open_ledger = [this](const Journal& journal, const auto&, const auto&) -> Result<std::unique_ptr<Follower>> {
+  around.open_ledger = [this, now](const Journal& journal, const auto&,
+                                   const auto&) -> Result<std::unique_ptr<Follower>> {
     ledger_.open(journal);
-    return std::unique_ptr<Follower>(std::make_unique<Following>(ledger_));
+    if (audit_) {
+      if (auto broken = audit_->open(journal, now); !broken.empty()) return Error{broken};
+    }
+    return std::unique_ptr<Follower>(std::make_unique<Following>(ledger_, audit_.get()));
   };
   try {
     broker_ = std::make_unique<Broker>(config_, around, now, core);
@@ -113,9 +121,10 @@ void SimulatedBroker::crash(bool power_cut) {
 }
 
 void SimulatedBroker::end_process() {
-  ledger_.close();
   host_.reset();
   broker_.reset();
+  ledger_.close();
+  if (audit_) audit_->close();
   executor_.reset();
   outgoing.clear();
   socket_.arrived.clear();
@@ -180,6 +189,10 @@ void SimulatedBroker::turn(Now now) {
       broken_("ledger: " + broken);
   }
   if (dice_.chance(0.2)) ledger_.commit();
+  if (audit_ && dice_.chance(0.2)) {
+    const DiskWeather::Aside aside(weather_);
+    if (const auto broken = audit_->turn(host_->synced(), 1 + dice_.below(40), now); !broken.empty()) broken_(broken);
+  }
 }
 
 /// What the host did since the last time; what went must not have been needed.
@@ -311,6 +324,11 @@ void SimulatedBroker::check_nothing_kept() {
       return broken_("something is kept of what is settled in " + name);
   }
   if (!broker_->core().deliveries().failing().empty()) broken_("something settled is still said to be unreadable");
+}
+
+void SimulatedBroker::check_ledger(Now now) {
+  if (!audit_) return;
+  if (const auto broken = audit_->check(books(), host_->synced(), now); !broken.empty()) broken_(broken);
 }
 
 /// Every delivery that ended as a dead letter is there with its text, until the operator closes it.

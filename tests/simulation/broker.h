@@ -13,6 +13,7 @@
 #include "broker/broker.h"
 #include "host/host.h"
 #include "host/stepped_executor.h"
+#include "tests/simulation/audit.h"
 #include "tests/simulation/books.h"
 #include "tests/simulation/dice.h"
 #include "tests/simulation/disk_weather.h"
@@ -27,7 +28,8 @@ class SimulatedBroker {
     uint64_t stops = 0, failed_starts = 0;  // because of the disk
   };
 
-  SimulatedBroker(const Config& config, Dice& dice, Broken broken);
+  /// `audit`: the real ledger, which follows as well; null: none.
+  SimulatedBroker(const Config& config, Dice& dice, Broken broken, std::unique_ptr<Audit> audit);
   ~SimulatedBroker();
 
   bool is_up() const { return host_ != nullptr; }
@@ -62,6 +64,8 @@ class SimulatedBroker {
   void check_letters(const Books& books);
   /// Once all is settled: nothing of it is kept in memory.
   void check_nothing_kept();
+  /// Once all is settled: the real ledger tells what the journal told. Nothing where there is none.
+  void check_ledger(Now now);
   /// A dead letter that the operator closed, or was about to.
   bool was_closed(const DeadLetters::Key& key) const { return closed_.contains(key); }
 
@@ -105,6 +109,7 @@ class SimulatedBroker {
   uint64_t segment_bytes_;
   DiskWeather weather_;
   Ledger ledger_;
+  std::unique_ptr<Audit> audit_;
   std::set<DeadLetters::Key> closed_;
   Counts counts_;
 
