@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 #include <random>
 
 namespace detent {
@@ -230,15 +230,22 @@ TEST(Redact, MasksTheLineOnWhichAPatternGivesUp) {
   EXPECT_EQ(text.size(), line.size() + 13);
 }
 
+/// Of this thread: a busy machine does not count.
+double cpu_seconds() {
+  timespec spent{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
+  return static_cast<double>(spent.tv_sec) + static_cast<double>(spent.tv_nsec) / 1e9;
+}
+
 /// One piece again and again. A work that grows with the square of the text takes minutes on four MiB of it.
 class LongText : public testing::TestWithParam<const char*> {};
 
 TEST_P(LongText, IsMaskedInOnePass) {
   std::string text;
   while (text.size() < 4 << 20) text += GetParam();
-  const auto began = std::chrono::steady_clock::now();
+  const double before = cpu_seconds();
   redact(text, {});
-  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(20));
+  EXPECT_LT(cpu_seconds() - before, 20);
 }
 
 INSTANTIATE_TEST_SUITE_P(Redact, LongText,
@@ -265,9 +272,9 @@ TEST(Redact, BoundsTheWorkOfAPatternOnAText) {
   ASSERT_TRUE(patterns.has_value());
   std::string text = "before x\n";
   while (text.size() < 4 << 20) text += "yx";
-  const auto began = std::chrono::steady_clock::now();
+  const double before = cpu_seconds();
   redact(text, *patterns);
-  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(60));
+  EXPECT_LT(cpu_seconds() - before, 60);
   EXPECT_EQ(text.substr(0, 9), "before *\n");
   EXPECT_EQ(text.find("yx"), std::string::npos);
 }
@@ -277,9 +284,9 @@ TEST(Redact, MasksTheRestOfATextOnWhichAPatternGivesUpAgainAndAgain) {
   ASSERT_TRUE(patterns.has_value());
   std::string text;
   while (text.size() < 4 << 20) text += std::string(50'000, 'y') + "\n";
-  const auto began = std::chrono::steady_clock::now();
+  const double before = cpu_seconds();
   redact(text, *patterns);
-  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(60));
+  EXPECT_LT(cpu_seconds() - before, 60);
   EXPECT_EQ(text.find('y'), std::string::npos);
 }
 
