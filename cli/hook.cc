@@ -166,7 +166,7 @@ void fire(Invocation& invocation, const Options& options) {
 
 void add_hook(CLI::App& app, Invocation& invocation) {
   auto options = std::make_shared<Options>();
-  const auto watched = [&invocation, options] {
+  const auto watched = [options] {
     if (options->watch.empty()) options->watch = {"MEMORY.md", "CURRENT.md"};
   };
   auto* hook = app.add_subcommand("hook", "Publish memory.updated when commits change the agent's memory files");

@@ -51,7 +51,7 @@ struct Place {
 Result<Place> parse_place(const std::string& url) {
   const auto parsed = boost::urls::parse_uri(url);
   if (!parsed) return Error{"not a URL"};
-  const boost::urls::url_view view = *parsed;
+  const boost::urls::url_view& view = *parsed;
   Place place;
   const std::string scheme = view.scheme();
   if (same_name(scheme, "https")) {

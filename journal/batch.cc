@@ -13,7 +13,7 @@ void Batch::grow(std::size_t size) {
   if (capacity == capacity_) return;
   char* bytes = static_cast<char*>(std::realloc(buffer_.get(), capacity));
   if (bytes == nullptr) throw std::bad_alloc();
-  buffer_.release();
+  (void)buffer_.release();  // realloc has freed it
   buffer_.reset(bytes);
   capacity_ = capacity;
 }

@@ -14,7 +14,6 @@
 namespace detent {
 
 namespace json = boost::json;
-using google::protobuf::Message;
 
 namespace {
 

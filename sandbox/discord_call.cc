@@ -59,7 +59,7 @@ DiscordCall parse_discord_call(const http::Incoming& in, std::string_view path) 
       call.files.push_back(
           {part.name, {.filename = part.filename, .content_type = part.content_type, .body = std::move(part.body)}});
     } else {
-      call.body[part.name] = std::move(part.body);
+      call.body[part.name] = part.body;
     }
   }
   for (auto& [name, file] : call.files) file.description = description_of(call.body, name);

@@ -28,7 +28,7 @@ TelegramCall parse_telegram_call(const http::Incoming& in, std::string token, st
     for (std::size_t i = 0; parts && i < parts->size(); ++i) {
       http::Part& part = (*parts)[i];
       if (part.filename.empty()) {
-        call.fields[part.name] = std::move(part.body);
+        call.fields[part.name] = part.body;
       } else {
         call.files[part.name] = {
             .filename = part.filename, .content_type = part.content_type, .body = std::move(part.body)};

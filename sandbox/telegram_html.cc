@@ -223,7 +223,7 @@ void close_link(Growing& growing, std::int64_t offset, std::string url) {
     return;
   }
   if (url.starts_with("http") && url.find_first_of("/?#", url.find("://") + 3) == url.npos) url += '/';
-  if (json::object* entity = growing.close("text_link", offset)) (*entity)["url"] = std::move(url);
+  if (json::object* entity = growing.close("text_link", offset)) (*entity)["url"] = url;
 }
 
 }  // namespace detent::sandbox

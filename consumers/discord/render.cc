@@ -13,7 +13,6 @@ namespace detent::discord {
 namespace {
 
 namespace json = boost::json;
-using consumers::Block;
 using consumers::Fact;
 using consumers::shorten;
 using consumers::Story;

@@ -13,10 +13,8 @@ namespace {
 
 namespace json = boost::json;
 using consumers::Block;
-using consumers::Fact;
 using consumers::shorten;
 using consumers::Story;
-using consumers::units;
 
 // https://core.telegram.org/bots/api#sendmessage and #senddocument, after the entities are parsed
 constexpr size_t kText = 4096, kCaption = 1024;

@@ -6,6 +6,9 @@
 #include <sys/mman.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+#if __has_include(<git2/sys/errors.h>)
+#include <git2/sys/errors.h>  // git_error_clear, from libgit2 1.8 on
+#endif
 
 #include <algorithm>
 #include <array>
