@@ -64,7 +64,9 @@ Config& Config::operator=(const Config& other) {
 }
 
 std::string Config::endpoint_of(std::string_view station) const {
-  const std::string listens = sections.find(station)->second->listens_at();
+  const auto section = sections.find(station);
+  CHECK(section != sections.end(), "a station that has a section");
+  std::string listens = section->second->listens_at();
   for (const std::string_view any : {"tcp://*:", "tcp://0.0.0.0:", "tcp://[::]:"}) {
     if (listens.starts_with(any)) return "tcp://127.0.0.1:" + listens.substr(any.size());
   }

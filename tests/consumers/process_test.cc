@@ -1,4 +1,4 @@
-// Whole consumers, as processes run them, between a broker in a thread and the sandbox.
+// Whole consumers, as processes run them, between the broker and the sandbox.
 #include "consumers/process.h"
 
 #include <gtest/gtest.h>
@@ -13,15 +13,16 @@
 #include "consumers/telegram/chat.h"
 #include "http/client.h"
 #include "sandbox/sandbox.h"
-#include "tests/consumers/mini_broker.h"
 #include "tests/consumers/requests.h"
+#include "tests/consumers/stories.h"
+#include "tests/consumers/whole_broker.h"
 
 namespace detent::consumers {
 namespace {
 
 namespace json = boost::json;
-using testing::MiniBroker;
 using testing::note;
+using testing::WholeBroker;
 
 struct World : ::testing::Test {
   std::filesystem::path folder =
@@ -95,6 +96,7 @@ struct World : ::testing::Test {
     start(std::move(served));
   }
   void start(std::vector<Served> served) {
+    broker.start(served[0].name);
     process = std::make_unique<Process>(broker.endpoint(), "test", std::move(served));
     thread = std::thread([this] { process->run(); });
   }
@@ -105,7 +107,7 @@ struct World : ::testing::Test {
     process.reset();
   }
 
-  MiniBroker broker;
+  WholeBroker broker;
   discord::RateLimits limits{{.per_second = 200}};
   std::unique_ptr<sandbox::Sandbox> town_;
   std::unique_ptr<Process> process;
@@ -125,13 +127,12 @@ TEST_F(World, EveryTypeArrivesInDiscordAndDiscordsDocumentsFindNoFault) {
   broker.publish(note("long", std::string(300'000, 'x')));
   broker.publish(note("parts", std::string(9'000, 'y')));
   ASSERT_TRUE(broker.wait_settled(signals.size() + 4));
-  for (const Settled& settled : broker.settled()) {
-    EXPECT_EQ(settled.outcome(), DELIVERED) << settled.cause();
-    EXPECT_TRUE(settled.parts(0).link().starts_with("https://discord.com/channels/")) << settled.parts(0).link();
+  for (const auto& one : broker.outcomes()) {
+    EXPECT_EQ(one.state, "delivered") << one.cause;
+    EXPECT_TRUE(one.link.starts_with("https://discord.com/channels/")) << one.link;
   }
   EXPECT_EQ(messages("discord").size(), signals.size() + 4 + 2);
   stop();
-  EXPECT_TRUE(broker.said_bye());
   town_.reset();
   testing::check_requests(record);
 }
@@ -157,7 +158,7 @@ TEST_F(World, QuestionsArriveInTelegramAndTelegramsDocumentsFindNoFault) {
   }
   broker.publish(note("long", std::string(300'000, 'x')));
   ASSERT_TRUE(broker.wait_settled(3));
-  for (const Settled& settled : broker.settled()) EXPECT_EQ(settled.outcome(), DELIVERED) << settled.cause();
+  broker.expect_delivered();
   stop();
   town_.reset();
   testing::check_requests(record);
@@ -183,7 +184,7 @@ TEST_F(World, NoFaultOfDiscordLosesOrDoublesAMessage) {
     expected.insert("⚪ **" + scope + "**");
     ASSERT_TRUE(broker.wait_settled(++count)) << scope;
   }
-  for (const Settled& settled : broker.settled()) EXPECT_EQ(settled.outcome(), DELIVERED) << settled.cause();
+  broker.expect_delivered();
   EXPECT_EQ(titles("discord"), expected);
 }
 
@@ -198,7 +199,7 @@ TEST_F(World, NoFaultOfTelegramLosesAQuestionAndRepeatsAreMarked) {
     broker.publish(signal);
     ASSERT_TRUE(broker.wait_settled(++count)) << kind;
   }
-  for (const Settled& settled : broker.settled()) EXPECT_EQ(settled.outcome(), DELIVERED) << settled.cause();
+  broker.expect_delivered();
   std::map<std::string, int> unmarked, all;
   for (const std::string& text : titles("telegram")) {
     const std::string& line = text;
@@ -216,16 +217,17 @@ TEST_F(World, WhatTelegramPerhapsHasIsUnknownAndNotSentTwice) {
   fault("telegram", "accept-then-reset");
   broker.publish(note("ambient", "b"));
   ASSERT_TRUE(broker.wait_settled(1));
-  EXPECT_EQ(broker.settled()[0].outcome(), UNKNOWN);
-  EXPECT_FALSE(broker.settled()[0].cause().empty());
+  const auto outcome = broker.outcomes().at(0);
+  EXPECT_EQ(outcome.state, "unknown");
+  EXPECT_FALSE(outcome.cause.empty());
   EXPECT_EQ(messages("telegram").size(), 1U);
 }
 
-TEST_F(World, ABrokerThatForgetsTheSessionGetsNoSecondMessage) {
+TEST_F(World, ABrokerThatRestartsGetsNoSecondMessage) {
   serve_discord(token("good"));
   for (int i = 0; i < 30; ++i) {
     broker.publish(note("n" + std::to_string(i), "b"));
-    if (i % 5 == 4) broker.forget_session();
+    if (i % 5 == 4) broker.restart();
     if (i % 5 == 0) {
       ASSERT_TRUE(broker.wait_settled(static_cast<size_t>(i) / 2));
     }
@@ -241,12 +243,11 @@ TEST_F(World, ANewTokenInTheFileClosesTheCircuit) {
   ASSERT_TRUE(secret->refresh());
   serve_discord(secret);
   broker.publish(note("t", "b"));
-  ASSERT_TRUE(broker.wait_circuits(1));
-  EXPECT_TRUE(broker.circuits()[0].open());
+  ASSERT_TRUE(broker.wait_circuit(true));
   std::ofstream(file) << "a good one\n";
   ASSERT_TRUE(broker.wait_settled(1));
-  EXPECT_EQ(broker.settled()[0].outcome(), DELIVERED);
-  EXPECT_FALSE(broker.circuits()[1].open());
+  broker.expect_delivered();
+  EXPECT_TRUE(broker.wait_circuit(false));
 }
 
 TEST_F(World, DeniedEmbedsFilesAndThreadsLeavePlainMessages) {
@@ -259,7 +260,7 @@ TEST_F(World, DeniedEmbedsFilesAndThreadsLeavePlainMessages) {
   broker.publish(threaded);
   broker.publish(note("long", std::string(50'000, 'x')));
   ASSERT_TRUE(broker.wait_settled(2));
-  for (const Settled& settled : broker.settled()) EXPECT_EQ(settled.outcome(), DELIVERED) << settled.cause();
+  broker.expect_delivered();
   for (const json::value& message : messages("discord")) EXPECT_TRUE(message.at("embeds").as_array().empty());
 }
 
@@ -268,7 +269,7 @@ TEST_F(World, AWebhookTakesMessagesToo) {
                 {.name = "discord.chat", .webhook = true});
   broker.publish(note("t", "b"));
   ASSERT_TRUE(broker.wait_settled(1));
-  EXPECT_EQ(broker.settled()[0].outcome(), DELIVERED) << broker.settled()[0].cause();
+  broker.expect_delivered();
   EXPECT_EQ(messages("discord").size(), 1U);
   stop();
   town_.reset();
@@ -280,7 +281,7 @@ TEST_F(World, AMigratedGroupIsFollowed) {
   control("POST", "migrate", {{"chat", -77}, {"to", -1001000077}});
   broker.publish(note("t", "b"));
   ASSERT_TRUE(broker.wait_settled(1));
-  EXPECT_EQ(broker.settled()[0].outcome(), DELIVERED) << broker.settled()[0].cause();
+  broker.expect_delivered();
 }
 
 }  // namespace
