@@ -81,9 +81,10 @@ Result<void> Broker::recovered(Journal& journal, Now now) {
       around_.seed);
   if (!dead) return dead.error();
   dead_ = std::move(*dead);
-  if (const uint64_t missing = core_.recovered(now)) {
-    damage_["journal"] = fmt::format("{} undelivered signal{} missing from it: what they said is in the ledger",
-                                     missing, missing == 1 ? " is" : "s are");
+  if (const auto missing = core_.recovered(now); missing.count) {
+    damage_["journal"] =
+        fmt::format("{} undelivered signal{} missing from it, by number: {}. What they said is in the ledger",
+                    missing.count, missing.count == 1 ? " is" : "s are", missing.text());
   }
   bodies_ = journal.reader();
   orders_ = std::make_unique<DeadOrders>(core_, *dead_);

@@ -40,8 +40,8 @@ Core::Core(Options options, Router router, SignalValidator& validator, IdWindow&
                  batch_, counters_, seed ^ 0x9e3779b97f4a7c15),
       recovery_(std::make_unique<CoreRecovery>(admission_, deliveries_, alarms_, ids)) {}
 
-uint64_t Core::recovered(Now now) {
-  const uint64_t missing = recovery_->finish(now);
+MissingSignals Core::recovered(Now now) {
+  MissingSignals missing = recovery_->finish(now);
   recovery_.reset();
   last_sweep_ = now;
   return missing;

@@ -59,8 +59,8 @@ class Core {
     recovery_->replay(record, place, after_snapshot);
   }
   void replay_dead(std::string_view dead_record) { recovery_->replay_dead(dead_record); }
-  /// Signals of which the snapshot or the numbering tells, and which the journal has lost.
-  uint64_t recovered(Now now);
+  /// The undelivered signals of which the snapshot or the numbering tells, and which the journal has lost.
+  MissingSignals recovered(Now now);
 
   // ---- a turn: any number of these, or of what its parts offer …
   void receive(std::string_view peer, std::span<char> message, Now now);

@@ -1,9 +1,12 @@
 #include "broker/core_recovery.h"
 
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
 #include <xxhash.h>
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "base/result.h"
 #include "broker/records.h"
@@ -124,7 +127,11 @@ void CoreRecovery::replay_admitted(const AdmittedView& admitted, const RecordPos
   open.repeat_unproven = admitted.repeat_unproven;
   // Numbers follow one another without gaps. What stands before the first record was dropped, or is in the snapshot.
   const uint64_t next = admission_.next_seq();
-  if (next > 1 && open.seq > next) missing_ += open.seq - next;
+  if (next > 1 && open.seq > next) {
+    auto& first = numbers_missing_.first;
+    for (uint64_t seq = next; seq < open.seq && first.size() < MissingSignals::kNamed; ++seq) first.push_back(seq);
+    numbers_missing_.count += open.seq - next;
+  }
   admission_.restore_numbers(open.seq + 1);
   const SignalHeader head = read_header(admitted.signal);
   if (!admitted.revived && head.id.size() == 16 && !ids_.covered(place.segment)) {
@@ -187,7 +194,29 @@ void CoreRecovery::replay_dead(std::string_view bytes) {
   }
 }
 
-uint64_t CoreRecovery::finish(Now now) {
+std::set<uint64_t> CoreRecovery::without_record() {
+  std::set<uint64_t> missing;
+  if (open_ == 0) return missing;
+  for (const auto& [name, past] : channels_) {
+    Channel& home = deliveries_.channel(name);
+    const auto look = [&](uint64_t first, uint64_t last) {
+      for (uint64_t seq = first; seq < last; ++seq) {
+        if (!past.settled_since.contains(seq) && !home.find(seq)) missing.insert(seq);
+      }
+    };
+    uint64_t at = past.floor;
+    for (const auto& [first, last] : past.settled) {
+      look(at, first);
+      at = last;
+    }
+    look(at, snapshot_next_);
+  }
+  return missing;
+}
+
+MissingSignals CoreRecovery::finish(Now now) {
+  // Before anything is settled here: what is settled is found no more.
+  const auto open = without_record();
   // Its letter became durable, and the settling that follows did not.
   for (const auto& [key, letter] : letters_) {
     Channel& home = deliveries_.channel(key.channel);
@@ -200,7 +229,19 @@ uint64_t CoreRecovery::finish(Now now) {
   }
   deliveries_.settle_alarms(now);
   admission_.check_ids(now);
-  return missing_ + open_;
+  MissingSignals missing;
+  missing.count = open.size() + numbers_missing_.count;
+  missing.first.assign(open.begin(), std::next(open.begin(), std::min(open.size(), MissingSignals::kNamed)));
+  for (const uint64_t seq : numbers_missing_.first) {
+    if (missing.first.size() < MissingSignals::kNamed) missing.first.push_back(seq);
+  }
+  return missing;
+}
+
+std::string MissingSignals::text() const {
+  std::string text = fmt::format("{}", fmt::join(first, ", "));
+  if (count > first.size()) text += fmt::format(" and {} more", count - first.size());
+  return text;
 }
 
 }  // namespace detent

@@ -18,6 +18,15 @@
 
 namespace detent {
 
+/// Signals by their numbers.
+struct MissingSignals {
+  static constexpr size_t kNamed = 5;
+  uint64_t count = 0;
+  std::vector<uint64_t> first;  // at most kNamed, ascending
+  /// "7, 9 and 3 more"
+  std::string text() const;
+};
+
 /// In this order: `restore` where there is a snapshot, `replay` of each record, `replay_dead` of each of the dead
 /// letters' journal, `finish`.
 class CoreRecovery {
@@ -29,8 +38,8 @@ class CoreRecovery {
   /// `after_snapshot`: not yet part of the snapshot's state.
   void replay(std::string_view record, const RecordPosition& place, bool after_snapshot);
   void replay_dead(std::string_view dead_record);
-  /// Signals of which the snapshot or the numbering tells, and which the journal has lost.
-  uint64_t finish(Now now);
+  /// The undelivered signals of which the snapshot or the numbering tells, and which the journal has lost.
+  MissingSignals finish(Now now);
 
  private:
   struct Past {  // a channel, as the snapshot knows it
@@ -53,6 +62,8 @@ class CoreRecovery {
 
   void replay_admitted(const AdmittedView& admitted, const RecordPosition& place, bool after_snapshot);
   void replay_settled(Channel& channel, uint64_t seq);
+  /// What is open by the snapshot, was not settled since, and has no record.
+  std::set<uint64_t> without_record();
 
   Admission& admission_;
   Deliveries& deliveries_;
@@ -61,8 +72,8 @@ class CoreRecovery {
   std::map<std::string, Past, std::less<>> channels_;
   std::map<DeliveryKey, Letter> letters_;  // dead letters that are kept
   uint64_t snapshot_next_ = 1;
-  uint64_t open_ = 0;  // deliveries that the snapshot knows as open and no record was found for yet
-  uint64_t missing_ = 0;
+  uint64_t open_ = 0;               // deliveries that the snapshot knows as open and no record was found for yet
+  MissingSignals numbers_missing_;  // behind the snapshot
 };
 
 /// The state, for a snapshot.

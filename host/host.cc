@@ -239,14 +239,17 @@ Host::Drops Host::due_drops() {
   if (dropping_ || !std::exchange(drop_due_, false)) return {};
   Drops drops;
   drops.own = machine_.let_go();
-  const auto snapshot = journal_->snapshot_at();
-  if (!snapshot) return drops;
   const Kept kept = machine_.kept();
-  const uint64_t before = std::min(kept.from, snapshot->segment);
+  const uint64_t needed_from = journal_->needed_from();
+  snapshot_would_free_ = false;
   for (const auto& segment : journal_->segments()) {
-    if (!segment.open && segment.id < before && !kept.segments.contains(static_cast<uint32_t>(segment.id)) &&
-        ids_.covered(segment.id)) {
+    if (segment.open || segment.id >= kept.from || kept.segments.contains(static_cast<uint32_t>(segment.id)) ||
+        !ids_.covered(segment.id))
+      continue;
+    if (segment.id < needed_from) {
       drops.segments.push_back(segment.id);
+    } else {
+      snapshot_would_free_ = true;
     }
   }
   return drops;
@@ -281,7 +284,7 @@ void Host::prepare_spares(bool in_haste) {
 void Host::look(Now now) {
   next_look_ = now.mono + Millis{1000};
   drop_due_ = true;
-  snapshot_again_ = std::exchange(snapshot_failed_, false);
+  snapshot_again_ = std::exchange(snapshot_failed_, false) || (low_ && snapshot_would_free_);
   machine_.look(now);
   if (looking_) return;
   looking_ = true;
@@ -314,6 +317,7 @@ void Host::look(Now now) {
 
 void Host::took_space(const Result<Space>& space, Now now) {
   if (space) {
+    low_ = space->low;
     machine_.space(*space, now);
   } else {
     spdlog::warn("free space cannot be read: {}", space.error().what);

@@ -121,8 +121,10 @@ class Host {
   bool snapshot_failed_ = false, snapshot_again_ = false;
   uint64_t sealed_ = 0;  // a segment whose ids are to be written
   Millis last_roll_{0};  // when the open segment was begun
+  bool low_ = false;     // the disk, when it was last asked
   bool drop_due_ = false;
-  bool dropping_ = false;  // the last drops have not come back
+  bool snapshot_would_free_ = false;  // segments that nobody needs but a restart from the snapshots that there are
+  bool dropping_ = false;             // the last drops have not come back
   Millis next_look_{0};
   bool looking_ = false;  // the chore of the last look has not come back
   uint64_t syncs_seen_ = 0;

@@ -44,8 +44,9 @@ struct Journal::State {
   std::optional<Error> stopped;
   std::string failure;  // of a write to the open segment, which a fresh one has not made good yet
 
-  mutable std::mutex mutex;  // over snapshot_at
+  mutable std::mutex mutex;  // over what follows
   std::optional<LogPosition> snapshot_at;
+  std::uint64_t snapshot_before = 0;
 
   /// A later segment may be on the disk whose header says that the open one ends here: it takes no more.
   bool is_ended() const { return !given_up.empty() && given_up.back().segment > open.header.id; }
@@ -118,6 +119,7 @@ Result<std::unique_ptr<Journal>> Journal::open(Disk& disk, const std::string& di
   if (auto looked = recovery.look(*names, catalog); !looked) return looked.error();
   state->next_segment = recovery.next_segment();
   state->snapshot_at = recovery.snapshot_at();
+  state->snapshot_before = recovery.snapshot_before();
   if (!catalog.segments.empty()) state->open = catalog.segments.rbegin()->second;
 
   std::unique_ptr<Journal> journal(new Journal(std::move(state)));
@@ -274,13 +276,15 @@ Result<void> Journal::put_snapshot(const LogPosition& at, std::string_view bytes
   }
   if (!written) return written;
   const std::lock_guard guard(state_->mutex);
-  state_->snapshot_at = at;
+  const auto last = std::exchange(state_->snapshot_at, at);
+  // At the same place it has replaced the last one.
+  if (last && (last->segment != at.segment || last->offset != at.offset)) state_->snapshot_before = last->segment;
   return {};
 }
 
-std::optional<LogPosition> Journal::snapshot_at() const {
+std::uint64_t Journal::needed_from() const {
   const std::lock_guard guard(state_->mutex);
-  return state_->snapshot_at;
+  return state_->snapshot_before;
 }
 
 // A dropped segment is named in headers until its removal is on the disk: else a power cut could bring it back as one

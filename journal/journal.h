@@ -144,7 +144,9 @@ class Journal {
 
   /// Keeps the state as it was at `at` (an Appended::end, or `end()` right after open), and the one before it.
   Result<void> put_snapshot(const LogPosition& at, std::string_view bytes);
-  std::optional<LogPosition> snapshot_at() const;
+  /// The segment of the snapshot before the last; 0 where there is none. Should the last be damaged, a restart needs
+  /// every record from there on.
+  std::uint64_t needed_from() const;
 
   /// Removes sealed segments, in any order, or keeps them as spares. Their records can no longer be read. What an error
   /// left in place is still a segment, and may be dropped again.

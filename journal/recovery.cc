@@ -43,6 +43,7 @@ Result<void> Recovery::look(const std::vector<std::string>& names, Catalog& cata
   if (!snapshot) return snapshot.error();
   if (*snapshot) {
     snapshot_at_ = (*snapshot)->at;
+    snapshot_before_ = (*snapshot)->before;
     next_segment_ = std::max(next_segment_, snapshot_at_->segment + 1);
   }
 

@@ -27,6 +27,8 @@ class Recovery {
   Batch& tail() { return tail_; }
   std::uint64_t next_segment() const { return next_segment_; }
   const std::optional<LogPosition>& snapshot_at() const { return snapshot_at_; }
+  /// As `Snapshot::before`.
+  std::uint64_t snapshot_before() const { return snapshot_before_; }
 
   /// Frees what lies behind the end of the last segment. Needs no room, and nothing is read from there again.
   Result<void> cut_unused(Catalog& catalog);
@@ -52,6 +54,7 @@ class Recovery {
   std::vector<std::uint64_t> without_header_;
   std::uint64_t next_segment_ = 1;
   std::optional<LogPosition> snapshot_at_;
+  std::uint64_t snapshot_before_ = 0;
   Batch tail_;
   std::uint64_t last_ = 0;  // the segment that was open, and where what was written of it ends
   std::uint64_t last_written_to_ = 0;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 #include "base/crc32c.h"
 #include "journal/format.h"
@@ -33,6 +34,8 @@ bool is_snapshot(std::string_view name) {
   return name.starts_with(kPrefix) && name.size() == kPrefix.size() + 12 + 1 + 10 &&
          name.find_first_not_of("0123456789-", kPrefix.size()) == std::string_view::npos;
 }
+
+std::uint64_t segment_of(const std::string& name) { return std::stoull(name.substr(kPrefix.size(), 12)); }
 
 std::uint32_t crc_of(std::string_view file) { return crc32c(0, file.data() + 8, file.size() - 8); }
 
@@ -71,7 +74,8 @@ Result<std::optional<Snapshot>> read_snapshot(Disk& disk, const std::string& dir
   std::vector<std::string> found;
   std::copy_if(names.begin(), names.end(), std::back_inserter(found), is_snapshot);
   std::sort(found.rbegin(), found.rend());
-  for (const std::string& name : found) {
+  for (auto at = found.begin(); at != found.end(); ++at) {
+    const std::string& name = *at;
     auto file = read_file(disk, directory + "/" + name);
     if (!file) return file.error();
     SnapshotHeader header;
@@ -84,7 +88,8 @@ Result<std::optional<Snapshot>> read_snapshot(Disk& disk, const std::string& dir
                                    name, header.version),
                        EPROTO};
         }
-        return {boost::system::in_place_value, Snapshot{header.at, file->substr(sizeof header)}};
+        const std::uint64_t before = std::next(at) == found.end() ? 0 : segment_of(*std::next(at));
+        return {boost::system::in_place_value, Snapshot{header.at, file->substr(sizeof header), before}};
       }
     }
     Damage damage{.file = name, .bytes = file->size(), .why = "the snapshot does not match its checksum"};

@@ -16,6 +16,7 @@ namespace detent {
 struct Snapshot {
   LogPosition at;
   std::string bytes;
+  std::uint64_t before = 0;  // the segment of the one before it; 0: there is none
 };
 
 /// Durable when it returns; removes those older than the one before it.

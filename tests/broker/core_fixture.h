@@ -48,7 +48,7 @@ struct CoreTest : testing::Test {
     journal = std::move(*Journal::open(disk, "s/journal", small, visitor));
     dead = std::move(*DeadLetters::open(disk, "s/dead", *core, visitor.damage));
     reader = journal->reader();
-    EXPECT_EQ(core->recovered(now), 0U);
+    EXPECT_EQ(core->recovered(now).count, 0U);
   }
   void restart() {
     clients.clear();

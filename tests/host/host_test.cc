@@ -319,6 +319,50 @@ TEST(Host, RecoversFromTheSnapshotAndWhatCameAfterIt) {
   EXPECT_EQ(life.tally.sum, 20);
 }
 
+TEST(Host, ARestartFromTheSnapshotBeforeADamagedOneFindsAllRecordsBehindIt) {
+  MemoryDisk disk;
+  auto roomy = Life::small();
+  roomy.journal.segment_bytes = 16 << 10;  // a snapshot marks a place within one
+  {
+    Life life(disk, roomy);
+    fill(life, 40);
+    life.turn(Millis{1000});
+    life.settle();
+    EXPECT_GT(life.host.counters().segments_dropped, 0u);
+  }
+  disk.kill();
+  std::string last;
+  for (const auto& name : disk.list("state/journal").value()) {
+    if (name.starts_with("snapshot-")) last = std::max(last, name);
+  }
+  disk.set_content("state/journal/" + last, "damaged");
+  Life life(disk, roomy, true);
+  EXPECT_THAT(life.tally.damages, ElementsAre(last));
+  EXPECT_TRUE(life.tally.restored);
+  EXPECT_EQ(life.tally.sum, 40);
+}
+
+TEST(Host, TakesSnapshotsUntilNothingWaitsForOneWhereTheDiskIsLow) {
+  MemoryDisk disk;
+  auto options = Life::small();
+  options.journal.low_water = 20 << 10;
+  Life life(disk, options);
+  fill(life, 8);
+  const auto some_seconds = [&] {
+    for (int i = 0; i < 5; ++i) {
+      life.turn(Millis{1000});
+      life.settle();
+    }
+  };
+  some_seconds();
+  ASSERT_GT(life.host.journal().segments().size(), 1u) << "the next segment's snapshot will let it go";
+  const auto before = life.host.counters().snapshots;
+  disk.set_capacity(disk.used() + 4096);
+  some_seconds();
+  EXPECT_EQ(life.host.journal().segments().size(), 1u);
+  EXPECT_LE(life.host.counters().snapshots, before + 3);
+}
+
 TEST(Host, ADrainedHostLeavesASnapshotOfEverything) {
   MemoryDisk disk;
   {

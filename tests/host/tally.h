@@ -28,7 +28,10 @@ class Tally : public Machine {
     replayed.push_back(position);
     if (after_snapshot) sum += number(record);
   }
-  void damaged(const Damage& damage) override { ADD_FAILURE() << damage.why; }
+  void damaged(const Damage& damage) override {
+    damages.push_back(damage.file);
+    EXPECT_TRUE(may_be_damaged) << damage.why;
+  }
   Result<void> recovered(Journal& journal, Now) override {
     bodies = journal.reader();
     return {};
@@ -78,6 +81,8 @@ class Tally : public Machine {
 
   int64_t sum = 0;
   bool restored = false, draining = false;
+  bool may_be_damaged = false;
+  std::vector<std::string> damages;
   int looks = 0;
   Millis next_tick{1 << 30};
   std::vector<Millis> ticks;
@@ -126,9 +131,10 @@ class MemorySocket : public ServerSocket {
 
 /// One life of the process, on a disk that outlives it.
 struct Life {
-  explicit Life(MemoryDisk& disk, Host::Options options = small())
+  explicit Life(MemoryDisk& disk, Host::Options options = small(), bool may_be_damaged = false)
       : ids(Host::open_ids(disk, options.directory, {}).value()),
         host(tally, ids, socket, executor, disk, std::move(options)) {
+    tally.may_be_damaged = may_be_damaged;
     host.open(now).value();
   }
   static Host::Options small() {

@@ -19,6 +19,8 @@ ReceiptState receipt_of(int state) {
       return ReceiptState::unknown;
     case SettledRecord::EXPIRED:
       return ReceiptState::expired;
+    case SettledRecord::DROPPED:
+      return ReceiptState::dropped;
     default:
       return ReceiptState::dead;
   }

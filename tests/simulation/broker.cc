@@ -2,7 +2,11 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "broker/records.h"
+#include "journal/format.h"
 #include "proto/journal.pb.h"
 
 namespace detent::test {
@@ -62,9 +66,10 @@ void SimulatedBroker::start(Now now) {
   weather_.turn(now, segment_bytes_);
   if (!open(now)) {
     ++counts_.failed_starts;
+    for (auto& [file, told] : rotten_) told = true;  // in its log, and perhaps it is set aside already
     return end_process();
   }
-  for (const auto& [file, why] : broker_->damage()) broken_("damaged after a crash: " + file + ": " + why);
+  check_damage();
   counted_ = {};
   first_dead_ = letters().segments().front().id;
   check_bodies();
@@ -116,8 +121,63 @@ void SimulatedBroker::crash(bool power_cut) {
   disk_.cut_power_at(disk_.calls() + 1 + dice_.below(16));
   for (int i = 0; i < 3 && executor_->journal_jobs() && dice_.chance(0.7); ++i) executor_->step_journal();
   for (int i = 0; i < 3 && executor_->chores() && dice_.chance(0.7); ++i) executor_->step_chore();
+  const auto texts = texts_at_rest();
   end_process();
   if (power_cut) disk_.power_on(static_cast<Cut>(dice_.below(3)), dice_.random());
+  if (weather_.rots() && dice_.chance(0.3)) rot(texts);
+}
+
+std::map<uint64_t, RecordRef> SimulatedBroker::texts_at_rest() const {
+  const uint64_t in_the_ledger = Following(ledger_, audit_.get()).complete_segment();
+  std::map<uint64_t, RecordRef> texts;
+  for (const auto& [name, channel] : broker_->core().deliveries().channels()) {
+    for (const Open& open : channel.queue()) {
+      if (open.state == Open::State::Settled || open.state == Open::State::Unsynced) continue;
+      // Where its id is in no file yet, it would go with the text.
+      if (open.at.segment < in_the_ledger && broker_->ids().covered(open.at.segment)) texts[open.seq] = open.at;
+    }
+  }
+  return texts;
+}
+
+void SimulatedBroker::rot(const std::map<uint64_t, RecordRef>& texts) {
+  const DiskWeather::Aside aside(weather_);
+  const std::string directory = config_.state.string() + "/journal";
+  std::vector<std::string> snapshots;
+  for (const auto& name : disk_.list(directory).value()) {
+    if (name.starts_with("snapshot-")) snapshots.push_back(name);
+  }
+  std::sort(snapshots.begin(), snapshots.end());
+  if (snapshots.size() < 2) return;
+  const auto flip = [&](const std::string& file, uint64_t at) {
+    std::string bytes = *disk_.content(directory + "/" + file);
+    bytes[at] = static_cast<char>(bytes[at] ^ 1 << dice_.below(8));
+    disk_.set_content(directory + "/" + file, std::move(bytes));
+    rotten_[file] = false;
+  };
+  if (dice_.chance(0.3)) {
+    ++counts_.rotten_snapshots;
+    return flip(snapshots.back(), dice_.below(disk_.content(directory + "/" + snapshots.back())->size()));
+  }
+  // A start reads no more of what lies before a snapshot than that it is whole.
+  const uint64_t replayed_from = std::stoull(snapshots[snapshots.size() - 2].substr(std::string("snapshot-").size()));
+  for (const auto& [seq, at] : texts) {
+    if (at.segment >= replayed_from || lost_texts_.contains(seq) || !dice_.chance(0.5)) continue;
+    ++counts_.rotten_texts;
+    lost_texts_.insert(seq);
+    return flip(format::segment_name(at.segment), at.offset + Batch::kRecordHeaderBytes + dice_.below(at.size));
+  }
+}
+
+/// What is damaged was told, and nothing else.
+void SimulatedBroker::check_damage() {
+  for (const auto& [file, why] : broker_->damage()) {
+    if (!rotten_.contains(file) && file != "journal") broken_("damaged after a crash: " + file + ": " + why);
+  }
+  for (auto& [file, told] : rotten_) {
+    if (!told && !broker_->damage().contains(file)) broken_("nobody was told that it is damaged: " + file);
+    told = true;
+  }
 }
 
 void SimulatedBroker::end_process() {
@@ -222,6 +282,16 @@ void SimulatedBroker::order(bool retry) {
   broker_->dead_orders().add({}, retry, std::move(keys));
 }
 
+void SimulatedBroker::drop_a_channel(Now now) {
+  const auto& channels = broker_->core().deliveries().channels();
+  if (channels.empty()) return;
+  const auto& [name, channel] = *std::next(channels.begin(), static_cast<ptrdiff_t>(dice_.below(channels.size())));
+  if (channel.queue().empty()) return;
+  auto& to = dropped_to_[name];
+  to = std::max(to, channel.queue().back().seq);
+  broker_->core().deliveries().drop_channel(std::string(name), now);
+}
+
 bool SimulatedBroker::is_done(const std::string& down) const {
   if (!host_ || broker_->has_work() || broker_->core().is_syncing() || executor_->journal_jobs()) return false;
   if (!broker_->core().deliveries().failing().empty()) return false;
@@ -309,6 +379,20 @@ void SimulatedBroker::check_recovered(const Books& books) {
     const auto letter = letters().read(key);
     if (letter && !found.contains({key.channel, letter->seqs[0]})) expected.erase({key.channel, letter->seqs[0]});
   }
+  // The text of an open one rotted: it is missing, and the first start says so (and those before the next snapshot).
+  std::set<uint64_t> missing;
+  std::erase_if(expected, [&](const auto& place) {
+    const bool is_missing = !found.contains(place) && lost_texts_.contains(place.seq);
+    if (is_missing) missing.insert(place.seq);
+    return is_missing;
+  });
+  const auto told = broker_->damage().find("journal");
+  if (told != broker_->damage().end() && missing.empty()) return broken_(told->second + ", and nothing is");
+  for (const uint64_t seq : missing) {
+    if (!told_missing_.insert(seq).second) continue;
+    if (told == broker_->damage().end() || told->second.find(fmt::format(" {}", seq)) == std::string::npos)
+      return broken_(fmt::format("signal {} is missing, and that was not told", seq));
+  }
   if (expected != found)
     return broken_(
         fmt::format("{} deliveries are open after a restart, and by the records {}", found.size(), expected.size()));
@@ -340,6 +424,7 @@ void SimulatedBroker::check_letters(const Books& books) {
     const auto letter = letters().read(key);
     if (!letter) return broken_(fmt::format("dead letter of {} {}: {}", place.channel, place.seq, letter.error().what));
     const auto signal = books.signals.find(place.seq);
+    if (lost_texts_.contains(place.seq) && letter->signals == std::vector{std::string()}) continue;
     if (signal == books.signals.end() || letter->seqs != std::vector{place.seq} ||
         letter->signals != std::vector{signal->second.bytes})
       return broken_(fmt::format("dead letter of {} {} lost its text: {}", place.channel, place.seq, letter->cause));

@@ -26,6 +26,7 @@ class SimulatedBroker {
   struct Counts {
     uint64_t crashes = 0, sealed = 0, dropped = 0, dead_dropped = 0;
     uint64_t stops = 0, failed_starts = 0;  // because of the disk
+    uint64_t rotten_texts = 0, rotten_snapshots = 0;
   };
 
   /// `audit`: the real ledger, which follows as well; null: none.
@@ -47,6 +48,8 @@ class SimulatedBroker {
   void reload(const Config& config);
   /// The operator brings all dead letters back, or drops them.
   void order(bool retry);
+  /// The operator drops what waits for one of the channels.
+  void drop_a_channel(Now now);
   /// A signal that comes over HTTP; `done` is forgotten where the broker dies.
   void admit(std::string signal, Now now, std::function<void(const LocalDone&)> done) {
     broker_->admit({std::move(signal)}, now, std::move(done));
@@ -68,6 +71,13 @@ class SimulatedBroker {
   void check_ledger(Now now);
   /// A dead letter that the operator closed, or was about to.
   bool was_closed(const DeadLetters::Key& key) const { return closed_.contains(key); }
+  /// Its text rotted before it was delivered.
+  bool was_lost(uint64_t seq) const { return told_missing_.contains(seq); }
+  /// What waited for a channel that the operator dropped.
+  bool may_be_dropped(const Books::Place& place) const {
+    const auto last = dropped_to_.find(place.channel);
+    return last != dropped_to_.end() && place.seq <= last->second;
+  }
 
   /// Stands for every byte on its disk.
   uint64_t disk_digest() const { return disk_.digest(); }
@@ -97,6 +107,12 @@ class SimulatedBroker {
   void step_lanes(Now now);
   void draw_lanes(Now now);
   void count();
+  /// Open signals by the places of their records, as far as the ledger has them.
+  std::map<uint64_t, RecordRef> texts_at_rest() const;
+  /// A bit flips where it is known what that costs: in a snapshot that has another before it nothing, in the text of a
+  /// closed segment that text.
+  void rot(const std::map<uint64_t, RecordRef>& texts);
+  void check_damage();
   void check_bodies();
   void check_recovered(const Books& books);
   void check_threads();
@@ -111,6 +127,9 @@ class SimulatedBroker {
   Ledger ledger_;
   std::unique_ptr<Audit> audit_;
   std::set<DeadLetters::Key> closed_;
+  std::map<std::string, uint64_t> dropped_to_;    // by channel
+  std::map<std::string, bool> rotten_;            // files, and whether a start has told of it
+  std::set<uint64_t> lost_texts_, told_missing_;  // by seq
   Counts counts_;
 
   // of one life

@@ -30,6 +30,7 @@ void World::check_all_arrived() {
       return broken(fmt::format("signal {} went by no route that was in force", signal->second.number));
     for (const auto& channel : entry.channels) {
       const auto settled = books.settled.find({channel, seq});
+      if (settled == books.settled.end() && broker_->was_lost(seq)) continue;
       if (settled == books.settled.end()) return broken(fmt::format("{} of {} is not settled", seq, channel));
       switch (settled->second.state) {
         case SettledRecord::DELIVERED:
@@ -48,6 +49,11 @@ void World::check_all_arrived() {
           ++counts_.dead;
           if (broker_->was_closed({channel, settled->second.delivery})) break;
           if (broker_->letters().read({channel, settled->second.delivery})->cause == "backlog") ++counts_.backlog;
+          break;
+        case SettledRecord::DROPPED:
+          ++counts_.dropped;
+          if (!broker_->may_be_dropped({channel, seq}))
+            return broken(fmt::format("{} of {} was dropped, and the operator did not ask for it", seq, channel));
           break;
         default:
           return broken("settled in a way that nobody asked for");
@@ -109,7 +115,7 @@ void World::check_shown() {
     for (const auto& channel : entry.channels) {
       const auto& states = ends[{channel, entry.id}];
       const auto shown = platforms_->shown().find({channel, signal.number});
-      if (shown == platforms_->shown().end() || states.size() > 1) continue;
+      if (shown == platforms_->shown().end() || states.size() != 1) continue;
       auto& before = latest[{channel, signal.thread}];
       const uint64_t first = shown->second.front().order;
       if (first < before)

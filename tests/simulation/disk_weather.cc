@@ -38,6 +38,7 @@ DiskWeather::DiskWeather(MemoryDisk& disk, Dice& dice) : disk_(disk), dice_(dice
   const bool calm = dice_.chance(0.2);
   errs_ = !calm && dice_.chance(0.5);
   fills_ = !calm && dice_.chance(0.4);
+  rots_ = !calm && dice_.chance(0.3);
   replacing_fails_ = calm ? 0 : dice_.chance(0.3) ? 0.4 : 0.05;
   disk_.fail_when([this](Call call, const std::string& path) {
     const int code = fails(call, path);
@@ -76,7 +77,7 @@ void DiskWeather::turn(Now now, uint64_t step) {
 }
 
 void DiskWeather::clear() {
-  errs_ = fills_ = erring_ = full_ = false;
+  errs_ = fills_ = rots_ = erring_ = full_ = false;
   disk_.set_capacity(UINT64_MAX);
 }
 

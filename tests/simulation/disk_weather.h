@@ -26,6 +26,8 @@ class DiskWeather {
   bool was_met() const { return failed_ || filled_; }
 
   bool is_full() const { return full_; }
+  /// Whether bits flip while the broker is down.
+  bool rots() const { return rots_; }
 
   /// While it lives no call fails: who looks from outside is not part of the weather.
   class Aside {
@@ -44,8 +46,8 @@ class DiskWeather {
 
   MemoryDisk& disk_;
   Dice& dice_;
-  bool errs_, fills_;       // at all, under this seed
-  double replacing_fails_;  // of each file that is written to replace another, or as a whole
+  bool errs_, fills_, rots_;  // at all, under this seed
+  double replacing_fails_;    // of each file that is written to replace another, or as a whole
   int aside_ = 0;
   uint64_t failed_ = 0, filled_ = 0;
 

@@ -25,6 +25,7 @@ struct Weather {
   double small_backlog = 0.3;  // that the whole day has a limit which is reached
   double again = 0.05;         // that a signal is published that was acknowledged long ago
   double orders = 0.002;       // of the operator, about the dead letters
+  double drop = 0.0005;        // that the operator drops a channel's backlog
   double pause = 0.002;        // that a process does nothing for a while
   double down = 0.25;          // that all day nobody serves one of the channels
   double http = 0.1;           // that a signal comes over HTTP
@@ -43,7 +44,7 @@ class World {
   std::string run();
 
   struct Counts {
-    uint64_t deliveries = 0, dead = 0, backlog = 0, expired = 0, again = 0;
+    uint64_t deliveries = 0, dead = 0, backlog = 0, dropped = 0, expired = 0, again = 0;
     uint64_t reloads = 0;
     uint64_t shown = 0, repeats = 0, unknown = 0;  // of couriers
   };
