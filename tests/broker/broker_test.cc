@@ -5,7 +5,7 @@
 #include "broker/config.h"
 #include "ledger/audit/audit_reader.h"
 #include "ledger/config.h"
-#include "tests/broker/running.h"
+#include "tests/running/running.h"
 
 namespace detent::test {
 namespace {

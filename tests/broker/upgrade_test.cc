@@ -13,7 +13,7 @@
 #include "host/host.h"
 #include "ledger/config.h"
 #include "proto/signal_validator.h"
-#include "tests/broker/running.h"
+#include "tests/running/running.h"
 #include "tests/support/paths.h"
 
 namespace detent::test {

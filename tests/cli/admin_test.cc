@@ -8,7 +8,8 @@
 #include "cli/trace_words.h"
 #include "proto/signal.pb.h"
 #include "tests/cli/invoke.h"
-#include "tests/support/small_broker.h"
+#include "tests/running/running.h"
+#include "tests/support/scripted_broker.h"
 
 namespace detent {
 
@@ -16,15 +17,16 @@ namespace {
 
 namespace json = boost::json;
 using testing::HasSubstr;
+using testing::MatchesRegex;
 
 constexpr const char* kId = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
 
 /// A broker that gives this answer and keeps what it was asked.
-struct Asked {
+struct Answering {
   std::mutex mutex;
   std::string last;
-  SmallBroker broker;
-  explicit Asked(std::string answer)
+  ScriptedBroker broker;
+  explicit Answering(std::string answer)
       : broker({.answer = [this, answer](const std::string& json) {
           const std::lock_guard lock(mutex);
           last = json;
@@ -43,7 +45,7 @@ struct Asked {
 }  // namespace
 
 TEST(Status, ShowsChannelsAlarmsAndTheLedger) {
-  Asked asked(
+  Answering asked(
       R"({"broker":"detent-broker 0.1.0","config":"/etc/detent/detent.toml",
     "uptime_s":7200,"publishers":"accepted",
     "alarms":[{"name":"circuit/discord.alerts","since":"2026-11-22T14:02:07Z","cause":"circuit open: discord.alerts: 401"}],
@@ -70,7 +72,7 @@ TEST(Status, ShowsChannelsAlarmsAndTheLedger) {
 }
 
 TEST(Status, FailsWhereItsOutputCannotBeWritten) {
-  Asked asked("{}");
+  Answering asked("{}");
   std::istringstream in;
   std::ofstream out("/dev/full");
   std::ostringstream err;
@@ -79,7 +81,7 @@ TEST(Status, FailsWhereItsOutputCannotBeWritten) {
 }
 
 TEST(Trace, TellsTheStoryAndEndsInOneSentence) {
-  Asked asked(
+  Answering asked(
       R"({"signal":{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","type":"incident.detected","title":"disk\u001b[2J 95%","severity":"error",
     "source":"robo-1"},
     "seq":42,"journalled":"2026-11-22T14:02:07.100Z","repeat_unproven":false,"channels":[
@@ -123,14 +125,14 @@ TEST(Trace, HasASentenceForEveryState) {
 }
 
 TEST(Dead, ListsShowsAndBringsBack) {
-  Asked list(
+  Answering list(
       R"({"letters":[{"channel":"telegram","delivery":7,"seqs":[7],"type":"a.b","title":"x","cause":"403 blocked",
       "at":"2026-11-22T14:02:07Z"}],"total":1})");
   EXPECT_THAT(list.invoke_with({"dead", "list"}).out,
               HasSubstr("7         telegram  2026-11-22T14:02:07Z  a.b   x      403 blocked"));
-  Asked none(R"({"letters":[],"total":0})");
+  Answering none(R"({"letters":[],"total":0})");
   EXPECT_EQ(none.invoke_with({"dead", "list", "--channel", "telegram"}).out, "no dead letters of telegram\n");
-  Asked retry(R"({"retried":3,"of":3})");
+  Answering retry(R"({"retried":3,"of":3})");
   EXPECT_EQ(retry.invoke_with({"dead", "retry", "--channel", "telegram"}).out, "brought back 3\n");
   EXPECT_EQ(retry.question(), (json::value{{"command", "dead.retry"}, {"channel", "telegram"}}));
   retry.invoke_with({"dead", "retry", "7"});
@@ -144,7 +146,7 @@ TEST(Dead, ListsShowsAndBringsBack) {
 
 TEST(Dead, WaitsForManyAsLongAsTheBrokerIsThereAndAtWork) {
   const auto answer = [](const std::string&) { return std::string(R"({"retried":3,"of":3})"); };
-  SmallBroker broker({.answer = answer, .pings_first = 26});  // longer than the 5 s that a single one has
+  ScriptedBroker broker({.answer = answer, .pings_first = 26});  // longer than the 5 s that a single one has
   const Invoked done = invoke({"dead", "retry", "--all", "--broker", broker.endpoint()});
   EXPECT_EQ(done.exit, 0) << done.err;
   EXPECT_EQ(done.out, "brought back 3\n");
@@ -152,7 +154,7 @@ TEST(Dead, WaitsForManyAsLongAsTheBrokerIsThereAndAtWork) {
 
 TEST(Dead, SaysThatItMayBeDoneYetWhereADeadlinePasses) {
   const auto answer = [](const std::string&) { return std::string(R"({"dropped":3,"of":3})"); };
-  SmallBroker broker({.answer = answer, .pings_first = 26});
+  ScriptedBroker broker({.answer = answer, .pings_first = 26});
   const Invoked done = invoke({"dead", "drop", "--all", "--deadline", "1s", "--broker", broker.endpoint()});
   EXPECT_EQ(done.exit, 1);
   EXPECT_EQ(done.err, "detent dead drop: the broker at " + broker.endpoint() +
@@ -160,65 +162,62 @@ TEST(Dead, SaysThatItMayBeDoneYetWhereADeadlinePasses) {
 }
 
 TEST(Ask, SaysWhatTheBrokerSaidNoTo) {
-  SmallBroker broker({.answer = [](const std::string&) -> std::string { throw std::string("no channel \"x\""); }});
+  test::StartedBroker broker;
   const Invoked failed = invoke({"channel", "drop", "x", "--broker", broker.endpoint()});
   EXPECT_EQ(failed.exit, 1);
   EXPECT_EQ(failed.err, "detent channel drop: no channel \"x\"\n");
 }
 
 TEST(Ask, GivesUpAtItsDeadline) {
-  SmallBroker broker({.silent = true});
+  ScriptedBroker broker({.silent = true});
   const Invoked failed = invoke({"status", "--broker", broker.endpoint(), "--deadline", "100ms"});
   EXPECT_EQ(failed.exit, 1);
   EXPECT_THAT(failed.err, HasSubstr("gave no answer"));
 }
 
 TEST(Reload, ShowsTheVerdictOfEachSection) {
-  Asked asked(R"({"routing":"applied","broker":"needs a restart"})");
+  Answering asked(R"({"routing":"applied","broker":"needs a restart"})");
   EXPECT_EQ(asked.invoke_with({"reload"}).out, "routing  applied\nbroker   needs a restart\n");
 }
 
 TEST(Tail, RefusesAChannelThatTheBrokerDoesNotHave) {
-  Asked asked(R"({"channels":[{"name":"telegram"}]})");
-  const Invoked refused = asked.invoke_with({"tail", "--channel", "nope"});
+  test::StartedBroker broker;
+  const Invoked refused = invoke({"tail", "--channel", "nope", "--broker", broker.endpoint()});
   EXPECT_EQ(refused.exit, 2);
   EXPECT_THAT(refused.err, HasSubstr("the broker has no channel \"nope\""));
 }
 
-/// Two incidents.
-SmallBroker::Behaviour two_to_tail() {
-  Signal signal;
-  const Ulid id = *Ulid::parse(kId);
-  signal.set_id(std::string(id.view()));
-  signal.set_type("incident.detected");
-  signal.set_severity(ERROR);
-  Incident incident;
-  incident.set_title("disk 95%");
-  signal.set_payload(incident.SerializeAsString());
-  SmallBroker::Behaviour behaviour;
-  for (const uint64_t seq : {1, 2}) {
-    TailedSignal& tailed = behaviour.tail.emplace_back();
-    tailed.set_seq(seq);
-    tailed.set_journalled_ms(1'795'357'327'123);
-    tailed.add_channels("discord.alerts");
-    tailed.set_signal(signal.SerializeAsString());
+/// A broker with two incidents.
+struct WithTwo : test::StartedBroker {
+  WithTwo() {
+    for (const char* id : {kId, "01ARZ3NDEKTSV4RRFFQ69G5FAW"}) {
+      Signal signal;
+      signal.set_id(std::string(Ulid::parse(id)->view()));
+      signal.set_type("incident.detected");
+      signal.set_source("test");
+      signal.set_severity(ERROR);
+      Incident incident;
+      incident.set_title("disk 95%");
+      signal.set_payload(incident.SerializeAsString());
+      test::Caller(endpoint()).publish({signal.SerializeAsString()});
+    }
   }
-  return behaviour;
-}
+};
 
 TEST(Tail, ShowsSignalsAndEndsAfterCount) {
-  SmallBroker broker(two_to_tail());
+  WithTwo broker;
   const Invoked shown = invoke({"tail", "--since", "1h", "--count", "1", "--broker", broker.endpoint()});
   EXPECT_EQ(shown.exit, 0) << shown.err;
-  EXPECT_EQ(shown.out, std::string("2026-11-22T14:22:07Z  error     incident.detected  disk 95%  -> discord.alerts  ") +
-                           kId + "\n");
-  const Invoked raw = invoke({"tail", "--count", "2", "--json", "--broker", broker.endpoint()});
+  EXPECT_THAT(shown.out,
+              MatchesRegex("20..-..-..T..:..:..Z  error     incident.detected  disk 95%  -> discord.system  " +
+                           std::string(kId) + "\n"));
+  const Invoked raw = invoke({"tail", "--since", "1h", "--count", "2", "--json", "--broker", broker.endpoint()});
   const auto line = json::parse(raw.out.substr(0, raw.out.find('\n')));
   EXPECT_EQ(text_of(line.at("signal"), "title"), "disk 95%");
 }
 
 TEST(Tail, EndsWhenNobodyReadsOn) {
-  SmallBroker broker(two_to_tail());
+  WithTwo broker;
   const std::string tail = "timeout 60 " + detent_program() + " tail --since 1h --broker " + broker.endpoint();
   EXPECT_EQ(std::system(("bash -c 'set -o pipefail; " + tail + " | head -n 2 >/dev/null'").c_str()), 0);
 }

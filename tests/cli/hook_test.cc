@@ -3,7 +3,8 @@
 #include "cli/git.h"
 #include "proto/signal.pb.h"
 #include "tests/cli/invoke.h"
-#include "tests/support/small_broker.h"
+#include "tests/running/running.h"
+#include "tests/support/scripted_broker.h"
 
 namespace detent {
 
@@ -28,8 +29,8 @@ struct WorkTree : Folder {
 };
 
 /// Waits until the broker holds `count` signals; the hook works in the background.
-std::vector<MemoryUpdate> updates(const SmallBroker& broker, size_t count) {
-  broker.wait_for(count, Millis{20'000});
+std::vector<MemoryUpdate> updates(test::StartedBroker& broker, size_t count) {
+  EXPECT_TRUE(broker.wait_for_signals(count));
   std::vector<MemoryUpdate> all;
   for (const std::string& bytes : broker.published()) {
     Signal signal;
@@ -46,7 +47,7 @@ std::vector<MemoryUpdate> updates(const SmallBroker& broker, size_t count) {
 
 TEST(Hook, PublishesTheDiffOfAWatchedFileWhenItIsCommitted) {
   WorkTree tree;
-  SmallBroker broker;
+  test::StartedBroker broker;
   const Invoked installed = invoke({"hook", "install", tree.path.string(), "--broker", broker.endpoint()});
   ASSERT_EQ(installed.exit, 0) << installed.err;
   tree.commit("MEMORY.md", "one\ntwo\n", "remember one and two");
@@ -61,7 +62,7 @@ TEST(Hook, PublishesTheDiffOfAWatchedFileWhenItIsCommitted) {
 
 TEST(Hook, SaysNothingOfOtherFiles) {
   WorkTree tree;
-  SmallBroker broker;
+  test::StartedBroker broker;
   ASSERT_EQ(invoke({"hook", "install", tree.path.string(), "--broker", broker.endpoint(), "--watch", "notes/"}).exit,
             0);
   tree.commit("MEMORY.md", "one\n", "not watched");
@@ -71,7 +72,7 @@ TEST(Hook, SaysNothingOfOtherFiles) {
 
 TEST(Hook, NamesAPathOutsideAsciiAsItIsAndHoldsItsDiff) {
   WorkTree tree;
-  SmallBroker broker;
+  test::StartedBroker broker;
   ASSERT_EQ(invoke({"hook", "install", tree.path.string(), "--broker", broker.endpoint(), "--watch", "memory/"}).exit,
             0);
   tree.commit("memory/caf\u00e9 \"x\".md", "eins\n", "remember");
@@ -83,7 +84,7 @@ TEST(Hook, NamesAPathOutsideAsciiAsItIsAndHoldsItsDiff) {
 
 TEST(Hook, CutsALongTitleBetweenCharacters) {
   WorkTree tree;
-  SmallBroker broker;
+  test::StartedBroker broker;
   ASSERT_EQ(invoke({"hook", "install", tree.path.string(), "--broker", broker.endpoint()}).exit, 0);
   std::string subject;
   for (int i = 0; i < 260; ++i) subject += "\u0436";
@@ -96,7 +97,7 @@ TEST(Hook, CutsALongTitleBetweenCharacters) {
 
 TEST(Hook, GoesOnWithTheOthersWhereOneGoesWrong) {
   WorkTree tree;
-  SmallBroker broker;
+  test::StartedBroker broker;
   tree.commit("MEMORY.md", "x\n", "remember");
   const Invoked fired = invoke({"hook", "fire", tree.path.string(), "--broker", broker.endpoint(), "--watch",
                                 "/outside", "--watch", "MEMORY.md"});
@@ -129,7 +130,7 @@ TEST(Hook, SaysThatAFolderIsInTheWay) {
 
 TEST(Hook, KeepsTheHookThatWasThereAndRunsItFirst) {
   WorkTree tree;
-  SmallBroker broker;
+  test::StartedBroker broker;
   const std::string before = tree.write(".git/hooks/post-commit", "#!/bin/sh\ntouch ran-before\n");
   std::filesystem::permissions(before, std::filesystem::perms(0755));
   for (int i = 0; i < 2; ++i) {
@@ -145,7 +146,7 @@ TEST(Hook, KeepsTheHookThatWasThereAndRunsItFirst) {
 TEST(Hook, NeverFailsACommitWithoutABroker) {
   WorkTree tree;
   std::string endpoint;
-  { endpoint = SmallBroker().endpoint(); }
+  { endpoint = ScriptedBroker().endpoint(); }
   ASSERT_EQ(invoke({"hook", "install", tree.path.string(), "--broker", endpoint}).exit, 0);
   EXPECT_NO_THROW(tree.commit("MEMORY.md", "x\n", "no broker"));
   const Invoked fired = invoke({"hook", "fire", tree.path.string(), "--broker", endpoint, "--deadline", "100ms"});

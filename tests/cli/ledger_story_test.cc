@@ -6,7 +6,7 @@
 #include "ledger/audit/audit_log.h"
 #include "proto/signal.pb.h"
 #include "tests/cli/invoke.h"
-#include "tests/support/small_broker.h"
+#include "tests/running/running.h"
 
 namespace detent {
 
@@ -18,7 +18,7 @@ namespace {
 /// A ledger with one signal of two channels, delivered in one of them, and a broker whose journal has let it go.
 struct LetGo {
   Folder folder;
-  SmallBroker broker{{.answer = [](const std::string&) -> std::string { throw std::string("not in the journal"); }}};
+  test::StartedBroker broker;
   const Ulid id = UlidSource().next(Millis{1'800'000'000'000});
 
   LetGo() {
@@ -66,7 +66,8 @@ TEST(Trace, TellsFromTheLedgerWhatTheJournalHasLetGo) {
   const Invoked told = past.trace(past.id.text());
   EXPECT_EQ(told.exit, 0) << told.err;
   EXPECT_THAT(told.out, HasSubstr("incident.detected: disk 95%\n"));
-  EXPECT_THAT(told.out, HasSubstr("as the ledger has it: not in the journal\n"));
+  EXPECT_THAT(told.out,
+              HasSubstr("as the ledger has it: signal " + past.id.text() + " is not in the journal (any more)\n"));
   EXPECT_THAT(told.out, EndsWith("\njournalled at 08:00:00 -> discord.alerts, delivered at 08:00:02 "
                                  "(https://discord.example/1); -> telegram, without a receipt since 08:00:00\n"));
   EXPECT_THAT(past.trace(past.id.text(), {"--json"}).out, HasSubstr("\"seq\":7"));
@@ -76,7 +77,9 @@ TEST(Trace, FailsWhereTheLedgerDoesNotHaveItEither) {
   LetGo past;
   const Invoked told = past.trace("01ARZ3NDEKTSV4RRFFQ69G5FAV");
   EXPECT_EQ(told.exit, 1);
-  EXPECT_EQ(told.err, "detent trace: not in the journal, and the ledger does not have it\n");
+  EXPECT_EQ(told.err,
+            "detent trace: signal 01ARZ3NDEKTSV4RRFFQ69G5FAV is not in the journal (any more), and the ledger does not "
+            "have it\n");
 }
 
 }  // namespace

@@ -4,7 +4,8 @@
 
 #include "proto/signal.pb.h"
 #include "tests/cli/invoke.h"
-#include "tests/support/small_broker.h"
+#include "tests/running/running.h"
+#include "tests/support/scripted_broker.h"
 
 namespace detent {
 
@@ -16,7 +17,7 @@ using testing::MatchesRegex;
 using testing::Not;
 using testing::SizeIs;
 
-Signal only_signal(const SmallBroker& broker) {
+Signal only_signal(test::StartedBroker& broker) {
   Signal signal;
   EXPECT_THAT(broker.published(), SizeIs(1));
   EXPECT_TRUE(!broker.published().empty() && signal.ParseFromString(broker.published()[0]));
@@ -26,7 +27,7 @@ Signal only_signal(const SmallBroker& broker) {
 }  // namespace
 
 TEST(Publish, SendsWhatItsFlagsSay) {
-  SmallBroker broker;
+  test::StartedBroker broker;
   const Invoked done = invoke({"publish",
                                "incident.detected",
                                "disk 95%",
@@ -71,14 +72,14 @@ TEST(Publish, SendsWhatItsFlagsSay) {
 }
 
 TEST(Publish, PrintsJsonForScripts) {
-  SmallBroker broker;
+  test::StartedBroker broker;
   const Invoked done = invoke({"publish", "a.b", "x", "--broker", broker.endpoint(), "--json"});
   EXPECT_THAT(done.out, MatchesRegex("\\{\"id\":\"[0-9A-Z]{26}\",\"durability\":\"JOURNALED\"\\}\n"));
 }
 
 TEST(Publish, FailsInOneLineWithoutABroker) {
   std::string endpoint;
-  { endpoint = SmallBroker().endpoint(); }
+  { endpoint = ScriptedBroker().endpoint(); }
   const Invoked done = invoke({"publish", "a.b", "x", "--broker", endpoint, "--deadline", "200ms"});
   EXPECT_EQ(done.exit, 1);
   EXPECT_EQ(done.err, "detent publish: no broker answers at " + endpoint + ": is detent-broker running?\n");
@@ -86,10 +87,16 @@ TEST(Publish, FailsInOneLineWithoutABroker) {
 }
 
 TEST(Publish, SaysWhyTheBrokerRefused) {
-  SmallBroker broker({.refuse_signals = "the id was used for other content"});
-  const Invoked done = invoke({"publish", "a.b", "x", "--broker", broker.endpoint()});
+  test::StartedBroker broker;
+  const auto publish = [&](const std::string& title) {
+    return invoke({"publish", "a.b", title, "--id", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "--broker", broker.endpoint()});
+  };
+  ASSERT_EQ(publish("one").exit, 0);
+  const Invoked done = publish("another");
   EXPECT_EQ(done.exit, 1);
-  EXPECT_EQ(done.err, "detent publish: the broker refused the signal: the id was used for other content\n");
+  EXPECT_EQ(done.err,
+            "detent publish: the broker refused the signal: id 01ARZ3NDEKTSV4RRFFQ69G5FAV was used before for other "
+            "content\n");
 }
 
 TEST(Publish, RefusesWrongUsageWithoutAskingAnyone) {
@@ -118,7 +125,7 @@ TEST(Publish, RefusesWrongUsageWithoutAskingAnyone) {
 
 TEST(Publish, MasksSecretsBeforeAnythingIsSent) {
   Folder folder;
-  SmallBroker broker;
+  ScriptedBroker broker;
   const std::string config = folder.write("detent.toml", "[redact]\npatterns = [\"corp-[0-9]+\"]\n");
   const std::string token = "ghp_" + std::string(36, 'Q');
   const Invoked done = invoke(
@@ -129,7 +136,7 @@ TEST(Publish, MasksSecretsBeforeAnythingIsSent) {
 }
 
 TEST(Run, PublishesHowItWentAndKeepsTheExitCode) {
-  SmallBroker broker;
+  test::StartedBroker broker;
   const Invoked done = invoke({"run", "--name", "backup", "--broker", broker.endpoint(), "--", "sh", "-c", "exit 3"});
   EXPECT_EQ(done.exit, 3);
   const Signal signal = only_signal(broker);
@@ -144,7 +151,7 @@ TEST(Run, PublishesHowItWentAndKeepsTheExitCode) {
 }
 
 TEST(Run, PublishesOnlyFailuresWhereAskedTo) {
-  SmallBroker broker;
+  test::StartedBroker broker;
   EXPECT_EQ(invoke({"run", "--only-failures", "--broker", broker.endpoint(), "--", "true"}).exit, 0);
   EXPECT_THAT(broker.published(), IsEmpty());
   EXPECT_EQ(invoke({"run", "--only-failures", "--broker", broker.endpoint(), "--", "false"}).exit, 1);
@@ -153,14 +160,14 @@ TEST(Run, PublishesOnlyFailuresWhereAskedTo) {
 
 TEST(Run, KeepsTheExitCodeWithoutABroker) {
   std::string endpoint;
-  { endpoint = SmallBroker().endpoint(); }
+  { endpoint = ScriptedBroker().endpoint(); }
   const Invoked done = invoke({"run", "--broker", endpoint, "--deadline", "100ms", "--", "true"});
   EXPECT_EQ(done.exit, 0);
   EXPECT_THAT(done.err, HasSubstr("the outcome was not published: no broker answers"));
 }
 
 TEST(Run, TellsThatACommandCouldNotBeStarted) {
-  SmallBroker broker;
+  test::StartedBroker broker;
   const Invoked done = invoke({"run", "--broker", broker.endpoint(), "--", "/nonexistent/command"});
   EXPECT_EQ(done.exit, 127);
   EXPECT_THAT(done.err, HasSubstr("/nonexistent/command: No such file or directory"));
@@ -170,7 +177,7 @@ TEST(Run, TellsThatACommandCouldNotBeStarted) {
 }
 
 TEST(Run, SaysThatTheOutputIsLostAndKeepsTheExitCode) {
-  SmallBroker broker;
+  test::StartedBroker broker;
   const int before = dup(STDOUT_FILENO), full = open("/dev/full", O_WRONLY);
   dup2(full, STDOUT_FILENO);
   const Invoked done = invoke({"run", "--broker", broker.endpoint(), "--", "sh", "-c", "echo hi; exit 3"});
@@ -185,7 +192,7 @@ TEST(Run, PublishesUnderAnyName) {
   for (const std::string& name : {std::string("a\xff"
                                               "b"),
                                   std::string(2000, 'n'), std::string("two\nlines")}) {
-    SmallBroker broker;
+    test::StartedBroker broker;
     const Invoked done = invoke({"run", "--name", name, "--broker", broker.endpoint(), "--", "false"});
     EXPECT_EQ(done.exit, 1);
     EXPECT_EQ(done.err, "");
@@ -196,7 +203,7 @@ TEST(Run, PublishesUnderAnyName) {
 }
 
 TEST(Run, PublishesACommandWhoseNameIsNotUtf8) {
-  SmallBroker broker;
+  test::StartedBroker broker;
   const Folder folder;
   const std::string command = (folder.path / "caf\xe9").string();
   std::filesystem::create_symlink("/bin/false", command);

@@ -12,7 +12,7 @@
 #include "ledger/audit/audit_reader.h"
 #include "ledger/config.h"
 #include "proto/signal.pb.h"
-#include "tests/broker/running.h"
+#include "tests/running/running.h"
 #include "tests/support/eventually.h"
 
 namespace detent::testing {

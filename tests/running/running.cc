@@ -1,6 +1,8 @@
-#include "tests/broker/running.h"
+#include "tests/running/running.h"
+
 #include "broker/config.h"
 #include "ledger/config.h"
+#include "proto/signal_validator.h"
 
 namespace detent::test {
 
@@ -202,6 +204,29 @@ bool Running::wait_for(const std::function<bool(const boost::json::value&)>& goo
     caller.connection().turn(Millis{20}, [](const Link::Event&, Now) {});
   }
   return false;
+}
+
+StartedBroker::StartedBroker(const std::string& endpoint) {
+  config.of<BrokerConfig>().listen = endpoint;
+  start();
+  config.of<BrokerConfig>().listen = this->endpoint();
+}
+
+std::vector<std::string> StartedBroker::published() {
+  Caller caller(endpoint());
+  caller.tail(1);  // since the beginning
+  EXPECT_TRUE(caller.until([&] { return caller.caught_up; }));
+  std::vector<std::string> all;
+  for (const auto& tailed : caller.tailed) {
+    if (read_header(tailed.signal()).source != "detent") all.push_back(tailed.signal());
+  }
+  return all;
+}
+
+bool StartedBroker::wait_for_signals(size_t count) {
+  return wait_for([count](const boost::json::value& status) {
+    return status.at("counters").at("admitted").to_number<size_t>() >= count;
+  });
 }
 
 }  // namespace detent::test

@@ -1,8 +1,7 @@
-// A broker small enough to see through: it speaks the protocol over real sockets, keeps what is published in memory and
-// does as the test tells it.
+// What plays a broker over real sockets where the real one (tests/running) would not do what a client must bear: stay
+// silent, refuse every HELLO, give an answer that a test has made up, or tell what came over the wire.
 #pragma once
 
-#include <condition_variable>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -16,23 +15,21 @@
 
 namespace detent {
 
-class SmallBroker {
+class ScriptedBroker {
  public:
   struct Behaviour {
     bool silent = false;                                      // takes frames and answers nothing
     std::string refuse_hello{};                               // the text of a refusal of every HELLO
-    std::string refuse_signals{};                             // refuses every signal for good with this text
-    std::function<std::string(const std::string&)> answer{};  // of an Ask; throw std::string for an error
+    std::function<std::string(const std::string&)> answer{};  // of an AdminRequest
     size_t pings_first = 0;                                   // that come, one every 200 ms, before that answer
-    std::vector<TailedSignal> tail{};                         // what a Tail is answered with
   };
 
-  SmallBroker() : SmallBroker(Behaviour{}) {}
-  explicit SmallBroker(Behaviour behaviour, const std::string& endpoint = "tcp://127.0.0.1:*")
+  ScriptedBroker() : ScriptedBroker(Behaviour{}) {}
+  explicit ScriptedBroker(Behaviour behaviour, const std::string& endpoint = "tcp://127.0.0.1:*")
       : behaviour_(std::move(behaviour)),
         socket_(endpoint),
         thread_([this](const std::stop_token& stop) { run(stop); }) {}
-  ~SmallBroker() {
+  ~ScriptedBroker() {
     thread_.request_stop();
     socket_.wake();
   }
@@ -41,16 +38,6 @@ class SmallBroker {
   std::vector<std::string> published() const {
     const std::lock_guard lock(mutex_);
     return published_;
-  }
-  /// Waits until `count` signals are there; false where they are not after `deadline`.
-  bool wait_for(size_t count, Millis deadline) const {
-    std::unique_lock lock(mutex_);
-    return grown_.wait_for(lock, deadline, [&] { return published_.size() >= count; });
-  }
-  /// Forgets every session, as a restart would.
-  void forget() {
-    const std::lock_guard lock(mutex_);
-    sessions_.clear();
   }
 
  private:
@@ -90,17 +77,9 @@ class SmallBroker {
       Published answer;
       for (int i = 0; i < publish.signals_size(); ++i) {
         if (publish.first() + i != session.expected) continue;
-        if (behaviour_.refuse_signals.empty()) {
-          published_.push_back(publish.signals(i));
-        } else {
-          auto* refusal = answer.add_refusals();
-          refusal->set_number(session.expected);
-          refusal->set_reason(BAD_SIGNAL);
-          refusal->set_text(behaviour_.refuse_signals);
-        }
+        published_.push_back(publish.signals(i));
         ++session.expected;
       }
-      grown_.notify_all();
       answer.set_upto(session.expected - 1);
       answer.set_durability(JOURNALED);
       send(peer, session, Frame::kPublished, answer.SerializeAsString());
@@ -112,18 +91,10 @@ class SmallBroker {
       ask.ParseFromString(body);
       AdminReply answer;
       answer.set_request(ask.request());
-      try {
-        answer.set_json(behaviour_.answer ? behaviour_.answer(ask.json()) : "{}");
-      } catch (const std::string& error) {
-        answer.set_error(error);
-      }
+      answer.set_json(behaviour_.answer ? behaviour_.answer(ask.json()) : "{}");
       session.answer = answer.SerializeAsString();
       session.pings = behaviour_.pings_first;
       if (!session.pings) send(peer, session, Frame::kAdminReply, session.answer);
-    } else if (frame.field == Frame::kTail) {
-      Tailed tailed;
-      for (const auto& signal : behaviour_.tail) *tailed.add_signals() = signal;
-      send(peer, session, Frame::kTailed, tailed.SerializeAsString());
     }
   }
 
@@ -154,7 +125,6 @@ class SmallBroker {
 
   Behaviour behaviour_;
   mutable std::mutex mutex_;
-  mutable std::condition_variable grown_;
   std::vector<std::string> published_;
   std::map<std::string, Session> sessions_;
   uint64_t last_session_ = 0;

@@ -111,4 +111,14 @@ class Running {
   std::thread thread_;
 };
 
+/// Started at once, and after a `stop` and `start` where it was.
+class StartedBroker : public Running {
+ public:
+  explicit StartedBroker(const std::string& endpoint = "tcp://127.0.0.1:*");
+  /// The bytes of all signals that it was given, in their order.
+  std::vector<std::string> published();
+  /// Waits until there are as many; false where there are not in time.
+  bool wait_for_signals(size_t count);
+};
+
 }  // namespace detent::test
