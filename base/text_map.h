@@ -1,10 +1,10 @@
-// A hash table by text that is asked with a view, without a copy.
+// A hash table by text that is asked with a view, without a copy. What is put in moves what is there.
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <functional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 
 namespace detent {
 
@@ -14,6 +14,6 @@ struct TextHash {
 };
 
 template <class Value>
-using TextMap = std::unordered_map<std::string, Value, TextHash, std::equal_to<>>;
+using TextMap = boost::unordered_flat_map<std::string, Value, TextHash, std::equal_to<>>;
 
 }  // namespace detent

@@ -1,6 +1,8 @@
 // What consumers have in hand, and who serves a channel. For Deliveries alone.
 #pragma once
 
+#include <algorithm>
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -24,8 +26,9 @@ struct Consumer {
     uint64_t seq = 0;
     uint32_t bytes = 0;
   };
-  std::map<std::string, std::map<uint64_t, Held>, std::less<>> under_way;  // by channel and delivery
-  uint64_t held = 0, held_bytes = 0;                                       // of all of them
+  using InHand = boost::unordered_flat_map<uint64_t, Held>;      // by delivery
+  std::map<std::string, InHand, std::less<>> under_way;          // by channel
+  uint64_t held = 0, held_bytes = 0;                             // of all of them
   std::map<std::string, std::set<uint64_t>, std::less<>> begun;  // those deliveries of them of which it said BEGUN
   /// Whatever its credit, it is handed no more: what it does not read lies in memory. wire.proto says so.
   static constexpr uint64_t kMaxHeld = 65'536, kMaxHeldBytes = 64 << 20;
@@ -50,11 +53,13 @@ struct Consumer {
     if (const auto ids = begun.find(channel); ids != begun.end()) ids->second.erase(delivery);
     return seq;
   }
-  /// Whether it may have died of this delivery: it had begun it, or had begun none and this is the first, where it was.
-  bool may_have_died_of(const std::string& channel, uint64_t delivery) const {
-    const auto ids = begun.find(channel);
-    if (ids != begun.end() && !ids->second.empty()) return ids->second.contains(delivery);
-    return under_way.at(channel).begin()->first == delivery;
+  /// Of which deliveries it may have died: those that it had begun, or where it had begun none the first, where it was.
+  std::set<uint64_t> may_have_died_of(const std::string& channel) const {
+    if (const auto ids = begun.find(channel); ids != begun.end() && !ids->second.empty()) return ids->second;
+    const auto& in_hand = under_way.at(channel);
+    const auto first = std::min_element(in_hand.begin(), in_hand.end(),
+                                        [](const auto& one, const auto& other) { return one.first < other.first; });
+    return first == in_hand.end() ? std::set<uint64_t>{} : std::set{first->first};
   }
 };
 

@@ -147,7 +147,7 @@ void Deliveries::pump(Channel& home, Now now) {
       size += open->at.size;
       ++served.under_way;
       const uint64_t delivery = delivery_of(*open);
-      in_hand.emplace_hint(in_hand.end(), delivery, Consumer::Held{open->seq, open->at.size});
+      in_hand.emplace(delivery, Consumer::Held{open->seq, open->at.size});
       ++consumer.held;
       consumer.held_bytes += open->at.size;
       Outgoing::Item item{delivery,   open->seq,

@@ -37,11 +37,11 @@ void Deliveries::ended(const Session& session, Now now) {
   for (const auto& [name, held] : consumer.under_way) {
     Channel& home = channel(name);
     consumers(name).under_way -= held.size();
+    const auto suspects = session.leaving ? std::set<uint64_t>{} : consumer.may_have_died_of(name);
     for (const auto& [delivery, one] : held) {
       Open* open = home.find(one.seq);
       if (!open) continue;
-      const bool may_have_died_of_it = !session.leaving && consumer.may_have_died_of(name, delivery);
-      if (may_have_died_of_it && ++home.losses[delivery] >= options_.max_losses) {
+      if (suspects.contains(delivery) && ++home.losses[delivery] >= options_.max_losses) {
         dead_letter(home, *open, fmt::format("{} consumers died with it in hand", options_.max_losses), now);
       } else {
         home.put_back(one.seq, now.mono, now);

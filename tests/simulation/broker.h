@@ -56,6 +56,8 @@ class SimulatedBroker {
   }
   /// Everything is settled, but for what waits for `down`, and in the ledger.
   bool is_done(const std::string& down) const;
+  /// By their names.
+  std::string standing_alarms() const;
 
   DeadLetters& letters() { return broker_->dead_letters(); }
   const Counts& counts() const { return counts_; }
@@ -123,6 +125,7 @@ class SimulatedBroker {
   Broken broken_;
   MemoryDisk disk_;
   uint64_t segment_bytes_;
+  uint32_t max_losses_;  // consumers that may die of a delivery
   DiskWeather weather_;
   Ledger ledger_;
   std::unique_ptr<Audit> audit_;
@@ -139,7 +142,8 @@ class SimulatedBroker {
   std::unique_ptr<Host> host_;
   std::optional<Millis> journal_due_, chore_due_;  // when the lane's next job is done
   Host::Counters counted_;
-  uint64_t first_dead_ = 0;  // the oldest segment of the dead letters
+  std::map<std::string, uint64_t> untried_;  // deliveries of channels whose circuit's opener is gone
+  uint64_t first_dead_ = 0;                  // the oldest segment of the dead letters
 };
 
 }  // namespace detent::test

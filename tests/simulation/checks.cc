@@ -48,7 +48,10 @@ void World::check_all_arrived() {
         case SettledRecord::DEAD:
           ++counts_.dead;
           if (broker_->was_closed({channel, settled->second.delivery})) break;
-          if (broker_->letters().read({channel, settled->second.delivery})->cause == "backlog") ++counts_.backlog;
+          if (const auto letter = broker_->letters().read({channel, settled->second.delivery}); letter) {
+            counts_.backlog += letter->cause == "backlog";
+            counts_.killers += letter->cause.find("consumers died") != std::string::npos;
+          }
           break;
         case SettledRecord::DROPPED:
           ++counts_.dropped;

@@ -40,6 +40,7 @@ struct Sum {
     world.deliveries += one.deliveries;
     world.dead += one.dead;
     world.backlog += one.backlog;
+    world.killers += one.killers;
     world.dropped += one.dropped;
     world.expired += one.expired;
     world.again += one.again;
@@ -125,6 +126,7 @@ TEST(Simulation, KeepsItsPromisesUnderEverySeed) {
     EXPECT_GT(broker.rotten_texts, 0u);
     EXPECT_GT(broker.rotten_snapshots, 0u);
     EXPECT_GT(sum.dropped, 0u);
+    EXPECT_GT(sum.killers, 0u);
     EXPECT_GT(broker.stops, 0u);
     EXPECT_GT(broker.failed_starts, 0u);
     EXPECT_GT(all.calm, 0u);

@@ -222,7 +222,7 @@ std::string World::run() {
   for (auto& client : clients_) client->cut_off_until = client->paused_until = Millis{0};
   const auto settle = [&](const char* otherwise) {
     for (int i = 0; i < 20'000 && failure_.empty() && !settled_all(); ++i) step(true);
-    if (failure_.empty() && !settled_all()) failure_ = otherwise;
+    if (failure_.empty() && !settled_all()) failure_ = otherwise + (", alarms:" + broker_->standing_alarms());
   };
   settle("not everything settled");
   if (!down_.empty()) {

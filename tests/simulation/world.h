@@ -44,7 +44,7 @@ class World {
   std::string run();
 
   struct Counts {
-    uint64_t deliveries = 0, dead = 0, backlog = 0, dropped = 0, expired = 0, again = 0;
+    uint64_t deliveries = 0, dead = 0, backlog = 0, killers = 0, dropped = 0, expired = 0, again = 0;
     uint64_t reloads = 0;
     uint64_t shown = 0, repeats = 0, unknown = 0;  // of couriers
   };
