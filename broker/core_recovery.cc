@@ -197,8 +197,9 @@ void CoreRecovery::replay_dead(std::string_view bytes) {
 std::set<uint64_t> CoreRecovery::without_record() {
   std::set<uint64_t> missing;
   if (open_ == 0) return missing;
-  for (const auto& [name, past] : channels_) {
-    Channel& home = deliveries_.channel(name);
+  for (const auto& entry : channels_) {
+    const Past& past = entry.second;
+    Channel& home = deliveries_.channel(entry.first);
     const auto look = [&](uint64_t first, uint64_t last) {
       for (uint64_t seq = first; seq < last; ++seq) {
         if (!past.settled_since.contains(seq) && !home.find(seq)) missing.insert(seq);
