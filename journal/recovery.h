@@ -27,7 +27,7 @@ class Recovery {
   Batch& tail() { return tail_; }
   std::uint64_t next_segment() const { return next_segment_; }
   const std::optional<LogPosition>& snapshot_at() const { return snapshot_at_; }
-  /// As `Snapshot::before`.
+  /// As `StoredSnapshot::before`.
   std::uint64_t snapshot_before() const { return snapshot_before_; }
 
   /// Frees what lies behind the end of the last segment. Needs no room, and nothing is read from there again.

@@ -68,9 +68,9 @@ Result<void> write_snapshot(Disk& disk, const std::string& directory, const LogP
   return {};
 }
 
-Result<std::optional<Snapshot>> read_snapshot(Disk& disk, const std::string& directory,
-                                              const std::vector<std::string>& names, Quarantine& quarantine,
-                                              const std::function<void(const Damage&)>& damaged) {
+Result<std::optional<StoredSnapshot>> read_snapshot(Disk& disk, const std::string& directory,
+                                                    const std::vector<std::string>& names, Quarantine& quarantine,
+                                                    const std::function<void(const Damage&)>& damaged) {
   std::vector<std::string> found;
   std::copy_if(names.begin(), names.end(), std::back_inserter(found), is_snapshot);
   std::sort(found.rbegin(), found.rend());
@@ -89,7 +89,7 @@ Result<std::optional<Snapshot>> read_snapshot(Disk& disk, const std::string& dir
                        EPROTO};
         }
         const std::uint64_t before = std::next(at) == found.end() ? 0 : segment_of(*std::next(at));
-        return {boost::system::in_place_value, Snapshot{header.at, file->substr(sizeof header), before}};
+        return {boost::system::in_place_value, StoredSnapshot{header.at, file->substr(sizeof header), before}};
       }
     }
     Damage damage{.file = name, .bytes = file->size(), .why = "the snapshot does not match its checksum"};

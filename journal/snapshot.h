@@ -13,7 +13,7 @@
 
 namespace detent {
 
-struct Snapshot {
+struct StoredSnapshot {
   LogPosition at;
   std::string bytes;
   std::uint64_t before = 0;  // the segment of the one before it; 0: there is none
@@ -23,8 +23,8 @@ struct Snapshot {
 Result<void> write_snapshot(Disk& disk, const std::string& directory, const LogPosition& at, std::string_view bytes);
 
 /// The newest that is whole; damaged ones go to quarantine and are reported. `names`: what the directory holds.
-Result<std::optional<Snapshot>> read_snapshot(Disk& disk, const std::string& directory,
-                                              const std::vector<std::string>& names, Quarantine& quarantine,
-                                              const std::function<void(const Damage&)>& damaged);
+Result<std::optional<StoredSnapshot>> read_snapshot(Disk& disk, const std::string& directory,
+                                                    const std::vector<std::string>& names, Quarantine& quarantine,
+                                                    const std::function<void(const Damage&)>& damaged);
 
 }  // namespace detent

@@ -10,7 +10,7 @@
 
 #include "ledger/audit/alarms.h"
 #include "ledger/audit/audit_branch.h"
-#include "ledger/audit/batch.h"
+#include "ledger/audit/commit_draft.h"
 #include "ledger/audit/committer.h"
 #include "ledger/audit/line.h"
 #include "ledger/audit/upkeep.h"

@@ -87,7 +87,7 @@ Result<bool> Committer::status_differs(const std::optional<Oid>& tree) {
   return status_there_ != status_;
 }
 
-Result<AuditBranch::Advance> Committer::attempt(Batch batch) {
+Result<AuditBranch::Advance> Committer::attempt(CommitDraft batch) {
   CommitNote& note = batch.note;
   auto path = free_path(batch.stem);
   if (!path) return path.error();

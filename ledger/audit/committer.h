@@ -16,7 +16,7 @@
 #include "ledger/audit/alarms.h"
 #include "ledger/audit/audit_branch.h"
 #include "ledger/audit/audit_log.h"
-#include "ledger/audit/batch.h"
+#include "ledger/audit/commit_draft.h"
 #include "ledger/repository/repository.h"
 
 namespace detent {
@@ -38,7 +38,7 @@ class Committer {
   Millis retry_at() const { return retry_at_; }
 
  private:
-  Result<AuditBranch::Advance> attempt(Batch batch);
+  Result<AuditBranch::Advance> attempt(CommitDraft batch);
   Result<> attempt_all(const PendingRecords& records, const std::vector<std::uint64_t>& places,
                        const std::map<std::uint64_t, std::uint64_t>& held, Now now);
   Result<std::string> free_path(const std::string& stem);

@@ -1,4 +1,4 @@
-#include "ledger/audit/batch.h"
+#include "ledger/audit/commit_draft.h"
 
 #include <algorithm>
 
@@ -18,9 +18,9 @@ std::string folder_of(Millis time) {
 
 }  // namespace
 
-Batch batch_of(const PendingRecords& records, const std::vector<std::uint64_t>& places, const ChainState& before,
-               const std::map<std::uint64_t, std::uint64_t>& held, Millis wall) {
-  Batch batch;
+CommitDraft batch_of(const PendingRecords& records, const std::vector<std::uint64_t>& places, const ChainState& before,
+                     const std::map<std::uint64_t, std::uint64_t>& held, Millis wall) {
+  CommitDraft batch;
   CommitNote& note = batch.note;
   note.state = before;
   std::vector<const Mention*> signals, receipts;

@@ -24,7 +24,7 @@ struct PendingRecord {
 /// By place in the journal.
 using PendingRecords = std::map<std::uint64_t, PendingRecord>;
 
-struct Batch {
+struct CommitDraft {
   CommitNote note;      // but its file, which depends on what the tree holds
   std::string content;  // of that file
   std::string stem;     // of its name, without ".jsonl"
@@ -33,7 +33,7 @@ struct Batch {
 
 /// The commit of the records at `places`, on top of a chain that stands at `before`; `held`: what is put off, as place
 /// and number of the signal.
-Batch batch_of(const PendingRecords& records, const std::vector<std::uint64_t>& places, const ChainState& before,
-               const std::map<std::uint64_t, std::uint64_t>& held, Millis wall);
+CommitDraft batch_of(const PendingRecords& records, const std::vector<std::uint64_t>& places, const ChainState& before,
+                     const std::map<std::uint64_t, std::uint64_t>& held, Millis wall);
 
 }  // namespace detent
