@@ -197,12 +197,17 @@ void CoreRecovery::replay_dead(std::string_view bytes) {
 std::set<uint64_t> CoreRecovery::without_record() {
   std::set<uint64_t> missing;
   if (open_ == 0) return missing;
+  std::set<std::pair<std::string, uint64_t>> kept;  // as dead letters, with their texts
+  for (const auto& [key, letter] : letters_) {
+    for (const uint64_t seq : letter.seqs) kept.emplace(key.channel, seq);
+  }
   for (const auto& entry : channels_) {
     const Past& past = entry.second;
     Channel& home = deliveries_.channel(entry.first);
     const auto look = [&](uint64_t first, uint64_t last) {
       for (uint64_t seq = first; seq < last; ++seq) {
-        if (!past.settled_since.contains(seq) && !home.find(seq)) missing.insert(seq);
+        const bool is_known = past.settled_since.contains(seq) || home.find(seq) || kept.contains({entry.first, seq});
+        if (!is_known) missing.insert(seq);
       }
     };
     uint64_t at = past.floor;

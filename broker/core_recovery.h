@@ -62,7 +62,7 @@ class CoreRecovery {
 
   void replay_admitted(const AdmittedView& admitted, const RecordPosition& place, bool after_snapshot);
   void replay_settled(Channel& channel, uint64_t seq);
-  /// What is open by the snapshot, was not settled since, and has no record.
+  /// What is open by the snapshot, was not settled since, and has neither a record nor a dead letter.
   std::set<uint64_t> without_record();
 
   Admission& admission_;

@@ -397,7 +397,10 @@ void SimulatedBroker::check_recovered(const Books& books) {
   const DiskWeather::Aside aside(weather_);
   for (const auto& [key, place] : letters().letters()) {
     const auto letter = letters().read(key);
-    if (letter && !found.contains({key.channel, letter->seqs[0]})) expected.erase({key.channel, letter->seqs[0]});
+    if (!letter || found.contains({key.channel, letter->seqs[0]})) continue;
+    // Where its text rotted since, there is nothing left to be settled.
+    if (expected.erase({key.channel, letter->seqs[0]}) && lost_texts_.contains(letter->seqs[0]))
+      told_missing_.insert(letter->seqs[0]);
   }
   // The text of an open one rotted: it is missing, and the first start says so (and those before the next snapshot).
   std::set<uint64_t> missing;
