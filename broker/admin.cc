@@ -199,17 +199,15 @@ void Admin::add_open(Story& story) const {
   for (auto& channel : story.channels) {
     const auto home = channels.find(channel.name);
     if (!channel.state.empty() || home == channels.end()) continue;
-    const auto& queue = home->second.queue();
-    const auto open = std::lower_bound(queue.begin(), queue.end(), story.seq,
-                                       [](const Open& a, uint64_t seq) { return a.seq < seq; });
-    if (open == queue.end() || open->seq != story.seq) continue;
-    channel.state = "queued";
-    channel.attempts = open->attempts;
-    if (open->state == Open::State::UnderWay) channel.state = "with a consumer";
-    if (open->state == Open::State::Blocked) channel.state = "waiting for an earlier one of its thread";
+    const Open* open = home->second.find(story.seq);
+    if (!open) continue;
     const bool in_hand = open->state == Open::State::UnderWay;
     const bool came_back = open->attempts > (in_hand ? 1 : 0);
-    if (came_back && !in_hand) channel.state = "retrying";
+    channel.attempts = open->attempts;
+    channel.state = in_hand                               ? "with a consumer"
+                    : open->state == Open::State::Blocked ? "waiting for an earlier one of its thread"
+                    : came_back                           ? "retrying"
+                                                          : "queued";
     const auto health = view_.core.deliveries().health(channel.name);
     if (health.circuit_open) {
       channel.cause = health.why;

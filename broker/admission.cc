@@ -94,7 +94,9 @@ uint64_t Admission::admit_local(std::vector<std::string> signals, Now now) {
   LocalDone done{next_ticket_++, {}};
   for (auto& signal : signals) {
     Rejection fault;
-    if (admit(signal, now, fault) == Verdict::Refused) ++counters_.refused;
+    const Verdict verdict = admit(signal, now, fault);
+    if (verdict == Verdict::Refused) ++counters_.refused;
+    if (verdict == Verdict::Held) ++counters_.held;
     done.faults.push_back(std::move(fault));
   }
   local_.push_back(std::move(done));
@@ -149,7 +151,6 @@ Admission::Verdict Admission::admit(std::span<char> signal, Now now, Rejection& 
   if (unproven) ++counters_.unproven;
   const Route& route = route_of(head);
   deliveries_.admit(append(bytes, head, route, unproven, false, now), route);
-  ++counters_.admitted;
   return Verdict::Taken;
 }
 
@@ -163,6 +164,7 @@ const Route& Admission::route_of(const SignalHeader& head) {
 Open Admission::append(std::string_view signal, const SignalHeader& head, const Route& route, bool unproven,
                        bool revived, Now now) {
   const uint64_t seq = next_seq_++;
+  ++counters_.admitted;
   // Record{admitted: Admitted{…}}, written by hand into the batch: this is the path of every signal.
   const auto at_ms = static_cast<uint64_t>(now.wall.count());
   size_t inside = wire::number_size(seq) + wire::number_size(at_ms) + wire::bytes_size(signal.size());

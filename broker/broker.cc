@@ -43,8 +43,8 @@ Broker::Broker(Config config, Surroundings surroundings, Now now, Core::Options 
       started_(now),
       validator_(mask_of(config_)),
       ids_(value_or_throw(Host::open_ids(
-          around_.disk, config_.state.string(), [this](const IdDamage& damage) { damage_[damage.file] = damage.why; },
-          around_.seed))),
+          around_.disk, config_.state.string(),
+          [this](const IdDamage& damage) { damage_["ids/" + damage.file] = damage.why; }, around_.seed))),
       core_(options(std::move(core)), value_or_throw(Router::compile(config_)), validator_, ids_, around_.seed),
       watch_(core_, config_.of<LedgerConfig>().max_lag) {
   for (const auto& note : core_.admission().router().notes()) spdlog::info("{}", note);
@@ -74,7 +74,8 @@ Result<void> Broker::recovered(Journal& journal, Now now) {
   journal_ = &journal;
   synced_ = journal.end();
   auto dead = DeadLetters::open(
-      around_.disk, (config_.state / "dead").string(), core_, [this](const Damage& damage) { damaged(damage); },
+      around_.disk, (config_.state / "dead").string(), core_,
+      [this](const Damage& damage) { damage_["dead/" + damage.file] = damage.why; },
       [&journal] {
         if (auto given = journal.give_up_reserve(); !given) spdlog::warn("{}", given.error().what);
       },
@@ -93,7 +94,7 @@ Result<void> Broker::recovered(Journal& journal, Now now) {
   admin_ = std::make_unique<Admin>(Admin::View{core_, *dead_, *orders_, journal, synced_, around_.executor,
                                                [this](Now at) { return vitals(at); }, [this] { return reload(); }});
   const auto standing = core_.alarms().standing();
-  if (auto opened = open_ledger(now); !opened) return opened;
+  if (auto opened = open_ledger(); !opened) return opened;
   raise_damage(standing, now);
   size_t open = 0;
   for (const auto& [name, channel] : core_.deliveries().channels()) open += channel.open();
@@ -101,7 +102,7 @@ Result<void> Broker::recovered(Journal& journal, Now now) {
   return {};
 }
 
-Result<void> Broker::open_ledger(Now) {
+Result<void> Broker::open_ledger() {
   auto ledger = around_.open_ledger(*journal_, core_.alarms().standing(), [this](const Follower::Alarm& alarm) {
     around_.executor.post([this, alarm](Now now) {
       if (alarm.over) {

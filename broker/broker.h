@@ -43,7 +43,10 @@ class Broker final : public Machine {
   IdWindow& ids() { return ids_; }
 
   // ---- what others show and ask
-  bool has_room() const { return !watch_.space().low; }
+  /// Files that were damaged at the start, below the state's folder, and how.
+  const std::map<std::string, std::string>& damage() const { return damage_; }
+  /// Why it is not ready; empty: it is.
+  std::string unready() const { return watch_.unready(); }
   Vitals vitals(Now now) const;
   /// Signals that do not come over a link; `done` is called once they are durable or refused.
   void admit(std::vector<std::string> signals, Now now, std::function<void(const LocalDone&)> done);
@@ -56,15 +59,13 @@ class Broker final : public Machine {
   const Core& core() const { return core_; }
   DeadLetters& dead_letters() { return *dead_; }
   DeadOrders& dead_orders() { return *orders_; }
-  /// Files that were damaged at the start, and how.
-  const std::map<std::string, std::string>& damage() const { return damage_; }
 
   // ---- Machine
   void restore(std::string_view snapshot) override { core_.restore(snapshot); }
   void replay(std::string_view record, const RecordPosition& position, bool after_snapshot) override {
     core_.replay(record, position, after_snapshot);
   }
-  void damaged(const Damage& damage) override { damage_[damage.file] = damage.why; }
+  void damaged(const Damage& damage) override { damage_["journal/" + damage.file] = damage.why; }
   Result<void> recovered(Journal& journal, Now now) override;
   void receive(std::string_view peer, std::span<char> message, Now now) override { core_.receive(peer, message, now); }
   Millis deadline() const override { return core_.deadline(); }
@@ -87,7 +88,7 @@ class Broker final : public Machine {
 
  private:
   Core::Options options(Core::Options options);
-  Result<void> open_ledger(Now now);
+  Result<void> open_ledger();
   void raise_damage(const Alarms::Standing& standing, Now now);
   void probe_unreadable(Now now);
 
@@ -95,7 +96,7 @@ class Broker final : public Machine {
   Surroundings around_;
   const Now started_;
   SignalValidator validator_;
-  std::map<std::string, std::string> damage_;
+  std::map<std::string, std::string> damage_;  // by file, below the state's folder: how it is damaged
   IdWindow ids_;
   Core core_;
   DiskWatch watch_;

@@ -138,6 +138,7 @@ void Channel::give_up(uint64_t seq) {
   CHECK(open && open->state != State::Unsynced && open->state != State::GivenUp, "only what is open is given up, once");
   stop_waiting(*open);
   open->state = State::GivenUp;
+  ++given_up_;
   bytes_ -= open->at.size;
 }
 
@@ -145,7 +146,11 @@ void Channel::settle(uint64_t seq) {
   Open* open = find(seq);
   CHECK(open, "only what is open is settled");
   stop_waiting(*open);
-  if (open->state != State::GivenUp) bytes_ -= open->at.size;
+  if (open->state == State::GivenUp) {
+    --given_up_;
+  } else {
+    bytes_ -= open->at.size;
+  }
   open->state = State::Settled;
   --open_;
   ++holes_;

@@ -78,11 +78,14 @@ class Channel {
   void settle(uint64_t seq);
 
   Open* find(uint64_t seq);
+  const Open* find(uint64_t seq) const { return const_cast<Channel*>(this)->find(seq); }
   /// Calls `visit` for up to `count` open signals, going round; for expiry.
   template <class Visit>
   void sweep(size_t count, const Visit& visit);
 
   size_t open() const { return open_; }
+  /// Of those, the ones whose dead letters are not settled yet.
+  size_t given_up() const { return given_up_; }
   uint64_t bytes() const { return bytes_; }
   /// When a waiting signal is due (monotonic).
   std::optional<Millis> due() const;
@@ -115,7 +118,7 @@ class Channel {
   uint64_t cursor_ = 0;     // position of the first never looked at
   uint64_t unsynced_ = 0;   // position of the first not durable
   uint64_t sweep_ = 0;
-  size_t open_ = 0, holes_ = 0;
+  size_t open_ = 0, holes_ = 0, given_up_ = 0;
   uint64_t bytes_ = 0;
   std::set<uint64_t> ready_;
   std::set<std::pair<Millis, uint64_t>> waiting_;  // by when they are due

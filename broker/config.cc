@@ -26,8 +26,8 @@ void BrokerConfig::read(Section& file) {
       s.expect(*s.raw().get("http"), "http", "an address of loopback, or http_token_file set too");
     }
     s.size("segment", segment);
-    if (segment < kMiB || segment > 4096 * kMiB) {
-      s.expect(*s.raw().get("segment"), "segment", "between \"1MiB\" and \"4GiB\"");
+    if (segment < kMiB || segment > 2048 * kMiB) {
+      s.expect(*s.raw().get("segment"), "segment", "between \"1MiB\" and \"2GiB\"");
     }
     s.size("low_water", low_water);
     s.number("max_connections", max_connections, 1, 65535);

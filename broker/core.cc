@@ -131,6 +131,7 @@ void Core::reroute(Router router, std::vector<std::string> channels) {
 
 void Core::drain() {
   admission_.drain();
+  deliveries_.drain();
   sessions_.drain();
 }
 

@@ -108,7 +108,12 @@ void CoreRecovery::replay(std::string_view bytes, const RecordPosition& place, b
       Open* open = home.find(seq);
       if (!open) continue;
       open->delivery = delivery;
-      home.parts[delivery][begun.part().part()] = begun.part().SerializeAsString();
+      if (begun.part().done() || begun.part().begun_ms()) {
+        home.parts[delivery][begun.part().part()] = begun.part().SerializeAsString();
+      } else if (const auto known = home.parts.find(delivery); known != home.parts.end()) {  // surely not taken
+        known->second.erase(begun.part().part());
+        if (known->second.empty()) home.parts.erase(known);
+      }
     }
   } else if (record.has_settled()) {
     const auto& settled = record.settled();

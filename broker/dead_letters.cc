@@ -12,8 +12,7 @@
 namespace detent {
 
 namespace {
-constexpr size_t kMaxBury =
-    4 << 20;  // bytes written at once, from which on the next letters go to a batch of their own
+constexpr size_t kMaxWritten = 4 << 20;  // bytes of a batch, from which on the next letters go to another one
 }  // namespace
 
 Result<std::unique_ptr<DeadLetters>> DeadLetters::open(Disk& disk, const std::string& directory, Core& core,
@@ -55,7 +54,7 @@ Result<void> DeadLetters::write(const std::vector<NewDeadLetter>& new_dead_lette
     Batch batch;
     Written bite;
     size_t next = written.taken;
-    for (; next < new_dead_letters.size() && batch.bytes() < kMaxBury; ++next) {
+    for (; next < new_dead_letters.size() && batch.bytes() < kMaxWritten; ++next) {
       add(new_dead_letters[next], bodies, batch, bite);
     }
     if (!batch.empty()) {

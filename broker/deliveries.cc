@@ -15,7 +15,7 @@ namespace detent {
 namespace {
 constexpr size_t kMaxItems = 256;         // deliveries of one frame
 constexpr size_t kMaxBytes = 512 * 1024;  // … and their bytes, from which on no more are added
-constexpr size_t kPatience = 64;          // deliveries taken for one channel before the next has its turn, per consumer
+constexpr size_t kPatience = 64;          // handed to one consumer of a channel before the channel's next has its turn
 }  // namespace
 
 Deliveries::Deliveries(Options options, Sessions& sessions, Alarms& alarms, SignalValidator& validator, Batch& batch,
@@ -122,7 +122,7 @@ void Deliveries::journalled(uint64_t last_seq, uint32_t segment, uint32_t base) 
 
 void Deliveries::pump(Channel& home, Now now) {
   auto& served = consumers(home.name());
-  if (served.circuit_open || served.sessions.empty() || now.mono < served.unread_until) return;
+  if (draining_ || served.circuit_open || served.sessions.empty() || now.mono < served.unread_until) return;
   for (size_t without = 0; without < served.sessions.size();) {
     served.turn = (served.turn + 1) % served.sessions.size();
     Session* session = sessions_.find(served.sessions[served.turn]);

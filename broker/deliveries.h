@@ -51,6 +51,8 @@ class Deliveries {
   void opened(const Session& session);
   void ended(const Session& session, Now now);
   void on_credit(const Session& session, std::string_view body, Now now);
+  /// Hands out nothing more.
+  void drain() { draining_ = true; }
   void on_begun(const Session& session, std::string_view body, Now now);
   void on_settle(const Session& session, std::string_view body, Now now);
 
@@ -86,7 +88,8 @@ class Deliveries {
   const std::map<DeliveryKey, Failing>& failing() const { return failing_; }
   void readable(const DeliveryKey& delivery, Now now);
 
-  /// Settles all that is open of a channel as dropped; false where there is none such.
+  /// Settles as dropped what waits for a channel, not what is in hand or about to be a dead letter; false where there
+  /// is none such.
   bool drop_channel(std::string_view channel, Now now);
 
   // ---- recovery
@@ -149,6 +152,8 @@ class Deliveries {
   bool serves(const Session& session, std::string_view channel, Now now);
   void settle_outcome(Channel& channel, Open& open, int outcome, std::map<uint32_t, std::string> parts,
                       const std::string& cause, uint32_t delay_ms, Now now);
+  /// A part's state: begun, done, or where it is neither, surely not taken by the platform.
+  void append_begun(const Channel& channel, uint64_t seq, uint64_t delivery, const std::string& part, Now now);
   void append_settled(Channel& channel, const Open& open, int state, const std::map<uint32_t, std::string>& parts,
                       std::string_view cause, Now now);
   void circuit_closed(const std::string& channel, Now now);
@@ -183,6 +188,7 @@ class Deliveries {
   std::map<DeliveryKey, GivenUp> given_up_;         // their letters are not durable yet
   std::multimap<Millis, DeliveryKey> letters_due_;  // those of them whose letters wait to be tried again
   std::map<DeliveryKey, Failing> failing_;
+  bool draining_ = false;
 };
 
 }  // namespace detent

@@ -9,7 +9,7 @@
 namespace detent {
 
 namespace {
-constexpr Millis kGoodAgain{60'000};  // no write has failed for so long: its alarm is cleared
+constexpr Millis kRecovered{60'000};  // no write has failed for so long: its alarm is cleared
 }  // namespace
 
 void DiskWatch::took_space(const Space& space, Now now) {
@@ -22,8 +22,13 @@ void DiskWatch::took_space(const Space& space, Now now) {
     core_.alarms().clear("disk-low", "the broker's disk has room", now);
   }
   // Also where nothing is written any more: the last write succeeded.
-  if (!fails_ && now.mono - write_failed_ >= kGoodAgain)
+  if (!fails_ && now.mono - write_failed_ >= kRecovered)
     core_.alarms().clear("journal-write", "the journal can be written", now);
+}
+
+std::string DiskWatch::unready() const {
+  if (space_.low) return "disk low";
+  return fails_ ? "the journal cannot be written" : "";
 }
 
 void DiskWatch::took_lag(uint64_t lag) {
@@ -45,9 +50,11 @@ void DiskWatch::pause_publishers() {
 }
 
 void DiskWatch::cannot_write(const Error& error, Now now) {
-  core_.alarms().raise(
-      "journal-write", "the journal cannot be written: " + error.what,
-      "Nothing is acknowledged until it can be. Make room on the disk, or raise the limit of open files.", now);
+  core_.alarms().raise("journal-write", "the journal cannot be written: " + error.what,
+                       "Nothing is acknowledged until it can be. Look at the disk's room, at the rights of its files, "
+                       "and at the limit of "
+                       "open files.",
+                       now);
   fails_ = true;
   write_failed_ = now.mono;
 }

@@ -23,6 +23,8 @@ class DiskWatch {
   void wrote(const Appended& appended, Now now);
 
   const Space& space() const { return space_; }
+  /// Why the journal takes nothing in; empty: it does.
+  std::string unready() const;
   /// Why publishers are refused; empty: they are not.
   const std::string& paused() const { return paused_; }
 

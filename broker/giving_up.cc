@@ -157,7 +157,7 @@ void Deliveries::enforce_backlog_limit(Channel& home, Now now) {
       continue;
     const bool too_old = int64_t{oldest.admitted_s} < oldest_s;
     if (home.bytes() <= options_.backlog_bytes && !too_old) return;
-    if (given_up_.size() >= kMaxGivenUp) return;
+    if (home.given_up() >= kMaxGivenUp) return;
     bytes += oldest.at.size;
     ++bound;
     dead_letter(home, *home.find(oldest.seq), "backlog", now);

@@ -66,10 +66,9 @@ HttpApi::HttpApi(const BrokerConfig& config, Broker& broker, Executor& executor)
     }
     const bool get = request.method == "GET";
     if (request.path == "/healthz" && get) {
-      // Answered by the loop, which ends when the journal cannot be written.
       return executor.post([&broker, reply](Now) {
-        const bool ready = broker.has_room();
-        reply.send({ready ? 200 : 503, ready ? "ok\n" : "disk low\n", "text/plain"});
+        const std::string why = broker.unready();
+        reply.send({why.empty() ? 200 : 503, (why.empty() ? "ok" : why) + "\n", "text/plain"});
       });
     }
     if (request.path == "/metrics" && get) {

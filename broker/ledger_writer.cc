@@ -112,7 +112,8 @@ bool LedgerWriter::take_up() {
       continue;  // it goes on behind the damage
     }
     unread_ = false;
-    if (std::exchange(says_unread_, false)) alarm_({std::string(kAlarm) + std::string(kUnread), true, true, {}, {}});
+    if (std::exchange(says_unread_, false))
+      alarm_({std::string(kAlarm) + std::string(kUnread), true, true, "the ledger can read the journal", {}});
     if (!*next) {
       taken_up_ = journalled;
       return false;

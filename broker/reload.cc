@@ -18,6 +18,7 @@ Result<std::string> reload(Config& current, const Config& fresh, Core& core) {
   const std::vector<std::string> channels = fresh.channels();
   boost::json::object out{{"channels", verdict(channels == current.channels(), true)},
                           {"state", verdict(fresh.state == current.state, false)},
+                          {"log", verdict(fresh.log == current.log, false)},
                           {"redact", verdict(fresh.redact == current.redact, false)}};
   for (const auto& [name, section] : fresh.sections) {
     auto& former = current.sections.at(name);

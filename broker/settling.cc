@@ -11,6 +11,12 @@ namespace detent {
 
 namespace {
 constexpr size_t kMaxParts = 4096;  // of a delivery, as a Settled may have
+
+/// The platform has it, or perhaps has it.
+bool is_begun(const std::string& part) {
+  Part read;
+  return read.ParseFromString(part) && (read.done() || read.begun_ms() > 0);
+}
 }  // namespace
 
 void Deliveries::opened(const Session& session) {
@@ -90,19 +96,21 @@ void Deliveries::on_begun(const Session& session, std::string_view body, Now now
   begun.mutable_part()->set_begun_ms(begun.part().begun_ms() ? begun.part().begun_ms() : now.wall.count());
   const uint32_t number = begun.part().part();
   std::string& part = home.parts[begun.delivery()][number];
-  Part before;
-  const bool was_begun = before.ParseFromString(part) && (before.done() || before.begun_ms() > 0);
-  const bool first = !was_begun || is_beginning(begun.channel(), begun.delivery(), number);
+  const bool first = !is_begun(part) || is_beginning(begun.channel(), begun.delivery(), number);
   part = begun.part().SerializeAsString();
+  append_begun(home, *seq, begun.delivery(), part, now);
+  if (!begun.part().done()) begun_.push_back({session.id, begun.channel(), begun.delivery(), number, first});
+}
+
+void Deliveries::append_begun(const Channel& home, uint64_t seq, uint64_t delivery, const std::string& part, Now now) {
   Record record;
   auto* out = record.mutable_begun();
-  out->add_seqs(*seq);
-  out->set_delivery(begun.delivery());
-  out->set_channel(begun.channel());
+  out->add_seqs(seq);
+  out->set_delivery(delivery);
+  out->set_channel(home.name());
   out->set_at_ms(now.wall.count());
-  *out->mutable_part() = begun.part();
+  out->mutable_part()->ParseFromString(part);
   batch_.append(record.SerializeAsString());
-  if (!begun.part().done()) begun_.push_back({session.id, begun.channel(), begun.delivery(), number, first});
 }
 
 void Deliveries::on_settle(const Session& session, std::string_view body, Now now) {
@@ -111,6 +119,10 @@ void Deliveries::on_settle(const Session& session, std::string_view body, Now no
     return sessions_.malformed(session, "Settle cannot be read", now);
   }
   if (!serves(session, settle.channel(), now)) return;
+  for (const auto& one : settle.settled()) {
+    if (!Outcome_IsValid(one.outcome()))
+      return sessions_.malformed(session, fmt::format("Settled has no outcome {}", int{one.outcome()}), now);
+  }
   Channel& home = channel(settle.channel());
   auto& served = consumers(settle.channel());
   Consumer& consumer = holders_.at(session.id);
@@ -142,7 +154,7 @@ void Deliveries::on_settle(const Session& session, std::string_view body, Now no
     validator_.mask(served.why);
     if (served.circuit_open) {
       alarms_.raise("circuit/" + home.name(), fmt::format("circuit open: {}: {}", home.name(), served.why),
-                    "Its signals are kept, and delivered when it works again.", now);
+                    "Its signals are kept, and delivered once the cause is removed.", now);
     } else {
       circuit_closed(home.name(), now);
     }
@@ -160,10 +172,20 @@ void Deliveries::circuit_closed(const std::string& name, Now now) {
 void Deliveries::settle_outcome(Channel& home, Open& open, int outcome, std::map<uint32_t, std::string> parts,
                                 const std::string& cause, uint32_t delay_ms, Now now) {
   if (const auto known = home.parts.find(open.delivery); known != home.parts.end()) {
-    for (const auto& [number, part] : known->second) parts.emplace(number, part);  // what was just said counts more
+    for (const auto& [number, part] : known->second) {
+      const auto [said, fresh] = parts.emplace(number, part);  // what was just said counts more
+      // That it surely was not taken must outlast a restart, or it would count as perhaps delivered.
+      if (!fresh && outcome == NOT_NOW && is_begun(part) && !is_begun(said->second))
+        append_begun(home, open.seq, open.delivery, said->second, now);
+    }
   }
   if (outcome == NOT_NOW || outcome == GIVEN_UP) {
-    if (!parts.empty()) home.parts[open.delivery] = parts;
+    std::erase_if(parts, [](const auto& part) { return !is_begun(part.second); });
+    if (parts.empty()) {
+      home.parts.erase(open.delivery);
+    } else {
+      home.parts[open.delivery] = parts;
+    }
   }
   switch (outcome) {
     case NOT_NOW: {
@@ -187,7 +209,7 @@ void Deliveries::settle_outcome(Channel& home, Open& open, int outcome, std::map
       ++counters_.expired;
       append_settled(home, open, SettledRecord::EXPIRED, parts, cause, now);
       break;
-    default:
+    case DELIVERED:
       ++counters_.delivered;
       ++consumers(home.name()).delivered;
       if (!home.due()) consumers(home.name()).trouble.clear();

@@ -81,7 +81,9 @@ Result<Story> tell(JournalTail& tail, const LogPosition& synced, const Ulid& id)
       const auto& begun = record.begun();
       channel(begun.channel())
           .events.push_back({begun.at_ms(),
-                             begun.part().done() ? "sent" : "begun",
+                             begun.part().done()       ? "sent"
+                             : begun.part().begun_ms() ? "begun"
+                                                       : "not taken",
                              begun.part().part(),
                              begun.part().message_id(),
                              begun.part().link(),

@@ -13,7 +13,7 @@ namespace detent {
 struct Story {
   struct Event {
     int64_t at_ms = 0;
-    std::string what;  // "begun", "sent", "delivered", "unknown", "expired", "dead", "dropped"
+    std::string what;  // "begun", "not taken", "sent", "delivered", "unknown", "expired", "dead", "dropped"
     uint32_t part = 0;
     std::string message_id, link, cause;
   };

@@ -100,6 +100,10 @@ Link::Event Link::receive(std::string_view message, Now now) {
 }
 
 Link::Event Link::tick(Now now) {
+  // Where this process was stopped, the broker was not silent for that long: what it sent is still to be read.
+  if (const Millis away = now.mono - last_tick_; away > 2 * ping_every_)
+    last_heard_ = std::min(now.mono, last_heard_ + away);
+  last_tick_ = now.mono;
   if (!is_open()) {
     if (now.mono >= next_greeting_) greet(now);
     return {};

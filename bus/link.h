@@ -72,7 +72,7 @@ class Link {
   uint32_t greetings_ = 0;
   Millis ping_every_{2000};
   Millis next_greeting_{0};
-  Millis last_sent_{0}, last_heard_{0};
+  Millis last_sent_{0}, last_heard_{0}, last_tick_{0};
   std::string refusal_;
   std::vector<std::string> spare_;  // empty ones
 };

@@ -230,6 +230,11 @@ void Sessions::gone(std::string_view peer, Now now) {
 }
 
 void Sessions::tick(Now now) {
+  // Where the server itself was away (stopped, or waiting for its disk), nobody was silent for that long.
+  if (const Millis away = now.mono - last_tick_; last_tick_.count() && away > options_.ping_every) {
+    for (const auto& [id, session] : sessions_) session->last_heard = std::min(now.mono, session->last_heard + away);
+  }
+  last_tick_ = now.mono;
   std::vector<uint64_t> silent, quiet;
   for (const auto& [id, session] : sessions_) {
     const Millis unheard = now.mono - session->last_heard;

@@ -73,7 +73,8 @@ class Sessions {
   std::optional<Received> receive(std::string_view peer, std::span<char> message, Now now);
   /// The transport says that the peer cannot be reached any more.
   void gone(std::string_view peer, Now now);
-  /// Pings, and ends the sessions of which nothing was heard. To be called several times in each `ping_every`.
+  /// Pings, and ends the sessions of which nothing was heard. To be called several times in each `ping_every`, while
+  /// frames are taken in: where it is not, the sessions are not to blame.
   void tick(Now now);
   /// No further sessions: the server is about to stop.
   void drain() { draining_ = true; }
@@ -114,6 +115,7 @@ class Sessions {
   const Options options_;
   const Rules rules_;
   uint64_t next_id_;
+  Millis last_tick_{0};
   bool draining_ = false;
   std::unordered_map<uint64_t, std::unique_ptr<Session>> sessions_;
   std::map<std::string, uint64_t, std::less<>> by_peer_;

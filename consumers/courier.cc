@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "base/ulid.h"
 #include "proto/signal_validator.h"
@@ -16,6 +17,8 @@ constexpr Millis kNever{INT64_MAX / 4};
 /// A rate limit shorter than this is waited out with the delivery in hand.
 constexpr Millis kShortWait{15'000};
 constexpr size_t kMaxLine = 300;  // of a cause in the log
+/// As soon as another consumer is there. (0 would leave it to the broker's back-off.)
+constexpr Millis kAtOnce{1};
 /// What a delivery may cost of the credit beyond its signal: the broker counts the record in its journal.
 constexpr uint64_t kAround = 256;
 
@@ -34,6 +37,8 @@ struct Courier::Held {
   std::set<uint32_t> durable;
   std::string unsure_why;
 
+  /// The broker was told that a part of it is about to be sent.
+  bool began() const { return awaiting || !durable.empty(); }
   /// Some of it is, or perhaps is, with the platform.
   bool touched() const {
     if (job)
@@ -254,6 +259,8 @@ bool Courier::expired(const Held& held, Now now) const {
 }
 
 void Courier::settle(std::unique_ptr<Held> held, int outcome, const std::string& cause, Millis delay) {
+  if (held->awaiting) held->durable.insert(held->awaiting);
+  for (const uint32_t part : held->durable) held->job->part(part);  // said, be it that nothing was sent
   std::vector<PartState> parts = held->job ? held->job->parts : known_parts(held->delivery);
   // A part that was tried in another form and refused is of no interest once the whole is delivered.
   if (outcome == DELIVERED) std::erase_if(parts, [](const PartState& part) { return !part.done; });
@@ -313,8 +320,11 @@ void Courier::tick(Now now) { advance(now); }
 
 void Courier::drain() {
   draining_ = true;
-  waiting_.clear();
-  if (active_ && !flight_ && !active_->touched() && active_->durable.empty()) active_.reset();
+  // What is not with the platform goes back. The broker may know it as begun, and must not take it for perhaps sent.
+  if (active_ && !flight_ && !active_->touched()) waiting_.push_front(take_active());
+  for (auto& held : std::exchange(waiting_, {})) {
+    if (open_ && held->began()) settle(std::move(held), NOT_NOW, "", kAtOnce);
+  }
 }
 
 Millis Courier::deadline() const {

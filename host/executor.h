@@ -25,7 +25,7 @@ class Executor {
   virtual void post(OnLoop task) = 0;
   /// Does what came back or was posted. Loop.
   virtual void run_posted(Now now) = 0;
-  /// The journal cannot be written: nothing more may be done or acknowledged, and the next start recovers. From a job.
+  /// The journal cannot be written: nothing more may be done or acknowledged, and the next start recovers. Any thread.
   virtual void stop(const Error& error) = 0;
 };
 

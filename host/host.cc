@@ -81,7 +81,8 @@ void Host::turn(Now now) {
     socket_.receive(options_.bite_messages, options_.bite_bytes,
                     [&](std::string_view peer, std::span<char> message) { machine_.receive(peer, message, now); });
   }
-  if (now.mono >= machine_.deadline()) machine_.tick(now);
+  // While nothing is read, no time passes for the peers.
+  if (!full_ && now.mono >= machine_.deadline()) machine_.tick(now);
   if (now.mono >= next_look_) look(now);
   probe_peers(now);
   machine_.flush(now);
@@ -93,7 +94,7 @@ void Host::turn(Now now) {
 
 Millis Host::deadline() const {
   if (again_) return Millis{0};
-  Millis next = std::min(machine_.deadline(), next_look_);
+  Millis next = full_ ? next_look_ : std::min(machine_.deadline(), next_look_);
   if (later_) next = std::min(next, later_at_);
   return probes_ ? std::min(next, next_probe_) : next;
 }
@@ -307,7 +308,9 @@ void Host::look(Now now) {
     return [this, space](Now later) {
       looking_ = false;
       took_space(space, later);
-      if (auto pruned = ids_.prune(static_cast<uint64_t>((later.wall - options_.id_window).count())); !pruned) {
+      if (auto pruned =
+              ids_.prune(static_cast<uint64_t>(std::max<int64_t>((later.wall - options_.id_window).count(), 0)));
+          !pruned) {
         spdlog::warn("old id files stay: {}", pruned.error().what);
       }
       if (const auto [segment, ids] = ids_.again(); ids) write_ids(segment, *ids);

@@ -25,7 +25,7 @@ std::uint32_t Batch::append(std::string_view record) {
 
 char* Batch::begin(std::size_t most) {
   CHECK(!begun_, "one record at a time");
-  CHECK(size_ + kRecordHeaderBytes + most <= kMaxBytes, "a batch is far smaller than 4 GiB");
+  CHECK(size_ + kRecordHeaderBytes + most <= kMaxBytes, "a batch is at most 1 GiB");
   grow(size_ + kRecordHeaderBytes + most);
   begun_ = true;
   return buffer_.get() + size_ + kRecordHeaderBytes;

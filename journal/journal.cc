@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <random>
+#include <tuple>
 
 #include "journal/catalog.h"
 #include "journal/format.h"
@@ -44,6 +45,7 @@ struct Journal::State {
   std::optional<Error> stopped;
   std::string failure;  // of a write to the open segment, which a fresh one has not made good yet
 
+  std::mutex snapshots;      // one is written at a time
   mutable std::mutex mutex;  // over what follows
   std::optional<LogPosition> snapshot_at;
   std::uint64_t snapshot_before = 0;
@@ -56,6 +58,18 @@ struct Journal::State {
   void directory_is_synced() {
     store.stock(std::exchange(renamed, {}));
     removed.clear();
+  }
+
+  /// Files of segments that were given up: nothing of them counts.
+  void remove_given_up() {
+    for (const auto& end : std::exchange(given_up, {})) {
+      auto gone = disk.remove(catalog->path_of(end.segment));
+      if (!gone && gone.error().code != ENOENT) {
+        given_up.push_back(end);
+      } else {
+        removed.push_back(end);
+      }
+    }
   }
 
   /// A dropped segment's file becomes a spare, or goes.
@@ -81,7 +95,6 @@ format::SegmentEnd end_of(const Catalog::Segment& segment) {
 }
 }  // namespace
 
-// Each try to begin a segment is a file of its own, of which nothing counts unless all of it succeeded.
 bool may_pass(const Error& error) {
   constexpr int kPassing[] = {EMFILE, ENFILE, ENOMEM, EINTR, EAGAIN, EACCES, ENOSPC, EDQUOT};
   return std::find(std::begin(kPassing), std::end(kPassing), error.code) != std::end(kPassing);
@@ -179,10 +192,15 @@ Result<void> Journal::write(Batch& batch, Appended& answer) {
   return {};
 }
 
+// Each try is a file of its own, of which nothing counts unless all of it succeeded, so it may be tried again.
 // A segment is born whole: header and first batch are synced under another name, then it gets its own. So a file with a
 // segment's name always has a header and a first batch, and these are on the disk.
 Result<void> Journal::begin_segment(Batch& batch, Appended& answer) {
   State& s = *state_;
+  if (!s.given_up.empty()) {  // while the directory cannot be synced, no file more is made
+    if (auto synced = s.disk.sync_directory(s.directory); !synced) return synced;
+    s.directory_is_synced();
+  }
   Catalog::Segment fresh;
   fresh.header = {.id = s.next_segment++, .salt = s.salts(), .chain = s.open.chain};
   {
@@ -217,6 +235,8 @@ Result<void> Journal::begin_segment(Batch& batch, Appended& answer) {
     return named;
   }
   s.directory_is_synced();
+  s.remove_given_up();
+  s.failure.clear();
 
   fresh.end = header.end();
   fresh.chain = format::chain_after(header);
@@ -268,6 +288,12 @@ LogPosition Journal::end() const {
 }
 
 Result<void> Journal::put_snapshot(const LogPosition& at, std::string_view bytes) {
+  const std::lock_guard one(state_->snapshots);
+  {
+    const std::lock_guard guard(state_->mutex);
+    const auto& last = state_->snapshot_at;
+    if (last && std::tie(at.segment, at.offset) < std::tie(last->segment, last->offset)) return {};  // it came late
+  }
   auto written = write_snapshot(state_->disk, state_->directory, at, bytes);
   if (!written && written.error().code == ENOSPC) {
     // No segment is dropped without one, so this is what makes room.

@@ -5,7 +5,7 @@
 // Threads. The *journal thread* is whichever one calls `append`, `drop` and `close`; one at a time. Beside it, at any
 // time:
 //   - `prepare_spare`, `refill_reserve`, `space`: one housekeeping thread;
-//   - `put_snapshot`: any one thread at a time;
+//   - `put_snapshot`: any thread; one of before the last is not written;
 //   - `segments`, `bytes`, `end`: any thread;
 //   - each JournalReader and JournalTail: one thread each; they outlive the Journal safely.
 #pragma once

@@ -80,7 +80,7 @@ const SignalValidator::Shape* shape_of(const Descriptor& message, Shapes& shapes
   }
   shape.is_named_value =
       shape.fields.size() > 2 && shape.fields[1].is_text && shape.fields[2].is_text && shape.fields[2].name == "value";
-  CHECK(shape.fields.size() <= 64, "a field has a bit in Door::walk");
+  CHECK(shape.fields.size() <= 64, "a field has a bit in SignalValidator::walk");
   return &shape;
 }
 

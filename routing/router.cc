@@ -112,6 +112,7 @@ void Router::compile_operator(const Config& config, std::vector<std::string>& pr
   }
   for (const std::string& channel : routes.operator_alarms_to) {
     if (channel == routes.operator_channel) {
+      if (routes.operator_alarms_at.empty()) continue;  // the default, which another default takes the place of
       problems.push_back(fmt::format("{}: [operator] alarms_to names {}, the very channel that these alarms are about",
                                      routes.operator_alarms_at, channel));
     } else if (config.has_channel(channel)) {

@@ -1,6 +1,7 @@
 #include "consumers/discord/dialect.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cstring>
 
@@ -16,11 +17,17 @@ constexpr std::string_view kNothing = "\u200b";  // zero-width space: parts what
 
 bool digit(char byte) { return byte >= '0' && byte <= '9'; }
 
+constexpr auto kSpecial = [] {
+  std::array<bool, 256> special{};
+  for (const char byte : std::string_view("\\*_~`|[]<")) special[static_cast<unsigned char>(byte)] = true;
+  return special;
+}();
+
 /// Escapes `text`; `line_start`: whether it begins a line, where a few characters mean more.
 void escape(std::string& out, std::string_view text, bool line_start) {
   for (size_t i = 0; i < text.size(); ++i) {
     const char byte = text[i];
-    bool special = std::strchr("\\*_~`|[]<", byte) != nullptr && byte != '\0';
+    bool special = kSpecial[static_cast<unsigned char>(byte)];
     if (line_start && (byte == '#' || byte == '-' || byte == '>' || byte == '+')) special = true;
     if (byte == ':' && text.substr(i, 3) == "://") special = true;
     if (byte == '.' && i > 0 && digit(text[i - 1])) {

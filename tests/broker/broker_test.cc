@@ -328,7 +328,7 @@ TEST(Broker, EndsTheAlarmOfADamageThatTheNextStartDoesNotFind) {
   running.stop();
   running.disk.set_content("state/ids/000000000001.ids", "damaged");
   running.start();
-  EXPECT_TRUE(stands(running.status(), "damage/000000000001.ids"));
+  EXPECT_TRUE(stands(running.status(), "damage/ids/000000000001.ids"));
   EXPECT_EQ(running.status().at("alarms").as_array().size(), 1u);
   running.stop();
   running.start();

@@ -333,5 +333,76 @@ TEST_F(CoreTest, AConsumerHoldsOnlySoMuchWhateverItsCredit) {
   EXPECT_EQ(alerts.delivered.size(), held + 1);
 }
 
+TEST_F(CoreTest, WhatWasSurelyNotTakenIsNotPerhapsDeliveredAfterARestart) {
+  auto& alerts = consumer("c", "discord.alerts");
+  publish(connect("p"), {signal()});
+  turn();
+  const uint64_t id = alerts.delivered.at(0).id();
+  begin(alerts, "discord.alerts", id);
+  Settle settle;
+  settle.set_channel("discord.alerts");
+  auto* one = settle.add_settled();
+  one->set_delivery(id);
+  one->set_outcome(NOT_NOW);
+  one->set_cause("discord 503");
+  one->add_parts()->set_part(1);  // neither begun nor done
+  alerts.link.send(Frame::kSettle, settle.SerializeAsString());
+  turn();
+  restart();
+  auto& next = consumer("c", "discord.alerts");
+  ASSERT_EQ(next.delivered.size(), 1u);
+  EXPECT_EQ(next.delivered[0].id(), id);
+  EXPECT_EQ(next.delivered[0].parts_size(), 0);
+}
+
+TEST_F(CoreTest, WhatWasTriedAndNotTakenExpiresByItsType) {
+  options.admission.expires = [](std::string_view) { return Millis{60'000}; };
+  restart();
+  auto& system = consumer("c", "discord.system");
+  publish(connect("p"), {signal("heartbeat.ok")});
+  turn();
+  const uint64_t id = system.delivered.at(0).id();
+  begin(system, "discord.system", id);
+  Settle settle;
+  settle.set_channel("discord.system");
+  auto* one = settle.add_settled();
+  one->set_delivery(id);
+  one->set_outcome(NOT_NOW);
+  one->add_parts()->set_part(1);
+  system.link.send(Frame::kSettle, settle.SerializeAsString());
+  turn();
+  now.mono += Millis{3'600'000};
+  now.wall += Millis{3'600'000};
+  core->tick(now);
+  turn();
+  EXPECT_EQ(open("discord.system"), 0u);
+  EXPECT_EQ(core->counters().expired, 1u);
+}
+
+TEST_F(CoreTest, AnOutcomeThatItDoesNotKnowSettlesNothing) {
+  auto& alerts = consumer("c", "discord.alerts");
+  publish(connect("p"), {signal()});
+  turn();
+  settle(alerts, "discord.alerts", alerts.delivered.at(0).id(), static_cast<Outcome>(99));
+  EXPECT_EQ(alerts.refused, "Settled has no outcome 99");
+  EXPECT_EQ(open("discord.alerts"), 1u);
+}
+
+TEST_F(CoreTest, ADrainingBrokerHandsNothingMoreOut) {
+  auto& alerts = consumer("c", "discord.alerts", 1);
+  publish(connect("p"), {signal(), signal()});
+  turn();
+  core->drain();
+  settle(alerts, "discord.alerts", alerts.delivered.at(0).id(), DELIVERED);
+  credit(alerts, "discord.alerts", 10);
+  EXPECT_EQ(alerts.delivered.size(), 1u);
+  EXPECT_EQ(open("discord.alerts"), 1u);
+}
+
+TEST_F(CoreTest, CountsDetentsOwnSignalsAsAdmittedToo) {
+  core->alarms().raise("test/own", "cause", "remedy", now);
+  turn();
+  EXPECT_EQ(core->counters().admitted, 1u);
+}
 }  // namespace
 }  // namespace detent

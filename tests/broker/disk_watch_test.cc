@@ -38,6 +38,15 @@ TEST_F(DiskWatchTest, AWriteThatStillFailsKeepsItsAlarmHoweverLongItIsAgo) {
   EXPECT_TRUE(stands());
 }
 
+TEST_F(DiskWatchTest, IsNotReadyWhileTheJournalCannotBeWritten) {
+  auto disk_watch = watch();
+  EXPECT_EQ(disk_watch.unready(), "");
+  disk_watch.cannot_write(Error{"too many open files"}, now);
+  EXPECT_EQ(disk_watch.unready(), "the journal cannot be written");
+  disk_watch.wrote({}, now);
+  EXPECT_EQ(disk_watch.unready(), "");
+}
+
 TEST_F(DiskWatchTest, AnAlarmFromBeforeTheStartEndsAtTheFirstLook) {
   watch().cannot_write(Error{"input/output error"}, now);
   sync();

@@ -217,13 +217,28 @@ TEST_F(SessionsTest, PingsAPeerThatIsQuietAndEndsOneThatIsSilent) {
   exchange();
   EXPECT_EQ(server->all().begin()->second->unanswered_pings, 0u);
   links.clear();
-  pass(Millis{5999});
+  for (int i = 0; i < 5; ++i) {
+    pass(Millis{1000});
+    server->tick(now);
+  }
+  pass(Millis{999});
   server->tick(now);
   EXPECT_THAT(ended, IsEmpty());
   pass(Millis{1});
   server->tick(now);
   EXPECT_THAT(ended, ElementsAre("p"));
   EXPECT_EQ(refused("p").reason(), NO_SESSION);
+}
+
+TEST_F(SessionsTest, AServerThatWasAwayDoesNotTakeItsPeersForSilent) {
+  Link& one = connect("p");
+  server->tick(now);
+  pass(Millis{600'000});
+  server->tick(now);
+  EXPECT_THAT(ended, IsEmpty());
+  one.send(Frame::kPing, {});
+  exchange();
+  EXPECT_TRUE(one.is_open());
 }
 
 TEST_F(SessionsTest, AnswersAByeOnceItsOwnerIsDone) {

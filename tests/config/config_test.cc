@@ -199,6 +199,7 @@ TEST(Config, SaysWhereTheFileIsNoToml) { EXPECT_THAT(wrong("state = \n[broker"),
 
 TEST(Config, RefusesASegmentThatIsNoSegment) {
   EXPECT_THAT(wrong("[broker]\nsegment = 12"), HasSubstr("detent.toml:2:11: segment must be between"));
+  EXPECT_THAT(wrong("[broker]\nsegment = \"4GiB\""), HasSubstr("detent.toml:2:11: segment must be between"));
 }
 
 TEST(Config, RefusesAddressesOnWhichNobodyCanListen) {

@@ -447,6 +447,39 @@ TEST(Journal, ASegmentThatWasNamedInVainEndsTheOneBeforeIt) {
   EXPECT_EQ(records_of(disk, options), (std::vector{record(0), record(1), record(2)}));
 }
 
+TEST(Journal, WhileItsDirectoryCannotBeSyncedNoFilesPileUpAndNoneStays) {
+  MemoryDisk disk;
+  auto journal = Journal::open(disk, kDirectory, small(), {}).value();
+  int taken = 0;
+  while (journal->segments().size() < 2) append(*journal, taken++, 1);
+  const auto files = [&] { return disk.list(kDirectory).value().size(); };
+  const size_t before = files();
+  Batch batch;
+  batch.append(std::string(small().segment_bytes, 'x'));  // asks for a segment of its own
+  disk.fail_when([](Call call, const std::string&) { return call == Call::kSyncDirectory ? EMFILE : 0; });
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(may_pass(journal->append(batch).error()));
+  EXPECT_LE(files(), before + 1);
+  disk.heal();
+  ASSERT_TRUE(journal->append(batch));
+  EXPECT_EQ(files(), before + 1);
+}
+
+TEST(Journal, ASnapshotOfBeforeIsNotTakenForTheLast) {
+  MemoryDisk disk;
+  auto journal = Journal::open(disk, kDirectory, small(), {}).value();
+  append(*journal, 0, 1);
+  const LogPosition early = journal->end();
+  while (journal->segments().size() < 3) append(*journal, 1, 1);
+  ASSERT_TRUE(journal->put_snapshot(journal->end(), "late"));
+  ASSERT_TRUE(journal->put_snapshot(early, "early"));
+  journal.reset();
+  std::string found;
+  JournalVisitor visitor;
+  visitor.snapshot = [&](std::string_view bytes) { found = bytes; };
+  ASSERT_TRUE(Journal::open(disk, kDirectory, small(), visitor));
+  EXPECT_EQ(found, "late");
+}
+
 TEST(Journal, StartsOnAFullDiskByGivingBackWhatTheLastSegmentDidNotUse) {
   MemoryDisk disk;
   JournalOptions options = small();

@@ -155,6 +155,14 @@ TEST(Router, NeverSaysInTheOperatorsChannelThatItDoesNotWork) {
             "detent.toml:2:13: [operator] alarms_to names telegram, the very channel that these alarms are about");
 }
 
+TEST(Router, AChannelMadeTheOperatorsLeavesTheDefaultForAlarmsAboutIt) {
+  EXPECT_THAT(router("default_to = \"discord.system\"\n[operator]\nchannel = \"discord.alerts\"\n"
+                     "[discord.channels]\nalerts = \"2\"\nsystem = \"4\"\n")
+                  .about_operator_channel()
+                  .channels,
+              ElementsAre("discord.system"));
+}
+
 TEST(Router, RefusesAnOperatorsChannelThatIsNotConfigured) {
   const auto refused = Router::compile(config("[operator]\nchannel = \"discord.me\"\n"));
   ASSERT_FALSE(refused.has_value());

@@ -27,7 +27,11 @@ std::string Books::add(std::string_view bytes) {
     const auto [first, fresh] = ids.emplace(head.id, seq);
     return fresh ? "" : fmt::format("an id was taken twice, as {} and {}", first->second, seq);
   }
-  if (record.has_begun()) begun.insert({record.begun().channel(), record.begun().seqs(0)});
+  if (record.has_begun()) {
+    const Part& part = record.begun().part();
+    auto& parts = begun[{record.begun().channel(), record.begun().seqs(0)}];
+    part.done() || part.begun_ms() ? (void)parts.insert(part.part()) : (void)parts.erase(part.part());
+  }
   if (record.has_settled()) {
     const auto& one = record.settled();
     if (one.delivery()) {

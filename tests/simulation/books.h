@@ -34,7 +34,7 @@ struct Books {
     auto operator<=>(const Place&) const = default;
   };
   std::map<Place, Settling> settled;
-  std::set<Place> begun;                           // deliveries of which a part was begun, by their only signal
+  std::map<Place, std::set<uint32_t>> begun;       // parts that are with the platform or may be, by their only signal
   std::map<DeadLetters::Key, uint64_t> delivered;  // settled deliveries by their ids, with their first signal
 
   /// What the record breaks; empty: nothing. A record may come again as it was: a restart copies the journal's tail.

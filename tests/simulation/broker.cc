@@ -154,7 +154,7 @@ void SimulatedBroker::rot(const std::map<uint64_t, RecordRef>& texts) {
     std::string bytes = *disk_.content(directory + "/" + file);
     bytes[at] = static_cast<char>(bytes[at] ^ 1 << dice_.below(8));
     disk_.set_content(directory + "/" + file, std::move(bytes));
-    rotten_[file] = false;
+    rotten_["journal/" + file] = false;
   };
   if (dice_.chance(0.3)) {
     ++counts_.rotten_snapshots;
@@ -379,7 +379,8 @@ void SimulatedBroker::check_bodies() {
 
 /// What snapshot and replay made is what every record since the first day makes.
 void SimulatedBroker::check_recovered(const Books& books) {
-  std::set<Books::Place> expected, found, begun;
+  std::set<Books::Place> expected, found;
+  std::map<Books::Place, std::set<uint32_t>> begun;
   for (const auto& [seq, entry] : books.signals) {
     for (const auto& channel : entry.channels) {
       if (!books.settled.contains({channel, seq})) expected.insert({channel, seq});
@@ -390,7 +391,9 @@ void SimulatedBroker::check_recovered(const Books& books) {
       // What recovery itself has to say is no record yet.
       if (open.state == Open::State::Settled || open.state == Open::State::Unsynced) continue;
       found.insert({name, open.seq});
-      if (channel.parts.contains(open.delivery)) begun.insert({name, open.seq});
+      const auto parts = channel.parts.find(open.delivery);
+      if (parts == channel.parts.end()) continue;
+      for (const auto& [number, part] : parts->second) begun[{name, open.seq}].insert(number);
     }
   }
   // Its letter was durable and its settling was not: recovery has settled it.
@@ -419,9 +422,9 @@ void SimulatedBroker::check_recovered(const Books& books) {
   if (expected != found)
     return broken_(
         fmt::format("{} deliveries are open after a restart, and by the records {}", found.size(), expected.size()));
-  for (const auto& place : books.begun) {
-    if (found.contains(place) && !begun.contains(place))
-      return broken_(fmt::format("{} of {} was begun, and that is forgotten", place.seq, place.channel));
+  for (const auto& [place, parts] : books.begun) {
+    if (found.contains(place) && begun[place] != parts)
+      return broken_(fmt::format("what was begun of {} of {} is not what was said", place.seq, place.channel));
   }
 }
 

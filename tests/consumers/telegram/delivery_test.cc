@@ -185,5 +185,31 @@ TEST_F(TelegramDelivery, KeepsThePaceOfTheChat) {
   EXPECT_EQ(desk.settled.size(), 6U);
 }
 
+TEST_F(TelegramDelivery, WhatWasBegunAndNotSentGoesBackAsNotSentWhereItStops) {
+  desk.acknowledging = false;
+  desk.deliver(note("t", "b"));
+  ASSERT_EQ(desk.begun.size(), 1U);
+  ASSERT_FALSE(desk.request);
+  desk.courier.drain();
+  desk.collect();
+  ASSERT_EQ(desk.settled.size(), 1U);
+  EXPECT_EQ(desk.settled[0].outcome(), NOT_NOW);
+  ASSERT_EQ(desk.settled[0].parts_size(), 1);
+  EXPECT_EQ(desk.settled[0].parts(0).part(), 1U);
+  EXPECT_EQ(desk.settled[0].parts(0).begun_ms(), 0);
+  EXPECT_TRUE(desk.courier.idle());
+}
+
+TEST_F(TelegramDelivery, WhatWaitsOutARateLimitGoesBackAsNotSentWhereItStops) {
+  desk.deliver(note("t", "b"));
+  desk.answer(reply(429, R"({"ok":false,"error_code":429,"parameters":{"retry_after":5}})"));
+  ASSERT_TRUE(desk.settled.empty());
+  desk.courier.drain();
+  desk.collect();
+  ASSERT_EQ(desk.settled.size(), 1U);
+  EXPECT_EQ(desk.settled[0].outcome(), NOT_NOW);
+  ASSERT_EQ(desk.settled[0].parts_size(), 1);
+  EXPECT_EQ(desk.settled[0].parts(0).begun_ms(), 0);
+}
 }  // namespace
 }  // namespace detent::telegram
