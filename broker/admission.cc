@@ -192,6 +192,13 @@ Open Admission::append(std::string_view signal, const SignalHeader& head, const 
   return open;
 }
 
+void Admission::number_from(uint64_t next) {
+  restore_numbers(next);
+  Record record;
+  record.set_next_seq(next_seq_);
+  batch_.append(record.SerializeAsString());
+}
+
 void Admission::set_terms(Open& open, const SignalHeader& head) {
   open.key = head.thread.empty() ? 0 : static_cast<uint32_t>(XXH3_64bits(head.thread.data(), head.thread.size()) | 1);
   int64_t expires_ms = head.expires_ms;

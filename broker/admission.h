@@ -73,6 +73,8 @@ class Admission {
   uint64_t next_seq() const { return next_seq_; }
   /// No number before `next` is given any more.
   void restore_numbers(uint64_t next) { next_seq_ = std::max(next_seq_, next); }
+  /// The same, said durably.
+  void number_from(uint64_t next);
   /// Its thread and when it expires.
   void set_terms(Open& open, const SignalHeader& head);
 

@@ -95,6 +95,7 @@ Result<void> Broker::recovered(Journal& journal, Now now) {
                                                [this](Now at) { return vitals(at); }, [this] { return reload(); }});
   const auto standing = core_.alarms().standing();
   if (auto opened = open_ledger(); !opened) return opened;
+  number_behind_ledger(now);
   raise_damage(standing, now);
   size_t open = 0;
   for (const auto& [name, channel] : core_.deliveries().channels()) open += channel.open();
@@ -103,21 +104,35 @@ Result<void> Broker::recovered(Journal& journal, Now now) {
 }
 
 Result<void> Broker::open_ledger() {
-  auto ledger = around_.open_ledger(*journal_, core_.alarms().standing(), [this](const Follower::Alarm& alarm) {
-    around_.executor.post([this, alarm](Now now) {
-      if (alarm.over) {
-        core_.alarms().clear(alarm.name, alarm.text, now);
-      } else if (alarm.lasts) {
-        core_.alarms().raise(alarm.name, "ledger: " + alarm.text, alarm.remedy, now);
-      } else {
-        core_.alarms().report_event(alarm.name, "ledger: " + alarm.text, alarm.remedy, now);
-      }
-    });
-  });
+  auto ledger = around_.open_ledger(
+      *journal_, core_.admission().next_seq(), core_.alarms().standing(), [this](const Follower::Alarm& alarm) {
+        around_.executor.post([this, alarm](Now now) {
+          if (alarm.over) {
+            core_.alarms().clear(alarm.name, alarm.text, now);
+          } else if (alarm.lasts) {
+            core_.alarms().raise(alarm.name, "ledger: " + alarm.text, alarm.remedy, now);
+          } else {
+            core_.alarms().report_event(alarm.name, "ledger: " + alarm.text, alarm.remedy, now);
+          }
+        });
+      });
   if (!ledger) return ledger.error();
   ledger_ = std::move(*ledger);
   ledger_->advance(synced_, 0);
   return {};
+}
+
+/// A number means one signal for ever. What the ledger has under one is not taken for what a new journal gives it to.
+void Broker::number_behind_ledger(Now now) {
+  const uint64_t last = ledger_->last_seq(), ours = core_.admission().next_seq() - 1;
+  if (last <= ours) return;
+  core_.admission().number_from(last + 1);
+  core_.alarms().report_event(
+      "ledger-ahead", fmt::format("the ledger has {} signals, and the journal knows of {}", last, ours),
+      fmt::format("The state in {} was lost, or is an older copy, or the ledger is another one's. What was undelivered "
+                  "in it is not delivered; its texts are in the ledger. Later signals are numbered from {} on.",
+                  config_.state.string(), last + 1),
+      now);
 }
 
 void Broker::raise_damage(const Alarms::Standing& standing, Now now) {

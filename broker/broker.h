@@ -89,6 +89,7 @@ class Broker final : public Machine {
  private:
   Core::Options options(Core::Options options);
   Result<void> open_ledger();
+  void number_behind_ledger(Now now);
   void raise_damage(const Alarms::Standing& standing, Now now);
   void probe_unreadable(Now now);
 

@@ -119,6 +119,8 @@ void CoreRecovery::replay(std::string_view bytes, const RecordPosition& place, b
     const auto& settled = record.settled();
     deliveries_.recorded(settled.delivery(), 0);
     for (const uint64_t seq : settled.seqs()) replay_settled(deliveries_.channel(settled.channel()), seq);
+  } else if (record.has_next_seq()) {
+    admission_.restore_numbers(record.next_seq());
   } else if (record.has_raised()) {
     const auto& raised = record.raised();
     raised.over() ? alarms_.restore_cleared(raised.alarm())

@@ -37,9 +37,10 @@ class Follower {
   virtual uint64_t commits() const = 0;
 };
 
-/// `standing`: alarms that were raised and are not over; those of others are passed over. `alarm` is called on any
-/// thread.
+/// `next_seq`: the number that the broker gives next. `standing`: alarms that were raised and are not over; those of
+/// others are passed over. `alarm` is called on any thread.
 using OpenFollower = std::function<Result<std::unique_ptr<Follower>>(
-    const Journal& journal, const Alarms::Standing& standing, std::function<void(const Follower::Alarm&)> alarm)>;
+    const Journal& journal, uint64_t next_seq, const Alarms::Standing& standing,
+    std::function<void(const Follower::Alarm&)> alarm)>;
 
 }  // namespace detent

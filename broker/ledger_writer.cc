@@ -34,12 +34,14 @@ Result<uint64_t> first_seq(const Journal& journal) {
 }  // namespace
 
 Result<std::unique_ptr<Follower>> LedgerWriter::open(const LedgerConfig& config, uint64_t low_water,
-                                                     const Journal& journal, const Alarms::Standing& standing,
+                                                     const Journal& journal, uint64_t next_seq,
+                                                     const Alarms::Standing& standing,
                                                      std::function<void(const Alarm&)> alarm) {
   AuditLog::Options options;
   options.repository = config.repository;
   options.remote = config.remote;
   options.low_water = low_water;
+  options.next_seq = next_seq;
   options.pushes_per_minute = config.pushes_per_minute;
   options.push_deadline = config.push_timeout;
   options.limits.receipts_wait = config.receipts_within;

@@ -25,7 +25,7 @@ class LedgerWriter : public Follower {
   /// Opens the ledger. `low_water`: of the broker, in bytes. `standing`: alarms that were raised and are not over;
   /// those of others are passed over. `alarm` is called on the writer's thread.
   static Result<std::unique_ptr<Follower>> open(const LedgerConfig& config, uint64_t low_water, const Journal& journal,
-                                                const Alarms::Standing& standing,
+                                                uint64_t next_seq, const Alarms::Standing& standing,
                                                 std::function<void(const Alarm&)> alarm);
   /// Commits what is journalled, within a bound of time, and ends.
   ~LedgerWriter() override;

@@ -37,11 +37,11 @@ ConnectionLimits connection_limits(const Config& config) {
 }
 
 OpenFollower ledger_of(const Config& config) {
-  return
-      [ledger = config.of<LedgerConfig>(), low_water = config.of<BrokerConfig>().low_water](
-          const Journal& journal, const Alarms::Standing& standing, std::function<void(const Follower::Alarm&)> alarm) {
-        return LedgerWriter::open(ledger, low_water, journal, standing, std::move(alarm));
-      };
+  return [ledger = config.of<LedgerConfig>(), low_water = config.of<BrokerConfig>().low_water](
+             const Journal& journal, uint64_t next_seq, const Alarms::Standing& standing,
+             std::function<void(const Follower::Alarm&)> alarm) {
+    return LedgerWriter::open(ledger, low_water, journal, next_seq, standing, std::move(alarm));
+  };
 }
 
 }  // namespace

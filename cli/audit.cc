@@ -115,7 +115,8 @@ void verify(Invocation& invocation, const Options& options) {
   }
   if (!options.no_remote) asked.remote = invocation.config().of<LedgerConfig>().remote;
   const VerifyReport report = reader(invocation).verify(asked).value();
-  invocation.exit = report.whole() && journal_note.empty() ? kDone : kFailed;
+  const bool known = journal_note.empty() && report.remote != VerifyReport::Remote::unreachable;
+  invocation.exit = report.whole() && known ? kDone : kFailed;
   if (invocation.json) {
     json::object out = as_json(report);
     if (!journal_note.empty()) out["note"] = journal_note;
@@ -138,7 +139,9 @@ void verify(Invocation& invocation, const Options& options) {
     out << (report.remote_reason.empty() ? "" : ": " + report.remote_reason) << "\n";
   }
   if (report.signals) out << "last line's hash: " << report.hash << "\n";
-  out << (report.whole() ? "the ledger is whole\n" : "the ledger is NOT whole\n");
+  out << (!report.whole() ? "the ledger is NOT whole\n"
+          : known         ? "the ledger is whole\n"
+                          : "the ledger is whole as far as could be told\n");
 }
 
 void list(Invocation& invocation, const Options& options) {

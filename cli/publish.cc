@@ -1,5 +1,9 @@
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <iostream>
 #include <iterator>
 #include <memory>
 
@@ -23,6 +27,19 @@ Ulid ulid(const std::string& text, std::string_view option) {
   return *id;
 }
 
+constexpr size_t kMaxBody = 4 << 20;  // proto/signal.proto
+
+std::string read_body(std::istream& in) {
+  std::string body;
+  for (std::istreambuf_iterator<char> at(in), end; at != end; ++at) {
+    if (body.size() == kMaxBody) throw Failure("--body: standard input has more than the 4 MiB of a body");
+    body += *at;
+  }
+  if (&in == &std::cin && std::ferror(stdin))
+    throw Failure(std::string("--body: standard input cannot be read: ") + std::strerror(errno));
+  return body;
+}
+
 void publish(Invocation& invocation, Options& options) {
   Draft& draft = options.draft;
   if (draft.source.empty()) draft.source = host_name();
@@ -40,7 +57,7 @@ void publish(Invocation& invocation, Options& options) {
   if (!options.id.empty() && Ulid::parse(options.id) == Ulid{}) throw Usage("--id: all zeros are no signal's id");
   if (!options.id.empty()) draft.id = ulid(options.id, "--id");
   if (!options.reply.empty()) draft.in_reply_to = ulid(options.reply, "--in-reply-to");
-  if (draft.body == "-") draft.body.assign(std::istreambuf_iterator<char>(invocation.in), {});
+  if (draft.body == "-") draft.body = read_body(invocation.in);
 
   const Ulid id = publish_signal(invocation, draft);
   if (invocation.json) {

@@ -24,8 +24,10 @@ json::object story_of(const std::string& id, Invocation& invocation) {
     return client.ask({{"command", "trace"}, {"id", id}}).as_object();
   } catch (const Failure& error) {
     const auto ledger = AuditReader::open(invocation.config().of<LedgerConfig>().repository);
-    const auto lines = ledger ? ledger->show(std::string_view(id)) : ledger.error();
-    if (!lines || lines->empty() || lines->front().receipt)
+    if (!ledger) throw Failure(fmt::format("{}, and {}", error.what(), ledger.error().what));
+    const auto lines = ledger->show(std::string_view(id));
+    if (!lines) throw Failure(fmt::format("{}, and {}", error.what(), lines.error().what));
+    if (lines->empty() || lines->front().receipt)
       throw Failure(std::string(error.what()) + ", and the ledger does not have it");
     json::object story = ledger_story(*lines);
     story["note"] = std::string("as the ledger has it: ") + error.what();

@@ -37,6 +37,11 @@ class AuditBranch {
                                   const Alarm& alarm);
 
   const ChainState& state() const { return state_; }
+  /// Another journal is followed from here on: nothing of it is in the ledger yet.
+  void begin_journal() {
+    state_.place = 0;
+    state_.held.clear();
+  }
   const std::optional<Oid>& ours() const { return branch_.ours(); }
 
   /// Compares the ref with what we wrote last. Afterwards `parent()` and `tree()` are what a commit is built on. An

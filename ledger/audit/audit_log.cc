@@ -108,6 +108,7 @@ Result<> AuditLog::Parts::begin(bool ledger, Now now) {
     spdlog::warn("ledger: {}", stands.error().what);
   }
   const ChainState& state = branch->state();
+  if (options.next_seq && state.last_seq >= options.next_seq) branch->begin_journal();
   for (const Overtaken& one : state.held) owed.emplace(one.place, one.seq);
   if (state.last_seq < options.known_seq) {
     alarms.report(Kind::went_backwards, fmt::format("{} held signals up to {} once and now ends at {}", options.branch,

@@ -59,6 +59,8 @@ class AuditLog {
     std::vector<std::string> standing;  // alarms (as name_of says) that an earlier run raised and did not end
     std::uint64_t known_seq = 0;        // the caller knows that the ledger held all up to here once
     std::uint64_t journal_end = 0;      // where the journal ends, as a place; 0: unknown
+    std::uint64_t next_seq = 0;         // the number that the journal gives next; 0: unknown. Where the ledger has it
+                                        // already, its places are of another journal, and all of this one is new
     std::uint64_t low_water = 0;        // bytes that are to stay free on the disk: see ledger/repository/room.h
   };
 

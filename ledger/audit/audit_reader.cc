@@ -176,6 +176,9 @@ AuditReader& AuditReader::operator=(AuditReader&&) noexcept = default;
 AuditReader::~AuditReader() = default;
 
 Result<AuditReader> AuditReader::open(const std::filesystem::path& path, const std::string& branch) {
+  std::error_code failed;
+  if (!std::filesystem::exists(path, failed) && !failed)
+    return Error{"there is no ledger at " + path.string() + ": the broker makes it at its first start", ENOENT};
   auto repository = Repository::open(path);
   if (!repository) return repository.error();
   return AuditReader{std::unique_ptr<Parts>{new Parts{std::move(*repository), branch}}};

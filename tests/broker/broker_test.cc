@@ -365,6 +365,29 @@ TEST(Broker, SaysThatTheLedgerLostWhatTheJournalHasLetGo) {
       [](const auto& status) { return status.at("counters").at("alarms").template to_number<uint64_t>() == 1; }));
 }
 
+TEST(Broker, AJournalThatBeginsAnewBesideItsLedgerGivesNoNumberTwice) {
+  Running running;
+  running.start();
+  Caller(running.endpoint()).publish({signal_of("one", ""), signal_of("two", "")});
+  ASSERT_TRUE(running.wait_for(is_in_the_ledger));
+  running.stop();
+  for (const std::string folder : {"journal", "ids", "dead"}) {
+    for (const auto& name : running.files(folder)) ASSERT_TRUE(running.disk.remove("state/" + folder + "/" + name));
+  }
+  for (const char* title : {"three", "four"}) {
+    running.start();
+    Caller(running.endpoint()).publish({signal_of(title, "")});
+    EXPECT_TRUE(running.wait_for(is_in_the_ledger));
+    running.stop();
+  }
+  const auto ledger = AuditReader::open(running.config.of<LedgerConfig>().repository);
+  EXPECT_THAT(ledger->show(2).value().at(0).text, HasSubstr("two"));
+  EXPECT_THAT(ledger->show(3).value().at(0).text, HasSubstr("the ledger has 2 signals, and the journal knows of 0"));
+  EXPECT_THAT(ledger->show(4).value().at(0).text, HasSubstr("three"));
+  EXPECT_THAT(ledger->show(5).value().at(0).text, HasSubstr("four"));
+  EXPECT_TRUE(ledger->verify({.first_seq = 1}).value().whole());
+}
+
 TEST(Broker, RefusesToStartFromASnapshotOfALaterVersion) {
   Running running;
   running.start();

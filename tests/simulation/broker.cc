@@ -90,7 +90,7 @@ bool SimulatedBroker::open(Now now) {
   Core::Options core;
   core.deliveries.max_losses = max_losses_;
   Broker::Surroundings around{disk_, *executor_, {}, dice_.random()};
-  around.open_ledger = [this, now](const Journal& journal, const auto&,
+  around.open_ledger = [this, now](const Journal& journal, uint64_t, const auto&,
                                    const auto&) -> Result<std::unique_ptr<Follower>> {
     ledger_.open(journal);
     if (audit_) {
