@@ -100,11 +100,7 @@ void Admin::channel_drop(const Ask& ask) {
   const std::string name = ask.channel.empty() ? member(ask.object, "name") : ask.channel;
   const auto found = core.deliveries().channels().find(name);
   if (found == core.deliveries().channels().end()) return core.answer(ask.call, {}, "no channel \"" + name + "\"");
-  const size_t before = found->second.open();
-  core.deliveries().drop_channel(name, ask.now);
-  const size_t open = found->second.open();
-  core.reply_durable(ask.call,
-                     json::serialize(json::object{{"channel", name}, {"dropped", before - open}, {"open", open}}));
+  view_.orders.drop(ask.call, name);
 }
 
 void Admin::routes_explain(const Ask& ask) {

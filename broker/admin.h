@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "broker/core.h"
 #include "broker/dead_letters.h"
-#include "broker/dead_orders.h"
+#include "broker/orders.h"
 #include "broker/story.h"
 #include "broker/vitals.h"
 #include "host/executor.h"
@@ -21,7 +21,7 @@ class Admin {
   struct View {
     Core& core;
     DeadLetters& dead;
-    DeadOrders& orders;
+    Orders& orders;
     const Journal& journal;
     const LogPosition& synced;
     Executor& executor;

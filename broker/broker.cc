@@ -88,7 +88,7 @@ Result<void> Broker::recovered(Journal& journal, Now now) {
                     missing.count, missing.count == 1 ? " is" : "s are", missing.text());
   }
   bodies_ = journal.reader();
-  orders_ = std::make_unique<DeadOrders>(core_, *dead_);
+  orders_ = std::make_unique<Orders>(core_, *dead_);
   letters_ = std::make_unique<DeadLetterWork>(*dead_, journal.reader(64 << 10));
   tails_ = std::make_unique<Tails>(core_, journal);
   admin_ = std::make_unique<Admin>(Admin::View{core_, *dead_, *orders_, journal, synced_, around_.executor,

@@ -16,9 +16,9 @@
 #include "broker/core.h"
 #include "broker/dead_letter_work.h"
 #include "broker/dead_letters.h"
-#include "broker/dead_orders.h"
 #include "broker/disk_watch.h"
 #include "broker/follower.h"
+#include "broker/orders.h"
 #include "broker/tails.h"
 #include "broker/vitals.h"
 #include "config/config.h"
@@ -58,7 +58,7 @@ class Broker final : public Machine {
   Core& core() { return core_; }
   const Core& core() const { return core_; }
   DeadLetters& dead_letters() { return *dead_; }
-  DeadOrders& dead_orders() { return *orders_; }
+  Orders& orders() { return *orders_; }
 
   // ---- Machine
   void restore(std::string_view snapshot) override { core_.restore(snapshot); }
@@ -108,7 +108,7 @@ class Broker final : public Machine {
   uint64_t syncs_ = 0;
   std::unique_ptr<JournalReader> bodies_;
   std::unique_ptr<DeadLetters> dead_;
-  std::unique_ptr<DeadOrders> orders_;
+  std::unique_ptr<Orders> orders_;
   std::unique_ptr<DeadLetterWork> letters_;
   std::unique_ptr<Tails> tails_;
   std::unique_ptr<Admin> admin_;

@@ -4,8 +4,7 @@
 
 namespace detent {
 
-void DeadLetterWork::add_to(Work& work, std::vector<NewDeadLetter> letters, std::optional<DeadOrders::Bite> bite,
-                            Now now) {
+void DeadLetterWork::add_to(Work& work, std::vector<NewDeadLetter> letters, std::optional<Orders::Bite> bite, Now now) {
   letters_ = std::move(letters);
   written_ = {};
   bite_ = std::move(bite);

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "broker/dead_letters.h"
-#include "broker/dead_orders.h"
+#include "broker/orders.h"
 #include "host/machine.h"
 
 namespace detent {
@@ -18,7 +18,7 @@ class DeadLetterWork {
   /// `bodies`: of the main journal, and nobody else's.
   DeadLetterWork(DeadLetters& dead, std::unique_ptr<JournalReader> bodies) : dead_(dead), bodies_(std::move(bodies)) {}
 
-  void add_to(Work& work, std::vector<NewDeadLetter> letters, std::optional<DeadOrders::Bite> bite, Now now);
+  void add_to(Work& work, std::vector<NewDeadLetter> letters, std::optional<Orders::Bite> bite, Now now);
   /// The letters of the work are where they can be read, from before its batch is told to the core …
   void written() { dead_.written(written_.letters); }
   /// … and what became of them, after.
@@ -30,7 +30,7 @@ class DeadLetterWork {
   // of the work under way
   std::vector<NewDeadLetter> letters_;
   DeadLetters::Written written_;
-  std::optional<DeadOrders::Bite> bite_;
+  std::optional<Orders::Bite> bite_;
 };
 
 }  // namespace detent

@@ -85,6 +85,9 @@ void Deliveries::sweep(Now now) {
     Channel& home = entry.second;
     home.sweep(20'000, [&](Open& open) { expire(home, open, now); });
     enforce_backlog_limit(home, now);
+    // A circuit whose opener left stays an alarm until a delivery succeeds, or until there is none to try.
+    if (!home.open() && !alarms_.standing().empty() && !consumers(entry.first).circuit_open)
+      alarms_.clear("circuit/" + entry.first, entry.first + " has nothing left to deliver", now);
   }
   if (failing_.empty()) clear_failing(now);
 }

@@ -88,9 +88,9 @@ class Deliveries {
   const std::map<DeliveryKey, Failing>& failing() const { return failing_; }
   void readable(const DeliveryKey& delivery, Now now);
 
-  /// Settles as dropped what waits for a channel, not what is in hand or about to be a dead letter; false where there
-  /// is none such.
-  bool drop_channel(std::string_view channel, Now now);
+  /// Settles as dropped up to `most` of what waits for a channel, numbered up to `upto`: not what is in hand, nor what
+  /// is about to be a dead letter. How many those were.
+  size_t drop(const std::string& channel, uint64_t upto, size_t most, Now now);
 
   // ---- recovery
   Channel& channel(std::string_view name);

@@ -14,6 +14,13 @@ constexpr size_t kMaxGivenUp = 10'000;             // of a channel, whose letter
 const std::string kDeadLetters = "dead-letters/";  // of a channel: the name of its alarm
 constexpr Millis kUnreadPause{250};                // for a channel, after a body could not be read
 constexpr Millis kUnreadFirst{500}, kUnreadLast{60'000};  // until that one is tried again
+
+/// It waits, durable, and nobody is at it.
+bool is_idle(const Open& open) {
+  using State = Open::State;
+  return open.state != State::Unsynced && open.state != State::Settled && open.state != State::UnderWay &&
+         open.state != State::GivenUp;
+}
 }  // namespace
 
 void Deliveries::dead_letter(Channel& home, Open& open, std::string cause, Now now) {
@@ -152,9 +159,7 @@ void Deliveries::enforce_backlog_limit(Channel& home, Now now) {
   for (size_t at = 0, bound = 0; at < home.queue().size() && bound < 10'000 && bytes < kMaxGivenUpBytes; ++at) {
     const Open& oldest = home.queue()[at];
     if (oldest.state == Open::State::Unsynced) return;
-    if (oldest.state == Open::State::Settled || oldest.state == Open::State::UnderWay ||
-        oldest.state == Open::State::GivenUp)
-      continue;
+    if (!is_idle(oldest)) continue;
     const bool too_old = int64_t{oldest.admitted_s} < oldest_s;
     if (home.bytes() <= options_.backlog_bytes && !too_old) return;
     if (home.given_up() >= kMaxGivenUp) return;
@@ -164,19 +169,17 @@ void Deliveries::enforce_backlog_limit(Channel& home, Now now) {
   }
 }
 
-bool Deliveries::drop_channel(std::string_view name, Now now) {
+size_t Deliveries::drop(const std::string& name, uint64_t upto, size_t most, Now now) {
   const auto found = channels_.find(name);
-  if (found == channels_.end()) return false;
+  if (found == channels_.end()) return 0;
   Channel& home = found->second;
   std::vector<uint64_t> idle;
   for (const Open& open : home.queue()) {
-    if (open.state == Open::State::Unsynced) break;
-    const bool is_idle =
-        open.state != Open::State::Settled && open.state != Open::State::UnderWay && open.state != Open::State::GivenUp;
-    if (is_idle) idle.push_back(open.seq);
+    if (open.state == Open::State::Unsynced || open.seq > upto || idle.size() == most) break;
+    if (is_idle(open)) idle.push_back(open.seq);
   }
   // Of those given up, the ones whose letters are not just being written.
-  for (auto it = letters_due_.begin(); it != letters_due_.end();) {
+  for (auto it = letters_due_.begin(); it != letters_due_.end() && idle.size() < most;) {
     if (it->second.channel != name) {
       ++it;
       continue;
@@ -189,7 +192,7 @@ bool Deliveries::drop_channel(std::string_view name, Now now) {
     ++counters_.dropped;
     finish(home, seq);
   }
-  return true;
+  return idle.size();
 }
 
 void Deliveries::clear_failing(Now now) { alarms_.clear("journal-read", "the journal can be read", now); }

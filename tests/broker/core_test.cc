@@ -412,8 +412,9 @@ TEST_F(CoreTest, GivesUpWhatKillsItsConsumersAgainAndAgain) {
 TEST_F(CoreTest, DropsAllOfAChannelWhenTheOperatorSaysSo) {
   publish(connect("p"), {signal("cron.output"), signal("cron.output"), signal()});
   turn();
-  EXPECT_TRUE(core->deliveries().drop_channel("discord.system", now));
-  EXPECT_FALSE(core->deliveries().drop_channel("discord.nothing", now));
+  EXPECT_EQ(core->deliveries().drop("discord.system", 1, 10, now), 1u) << "no later ones";
+  EXPECT_EQ(core->deliveries().drop("discord.system", 2, 10, now), 1u);
+  EXPECT_EQ(core->deliveries().drop("discord.nothing", 2, 10, now), 0u);
   turn();
   EXPECT_EQ(open("discord.system"), 0u);
   EXPECT_EQ(open("discord.alerts"), 1u);

@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #include "broker/dead_letter_work.h"
-#include "broker/dead_orders.h"
+#include "broker/orders.h"
 #include "tests/broker/core_fixture.h"
 
 namespace detent {
@@ -27,7 +27,7 @@ struct DeadLettersTest : CoreTest {
     std::vector<std::string> answers;
     size_t bites = 0, max_bytes = 0;
   };
-  Outcome carry_out(DeadOrders& orders) {
+  Outcome carry_out(Orders& orders) {
     Outcome outcome;
     while (const auto bite = orders.bite(false, now)) {
       ++outcome.bites;
@@ -113,7 +113,7 @@ TEST_F(DeadLettersTest, OnAFullDiskAnotherTryWritesNoLetterTwice) {
 TEST_F(DeadLettersTest, BringsManyBackInBitesAndTellsHowMany) {
   make_dead_letters(20, 300'000);
   ASSERT_THAT(dead->letters(), SizeIs(20));
-  DeadOrders orders(*core, *dead);
+  Orders orders(*core, *dead);
   orders.add({}, true, all());
   orders.add({}, true, all());  // asked a second time meanwhile
   const auto outcome = carry_out(orders);
@@ -128,7 +128,7 @@ TEST_F(DeadLettersTest, BringsManyBackInBitesAndTellsHowMany) {
 
 TEST_F(DeadLettersTest, DropsAlsoWhereTheCoreHasNothingElseToWrite) {
   make_dead_letters(2, 10);
-  DeadOrders orders(*core, *dead);
+  Orders orders(*core, *dead);
   orders.add({}, false, {dead->letters().begin()->first});
   EXPECT_FALSE(core->wants_sync());
   EXPECT_THAT(carry_out(orders).answers, testing::ElementsAre(R"({"dropped":1,"of":1})"));
@@ -136,9 +136,27 @@ TEST_F(DeadLettersTest, DropsAlsoWhereTheCoreHasNothingElseToWrite) {
   EXPECT_THAT(dead->letters(), SizeIs(1));
 }
 
+TEST_F(DeadLettersTest, DropsAChannelInBitesAndNothingThatCameLater) {
+  auto& producer = connect("p");
+  for (int i = 0; i < 3; ++i) {
+    publish(producer, std::vector<Signal>(1, signal("cron.output")));
+    std::vector<Signal> many;
+    for (int k = 0; k < 3000; ++k) many.push_back(signal("cron.output"));
+    publish(producer, many);
+    turn();
+  }
+  Orders orders(*core, *dead);
+  orders.drop({}, "discord.system");
+  publish(producer, {signal("cron.output")});
+  turn();
+  const auto outcome = carry_out(orders);
+  EXPECT_THAT(outcome.answers, testing::ElementsAre(R"({"channel":"discord.system","dropped":9003,"open":1})"));
+  EXPECT_EQ(outcome.bites, 3u);
+}
+
 TEST_F(DeadLettersTest, AnOrderEndsWhereTheBrokerStops) {
   make_dead_letters(20, 300'000);
-  DeadOrders orders(*core, *dead);
+  Orders orders(*core, *dead);
   orders.add({}, true, all());
   const auto bite = orders.bite(true, now);
   ASSERT_TRUE(bite && bite->answer);

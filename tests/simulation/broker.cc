@@ -232,7 +232,7 @@ void SimulatedBroker::turn(Now now) {
   }
   if (dice_.chance(0.01)) host_->want_snapshot();
   std::set<DeadLetters::Key> before;
-  const bool ordered = !broker_->dead_orders().empty();
+  const bool ordered = !broker_->orders().empty();
   if (ordered) {
     for (const auto& [key, place] : letters().letters()) before.insert(key);
   }
@@ -281,7 +281,7 @@ void SimulatedBroker::reload(const Config& config) {
 void SimulatedBroker::order(bool retry) {
   std::vector<DeadLetters::Key> keys;
   for (const auto& [key, place] : letters().letters()) keys.push_back(key);
-  broker_->dead_orders().add({}, retry, std::move(keys));
+  broker_->orders().add({}, retry, std::move(keys));
 }
 
 void SimulatedBroker::drop_a_channel(Now now) {
@@ -291,7 +291,7 @@ void SimulatedBroker::drop_a_channel(Now now) {
   if (channel.queue().empty()) return;
   auto& to = dropped_to_[name];
   to = std::max(to, channel.queue().back().seq);
-  broker_->core().deliveries().drop_channel(std::string(name), now);
+  broker_->orders().drop({}, name);
 }
 
 bool SimulatedBroker::is_done(const std::string& down) const {
