@@ -52,20 +52,20 @@ void Admission::on_publish(const Session& session, std::string_view body, Now no
       if (answer.reason == 0) answer.reason = OUT_OF_ORDER;
       break;
     }
-    Rejection fault;
+    Rejection rejection;
     // The bytes are of the message that the caller handed over to be written in (secrets are masked in place).
     const std::span<char> signal(const_cast<char*>(reader.bytes().data()), reader.bytes().size());
-    const Verdict verdict = admit(signal, now, fault);
-    if (verdict == Verdict::Held) {
+    const Verdict verdict = admit(signal, now, rejection);
+    if (verdict == Verdict::Deferred) {
       ++counters_.held;
       answer.resume = number;
-      answer.reason = fault.reason;
-      answer.text = fault.text;
+      answer.reason = rejection.reason;
+      answer.text = rejection.text;
       break;
     }
     if (verdict == Verdict::Refused) {
       ++counters_.refused;
-      answer.refusals.push_back({number, std::string(read_header(reader.bytes()).id.substr(0, 16)), fault});
+      answer.refusals.push_back({number, std::string(read_header(reader.bytes()).id.substr(0, 16)), rejection});
     }
     next_publish = ++number;
     answer.resume = 0;
@@ -86,35 +86,35 @@ Admission::Answer& Admission::answer_to(uint64_t session) {
 }
 
 void Admission::pause_publishers(int reason, std::string text) {
-  hold_reason_ = reason;
-  hold_text_ = std::move(text);
+  pause_reason_ = reason;
+  pause_text_ = std::move(text);
 }
 
 uint64_t Admission::admit_local(std::vector<std::string> signals, Now now) {
   LocalDone done{next_ticket_++, {}};
   for (auto& signal : signals) {
-    Rejection fault;
-    const Verdict verdict = admit(signal, now, fault);
+    Rejection rejection;
+    const Verdict verdict = admit(signal, now, rejection);
     if (verdict == Verdict::Refused) ++counters_.refused;
-    if (verdict == Verdict::Held) ++counters_.held;
-    done.faults.push_back(std::move(fault));
+    if (verdict == Verdict::Deferred) ++counters_.held;
+    done.rejections.push_back(std::move(rejection));
   }
   local_.push_back(std::move(done));
   return local_.back().ticket;
 }
 
-Admission::Verdict Admission::admit(std::span<char> signal, Now now, Rejection& fault) {
-  if (hold_reason_) {
-    fault = {hold_reason_, hold_text_};
-    return Verdict::Held;
+Admission::Verdict Admission::admit(std::span<char> signal, Now now, Rejection& rejection) {
+  if (pause_reason_) {
+    rejection = {pause_reason_, pause_text_};
+    return Verdict::Deferred;
   }
   if (draining_) {
-    fault = {BUSY, "the broker is stopping"};
-    return Verdict::Held;
+    rejection = {BUSY, "the broker is stopping"};
+    return Verdict::Deferred;
   }
   if (batch_.bytes() >= options_.max_unsynced) {
-    fault = {BUSY, "too much is waiting for the disk: try again in a moment"};
-    return Verdict::Held;
+    rejection = {BUSY, "too much is waiting for the disk: try again in a moment"};
+    return Verdict::Deferred;
   }
   SignalId id{};
   // The id comes first in what nearly all encoders write; then its place in the table is at hand once the check is
@@ -126,7 +126,7 @@ Admission::Verdict Admission::admit(std::span<char> signal, Now now, Rejection& 
   }
   SignalHeader head;
   if (auto found = validator_.check(signal, head)) {
-    fault = std::move(*found);
+    rejection = std::move(*found);
     return Verdict::Refused;
   }
   const std::string_view bytes(signal.data(), signal.size());
@@ -136,15 +136,15 @@ Admission::Verdict Admission::admit(std::span<char> signal, Now now, Rejection& 
   if (!known) {
     // Whether it is a repeat cannot be told. A publisher can wait; what was taken twice cannot be taken back.
     check_ids(now);
-    fault = {BUSY, "whether its id is known cannot be told at the moment: " + known.error().what};
-    return Verdict::Held;
+    rejection = {BUSY, "whether its id is known cannot be told at the moment: " + known.error().what};
+    return Verdict::Deferred;
   }
   if (*known) {
     if (**known == hash) {
       ++counters_.repeats;
       return Verdict::Taken;
     }
-    fault = {ID_REUSED, fmt::format("id {} was used before for other content", Ulid::from_bytes(head.id)->text())};
+    rejection = {ID_REUSED, fmt::format("id {} was used before for other content", Ulid::from_bytes(head.id)->text())};
     return Verdict::Refused;
   }
   const bool unproven = Millis{static_cast<int64_t>(time_of(id))} + options_.id_window < now.wall;
@@ -282,8 +282,8 @@ void Admission::journalled() {
       auto* out = published.add_refusals();
       out->set_number(refusal.number);
       out->set_id(refusal.id);
-      out->set_reason(static_cast<Reason>(refusal.fault.reason));
-      out->set_text(refusal.fault.text);
+      out->set_reason(static_cast<Reason>(refusal.rejection.reason));
+      out->set_text(refusal.rejection.text);
     }
     if (answer.resume) {
       published.set_resume(answer.resume);

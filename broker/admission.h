@@ -28,7 +28,7 @@ namespace detent {
 /// What became of signals handed in by `Admission::admit_local`.
 struct LocalDone {
   uint64_t ticket = 0;
-  std::vector<Rejection> faults;  // one each; reason 0: durable
+  std::vector<Rejection> rejections;  // one each; reason 0: durable
 };
 
 class Admission {
@@ -79,12 +79,12 @@ class Admission {
   void set_terms(Open& open, const SignalHeader& head);
 
  private:
-  enum class Verdict { Taken, Refused, Held };
+  enum class Verdict { Taken, Refused, Deferred };
   struct Answer {  // to a publisher's session
     struct Refusal {
       uint64_t number = 0;
       std::string id;
-      Rejection fault;
+      Rejection rejection;
     };
     uint64_t session = 0;
     uint64_t upto = 0;
@@ -95,7 +95,7 @@ class Admission {
   };
 
   Answer& answer_to(uint64_t session);
-  Verdict admit(std::span<char> signal, Now now, Rejection& fault);
+  Verdict admit(std::span<char> signal, Now now, Rejection& rejection);
   /// Numbers it and writes its record; the caller hands it to the deliveries.
   Open append(std::string_view signal, const SignalHeader& head, const Route& route, bool unproven, bool revived,
               Now now);
@@ -113,8 +113,8 @@ class Admission {
   UlidSource ulids_;
   uint64_t next_seq_ = 1;
   uint64_t next_ticket_ = 1;
-  int hold_reason_ = 0;
-  std::string hold_text_;
+  int pause_reason_ = 0;
+  std::string pause_text_;
   bool draining_ = false;
   std::unordered_map<uint64_t, uint64_t> next_publish_;  // the number expected next, by session
   TextMap<Millis> terms_;                                // `expires` by type

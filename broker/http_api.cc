@@ -31,13 +31,13 @@ http::Outgoing published(const std::vector<std::string>& names, const LocalDone&
   json::array results;
   int status = 200;
   for (size_t i = 0; i < names.size(); ++i) {
-    const auto& fault = done.faults[i];
-    if (!fault.reason) {
+    const auto& rejection = done.rejections[i];
+    if (!rejection.reason) {
       results.push_back({{"id", names[i]}, {"durability", Durability_Name(JOURNALED)}});
     } else {
-      status = std::max(status, fault.reason >= DISK_LOW ? 503 : 422);
+      status = std::max(status, rejection.reason >= DISK_LOW ? 503 : 422);
       results.push_back(
-          {{"id", names[i]}, {"error", Reason_Name(static_cast<Reason>(fault.reason))}, {"text", fault.text}});
+          {{"id", names[i]}, {"error", Reason_Name(static_cast<Reason>(rejection.reason))}, {"text", rejection.text}});
     }
   }
   return {status, json::serialize(json::object{{"signals", std::move(results)}}) + "\n"};

@@ -1,17 +1,11 @@
 #include "consumers/program.h"
 
-#include <signal.h>
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
 #include <iostream>
-#include <optional>
-#include <thread>
 
-#include "base/descriptors.h"
-#include "base/log.h"
-#include "base/version.h"
-#include "config/config.h"
+#include "config/daemon.h"
 #include "consumers/process.h"
 
 namespace detent::consumers {
@@ -20,19 +14,6 @@ namespace {
 /// What all consumers' --help ends with.
 constexpr const char* kCommon =
     "\nIt keeps nothing itself and may be stopped at any time; SIGTERM finishes what is in flight.";
-
-struct CommonOptions {
-  std::string config, log_format, log_level;
-};
-
-void add_common(CLI::App& app, CommonOptions& options) {
-  app.add_option("--config", options.config,
-                 "detent.toml to read (else $DETENT_CONFIG, ./detent.toml, /etc/detent/detent.toml)");
-  app.add_option("--log-format", options.log_format, "text or json")->check(CLI::IsMember({"text", "json"}));
-  app.add_option("--log-level", options.log_level, "trace, debug, info, warn or error")
-      ->check(CLI::IsMember(std::vector<std::string>(std::begin(kLogLevels), std::end(kLogLevels))));
-  app.set_version_flag("--version", app.get_name() + " " + kVersion);
-}
 
 /// Where the program stops: `why` on stderr, as one line.
 int misused(const Program& program, const std::string& why) {
@@ -50,24 +31,15 @@ std::string shown_name(const Program& program, const std::vector<Served>& served
   return out;
 }
 
-/// Delivers until SIGTERM or SIGINT. A thread waits for these, so that no handler runs in the middle of anything.
+/// Delivers until SIGTERM or SIGINT.
 int serve(const Program& program, const std::string& broker, std::vector<Served> served) {
-  sigset_t ending;
-  sigemptyset(&ending);
-  for (const int number : {SIGTERM, SIGINT}) sigaddset(&ending, number);
-  pthread_sigmask(SIG_BLOCK, &ending, nullptr);
-  signal(SIGPIPE, SIG_IGN);
+  SignalThread signals{SIGTERM, SIGINT};
   std::string channels;
   for (const Served& one : served) channels += (channels.empty() ? "" : ", ") + one.name;
   const std::string name = shown_name(program, served);
   try {
     Process process(broker, name, std::move(served));
-    std::jthread stops([&](const std::stop_token& stop) {
-      while (!stop.stop_requested()) {
-        const timespec patience{0, 200'000'000};
-        if (sigtimedwait(&ending, nullptr, &patience) > 0) process.stop();
-      }
-    });
+    const SignalThread::Watch watch = signals.start([&](int) { process.stop(); });
     spdlog::info("serving {}, broker at {}", channels, broker);
     process.run();
   } catch (const std::exception& error) {
@@ -81,15 +53,11 @@ int serve(const Program& program, const std::string& broker, std::vector<Served>
 
 int run(const Program& program, int argc, char** argv) {
   CLI::App app{program.about + kCommon, program.name};
-  CommonOptions options;
+  DaemonOptions options;
   program.add_options(app);
-  add_common(app, options);
+  add_daemon_options(app, options);
   app.footer("Example: " + program.example);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  if (const auto code = parse_options(app, argc, argv)) return *code;
 
   const auto config = load_config(options.config);
   if (!config) {
@@ -99,10 +67,7 @@ int run(const Program& program, int argc, char** argv) {
   auto served = program.channels(*config);
   if (!served) return misused(program, served.error().what);
 
-  setup_log(program.name, options.log_format.empty() ? config->log.format : options.log_format,
-            options.log_level.empty() ? config->log.level : options.log_level);
-  spdlog::info("{}", origin_of(*config));
-  raise_descriptor_limit();
+  begin_daemon(program.name, *config, options);
   return serve(program, config->endpoint_of("broker"), std::move(*served));
 }
 

@@ -76,7 +76,7 @@ void World::publish_over_http(Client& client, const std::string& id) {
   over_http_.insert(id);
   broker_->admit(published_[id].bytes, now_, [this, &client, id](const LocalDone& done) {
     over_http_.erase(id);
-    if (!done.faults.at(0).reason) {
+    if (!done.rejections.at(0).reason) {
       published_[id].acknowledged = true;
       return;
     }
