@@ -18,7 +18,7 @@
 
 namespace detent {
 
-/// Where a signal's record lies in the journal: a Place in 12 bytes.
+/// Where a signal's record lies in the journal: a RecordPosition in 12 bytes.
 struct RecordRef {
   uint32_t segment = 0;
   uint32_t offset = 0;

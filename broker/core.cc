@@ -189,7 +189,7 @@ CoreCounters Core::counters() const {
   CoreCounters all = counters_;
   all.alarms = alarms_.count();
   const auto& of_sessions = sessions_.counters();
-  all.refused += of_sessions.refused;
+  all.sessions_refused = of_sessions.refused;
   all.malformed = of_sessions.malformed;
   all.not_allowed = of_sessions.not_allowed;
   all.too_large = of_sessions.too_large;

@@ -1,5 +1,5 @@
-// The broker over HTTP: for curl, probes and Prometheus. Design section 14. The server answers on its own thread; what
-// it needs of the broker is done on the loop.
+// The broker over HTTP: for curl, probes and Prometheus; docs/protocol.md tells the requests. The server answers on its
+// own thread; what it needs of the broker is done on the loop.
 #pragma once
 
 #include <memory>

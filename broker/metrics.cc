@@ -40,6 +40,8 @@ std::string metrics(const Vitals& vitals) {
   add("detent_signals_repeated_total", "Signals published again with a known id and the same content.", counter,
       {{"", double(c.repeats)}});
   add("detent_signals_rejected_total", "Signals refused for good.", counter, {{"", double(c.refused)}});
+  add("detent_sessions_rejected_total", "Sessions that were not opened: wrong version, role or channel, too many.",
+      counter, {{"", double(c.sessions_refused)}});
   add("detent_signals_unrouted_total", "Signals that no route matched, sent to default_to.", counter,
       {{"", double(c.unrouted)}});
   add("detent_signals_repeat_unproven_total", "Signals whose id is older than the window in which repeats are known.",

@@ -38,14 +38,16 @@ std::string status_json(const Vitals& vitals) {
   out["publishers"] = vitals.paused.empty() ? "accepted" : "paused";
   if (!vitals.paused.empty()) out["paused_because"] = vitals.paused;
   out["next_seq"] = core.admission().next_seq();
-  out["counters"] = {
-      {"admitted", counters.admitted},   {"repeats", counters.repeats},     {"refused", counters.refused},
-      {"deferred", counters.held},       {"malformed", counters.malformed}, {"not_allowed", counters.not_allowed},
-      {"too_large", counters.too_large}, {"delivered", counters.delivered}, {"unknown", counters.unknown},
-      {"expired", counters.expired},     {"dead_letters", counters.dead},   {"redelivered", counters.redelivered},
-      {"stale", counters.stale},         {"unrouted", counters.unrouted},   {"unproven", counters.unproven},
-      {"gaps", counters.gaps},           {"alarms", counters.alarms},       {"dropped", counters.dropped},
-      {"redacted", vitals.masked}};
+  out["counters"] = {{"admitted", counters.admitted},   {"repeats", counters.repeats},
+                     {"refused", counters.refused},     {"deferred", counters.held},
+                     {"malformed", counters.malformed}, {"not_allowed", counters.not_allowed},
+                     {"too_large", counters.too_large}, {"delivered", counters.delivered},
+                     {"unknown", counters.unknown},     {"expired", counters.expired},
+                     {"dead_letters", counters.dead},   {"redelivered", counters.redelivered},
+                     {"stale", counters.stale},         {"unrouted", counters.unrouted},
+                     {"unproven", counters.unproven},   {"gaps", counters.gaps},
+                     {"alarms", counters.alarms},       {"dropped", counters.dropped},
+                     {"redacted", vitals.masked},       {"sessions_refused", counters.sessions_refused}};
   json::array channels;
   for (const auto& [name, channel] : core.deliveries().channels()) {
     const auto health = core.deliveries().health(name);

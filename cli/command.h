@@ -18,7 +18,7 @@ class App;
 
 namespace detent {
 
-/// Done or safely spooled; failed; wrong usage or configuration.
+/// Done; failed; wrong usage or configuration.
 enum Exit { kDone = 0, kFailed = 1, kWrong = 2 };
 
 /// Wrong usage, in one readable line.

@@ -70,7 +70,8 @@ class SectionOf final : public ConfigSection {
     return that && value == that->value;
   }
   bool reloads() const override {
-    return requires { Value::kReloads; };
+    if constexpr (requires { Value::kReloads; }) return Value::kReloads;
+    return false;
   }
   std::string listens_at() const override {
     if constexpr (requires { value.listen; }) return value.listen;

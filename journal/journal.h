@@ -60,7 +60,7 @@ inline bool before(const RecordPosition& place, const LogPosition& mark) {
 
 struct Appended {
   std::uint64_t segment = 0;
-  std::uint32_t base_offset = 0;  // a record's Place::offset is this and what Batch::append returned
+  std::uint32_t base_offset = 0;  // a record's RecordPosition::offset is this and what Batch::append returned
   bool rolled = false;            // the batch is the first of a fresh segment,
   std::uint64_t sealed = 0;       // and this one before it takes no more
   bool after_failure = false;     // because a write or sync there failed: the reason is in `failure`

@@ -14,8 +14,7 @@ namespace detent {
 
 struct LedgerSignal {
   /// Where the journal holds this record: unique among signals and receipts, above zero, and growing. The ledger only
-  /// compares places (a journal that is found by byte position and index within the record hands in `position << 16 |
-  /// index`).
+  /// compares places.
   std::uint64_t place = 0;
   std::uint64_t seq = 0;
   std::string_view id;  // ULID, 26 characters
