@@ -63,6 +63,12 @@ void World::check_all_arrived() {
       }
     }
   }
+  // One that was given up elsewhere, while a consumer still took it for its own, was waited for by nobody.
+  for (const auto& place : overtaken_) {
+    const auto settled = books.settled.find(place);
+    if (settled != books.settled.end() && settled->second.state == SettledRecord::DELIVERED)
+      return broken(fmt::format("{} took {} after a later one of its thread", place.channel, place.seq));
+  }
   for (const auto& [key, place] : broker_->letters().letters()) {
     if (!books.delivered.contains(key)) return broken("a dead letter of a delivery that is not settled");
   }

@@ -212,9 +212,8 @@ void World::consumer_acts(Client& client) {
     if (taken_.insert({held.channel, held.id}).second && !signal.thread.empty()) {
       // The platform sees it for the first time: never before an earlier one of its thread.
       auto& last = last_first_[{held.channel, signal.thread}];
-      if (held.seq < last)
-        return broken(fmt::format("{} took {} of {} after {}", held.channel, held.seq, signal.thread, last));
-      last = held.seq;
+      if (held.seq < last) overtaken_.push_back({held.channel, held.seq});
+      last = std::max(last, held.seq);
     }
     settle.add_delivered(held.delivery);
   }

@@ -123,6 +123,7 @@ class World {
   };
   std::map<std::string, Published> published_;                          // by id
   std::map<std::pair<std::string, std::string>, uint64_t> last_first_;  // (channel, thread) -> seq first taken last
+  std::vector<Books::Place> overtaken_;                  // taken for the first time after a later one of their thread
   std::set<std::pair<std::string, std::string>> taken_;  // (channel, id) that a plain consumer's platform has
   std::string down_;                                     // a channel that nobody serves
   std::set<std::string> over_http_;                      // ids that wait for an answer over HTTP
