@@ -163,18 +163,6 @@ bool redact_tokens(char* begin, char* end) {
   return any;
 }
 
-/// Whether there is any ':' or '=': most texts have neither.
-bool has_separator(const char* at, const char* end) {
-  constexpr uint64_t ones = 0x0101010101010101, highs = 0x8080808080808080;
-  const auto has_zero = [](uint64_t eight) { return (eight - ones) & ~eight & highs; };
-  for (; end - at >= 8; at += 8) {
-    uint64_t eight = 0;
-    std::memcpy(&eight, at, sizeof eight);
-    if (has_zero(eight ^ ones * ':') | has_zero(eight ^ ones * '=')) return true;
-  }
-  return std::any_of(at, end, [](char c) { return c == ':' || c == '='; });
-}
-
 bool redact_values(char* begin, char* end, char separator) {
   bool any = false;
   for (char* at = begin; at < end && (at = static_cast<char*>(std::memchr(at, separator, end - at))); ++at) {
@@ -190,8 +178,7 @@ bool redact_values(char* begin, char* end, char separator) {
 
 }  // namespace
 
-bool Patterns::redact(std::span<char> text) const {
-  if (!compiled_ || text.empty()) return false;
+bool Patterns::search(std::span<char> text) const {
   bool any = false;
   char* const end = text.data() + text.size();
   Work work{compiled_->expressions.size() * (kWorkForAText + kWorkForAByte * text.size())};
@@ -214,10 +201,8 @@ bool redact(std::span<char> text, const Patterns& patterns) {
   char* const begin = text.data();
   char* const end = begin + text.size();
   bool any = redact_tokens(begin, end);
-  if (has_separator(begin, end)) {
-    any |= redact_values(begin, end, ':');
-    any |= redact_values(begin, end, '=');
-  }
+  any |= redact_values(begin, end, ':');
+  any |= redact_values(begin, end, '=');
   any |= patterns.redact(text);
   return any;
 }
