@@ -12,10 +12,12 @@ namespace detent {
 namespace {
 constexpr size_t kMaxParts = 4096;  // of a delivery, as a Settled may have
 
-/// The platform has it, or perhaps has it.
-bool is_begun(const std::string& part) {
+/// Of an encoded part. Of one that is begun it is not known whether the platform has it.
+enum class PartState { Unsent, Begun, Done };
+PartState state_of(const std::string& part) {
   Part read;
-  return read.ParseFromString(part) && (read.done() || read.begun_ms() > 0);
+  read.ParseFromString(part);
+  return read.done() ? PartState::Done : read.begun_ms() > 0 ? PartState::Begun : PartState::Unsent;
 }
 }  // namespace
 
@@ -96,7 +98,7 @@ void Deliveries::on_begun(const Session& session, std::string_view body, Now now
   begun.mutable_part()->set_begun_ms(begun.part().begun_ms() ? begun.part().begun_ms() : now.wall.count());
   const uint32_t number = begun.part().part();
   std::string& part = home.parts[begun.delivery()][number];
-  const bool first = !is_begun(part) || is_beginning(begun.channel(), begun.delivery(), number);
+  const bool first = state_of(part) == PartState::Unsent || is_beginning(begun.channel(), begun.delivery(), number);
   part = begun.part().SerializeAsString();
   append_begun(home, *seq, begun.delivery(), part, now);
   if (!begun.part().done()) begun_.push_back({session.id, begun.channel(), begun.delivery(), number, first});
@@ -171,16 +173,21 @@ void Deliveries::circuit_closed(const std::string& name, Now now) {
 
 void Deliveries::settle_outcome(Channel& home, Open& open, int outcome, std::map<uint32_t, std::string> parts,
                                 const std::string& cause, uint32_t delay_ms, Now now) {
-  if (const auto known = home.parts.find(open.delivery); known != home.parts.end()) {
-    for (const auto& [number, part] : known->second) {
-      const auto [said, fresh] = parts.emplace(number, part);  // what was just said counts more
-      // That it surely was not taken must outlast a restart, or it would count as perhaps delivered.
-      if (!fresh && outcome == NOT_NOW && is_begun(part) && !is_begun(said->second))
-        append_begun(home, open.seq, open.delivery, said->second, now);
+  const auto found = home.parts.find(open.delivery);
+  const std::map<uint32_t, std::string> known =
+      found == home.parts.end() ? std::map<uint32_t, std::string>{} : found->second;
+  if (outcome == NOT_NOW) {
+    // It must outlast a restart: what surely was not taken would count as perhaps delivered, what arrived be sent
+    // again.
+    for (const auto& [number, part] : parts) {
+      const auto before = known.find(number);
+      const PartState was = before == known.end() ? PartState::Unsent : state_of(before->second);
+      if (state_of(part) != was) append_begun(home, open.seq, open.delivery, part, now);
     }
   }
+  parts.insert(known.begin(), known.end());  // what was just said counts more
   if (outcome == NOT_NOW || outcome == GIVEN_UP) {
-    std::erase_if(parts, [](const auto& part) { return !is_begun(part.second); });
+    std::erase_if(parts, [](const auto& part) { return state_of(part.second) == PartState::Unsent; });
     if (parts.empty()) {
       home.parts.erase(open.delivery);
     } else {

@@ -73,6 +73,7 @@ void run(Invocation& invocation, const Options& options, std::vector<std::string
               .source = options.source.empty() ? host_name() : options.source,
               .severity = failed ? ERROR : INFO,
               .needs_response = failed && options.needs_response};
+  draft.labels = {{"job", std::string(head_of(to_utf8(name), 256))}};
   const std::string words = to_utf8(fmt::format("{}", fmt::join(command, " ")));
   try {
     Ulid id;
@@ -106,7 +107,9 @@ void run(Invocation& invocation, const Options& options, std::vector<std::string
 void add_run(CLI::App& app, Invocation& invocation) {
   auto options = std::make_shared<Options>();
   auto* command = app.add_subcommand("run", "Run a command, publish how it went, keep its exit code");
-  command->add_option("--name", options->name, "What the job is called (default: the command's name)")
+  command
+      ->add_option("--name", options->name,
+                   "What the job is called, and the signal's label \"job\" (default: the command's name)")
       ->type_name("NAME");
   command->add_option("--type", options->type, "The signal's type (default: cron.output)")->type_name("TYPE");
   command->add_option("--source", options->source, "Who says it (default: this host's name)")->type_name("NAME");

@@ -91,7 +91,7 @@ void add_tail(CLI::App& app, Invocation& invocation) {
       ->type_name("CHANNEL");
   command->add_option("--type", options->tailing.type, "Only types of this form: incident.*")->type_name("GLOB");
   command->add_option("--since", options->since, "Begin this long ago (default: now)")->type_name("DURATION");
-  command->add_option("--count", options->count, "End after this many")->type_name("N");
+  command->add_option("--count", options->count, "End after this many")->type_name("N")->check(CLI::PositiveNumber);
   add_asking_options(*command, invocation);
   command->footer(
       "Examples:\n  detent tail --since 1h\n  detent tail --channel discord.alerts --json | jq .signal.title");

@@ -4,6 +4,8 @@
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iostream>
 
 #include "base/descriptors.h"
 #include "base/log.h"
@@ -24,7 +26,11 @@ std::optional<int> parse_options(CLI::App& app, int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    std::string why = error.what();
+    std::replace(why.begin(), why.end(), '\n', ' ');
+    std::cerr << app.get_name() << ": " << why << " (see " << app.get_name() << " --help)\n";
+    return 2;
   }
   return std::nullopt;
 }

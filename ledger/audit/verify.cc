@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 
+#include "ledger/audit/audit_branch.h"
 #include "ledger/audit/history.h"
 #include "ledger/audit/line.h"
 #include "ledger/repository/git_command.h"
@@ -54,7 +55,8 @@ class Verification {
   Verification(const Repository& repository, const VerifyOptions& options)
       : repository_{repository}, options_{options} {}
 
-  Result<VerifyReport> run(const Oid& tip, const std::optional<Oid>& remote) {
+  /// `last`: our last commit, as its witness says.
+  Result<VerifyReport> run(const Oid& tip, const std::optional<Oid>& last, const std::optional<Oid>& remote) {
     const auto top = repository_.commit(tip);
     if (!top) return top.error();
     tip_tree_ = top->tree;
@@ -76,6 +78,7 @@ class Verification {
       problem(fmt::format("the beginning is missing: the first line in {} goes on from hash {}", expected_by_,
                           to_hex(*expected_)));
     }
+    if (last) check_last(*last);
     if (const auto counted = check_files(); !counted) return counted.error();
     check_numbers();
     report_.problems.assign(problems_.begin(), problems_.end());
@@ -88,6 +91,17 @@ class Verification {
     ++report_.problem_count;
     problems_.push_front(std::move(text));
     if (problems_.size() > kProblemsMost) problems_.pop_back();
+  }
+
+  /// A branch that was moved back is whole as far as it goes.
+  void check_last(const Oid& id) {
+    const auto commit = repository_.commit(id);
+    const auto note = commit ? own_note(*commit) : std::nullopt;
+    const std::uint64_t lines = newest_ ? newest_->lines : 0;
+    if (note && note->state.lines > lines) {
+      problem(fmt::format("the branch was moved back: it holds {} lines, and the broker's last commit ({}) {}", lines,
+                          id.hex().substr(0, 12), note->state.lines));
+    }
   }
 
   Result<> check_foreign(const Commit& commit) {
@@ -304,7 +318,9 @@ Result<VerifyReport> verify_ledger(const Repository& repository, const std::stri
       state = VerifyReport::Remote::diverged;  // until the walk meets it
     }
   }
-  auto report = Verification{repository, options}.run(*tip, there);
+  const auto last = repository.ref("refs/detent/" + branch);
+  if (!last) return last.error();
+  auto report = Verification{repository, options}.run(*tip, *last, there);
   if (!report) return report.error();
   if (report->remote == VerifyReport::Remote::not_asked) {
     report->remote = state;

@@ -353,11 +353,15 @@ void SimulatedBroker::check_alarms() {
       return broken_(fmt::format("{} has {}dead letters, and its alarm does{} stand", name, has_dead ? "" : "no ",
                                  has_dead ? " not" : ""));
     const auto health = core.deliveries().health(name);
-    if (health.circuit_open || !core.alarms().stands("circuit/" + name)) {
+    const auto alarm = core.alarms().standing().find("circuit/" + name);
+    if (health.circuit_open || alarm == core.alarms().standing().end()) {
       untried_.erase(name);
-    } else if (untried_.try_emplace(name, health.delivered).first->second != health.delivered) {
-      return broken_(name + " delivers, and the alarm about its circuit stands");
+      continue;
     }
+    Untried& untried = untried_[name];
+    if (untried.since_ms != alarm->second.since_ms) untried = {alarm->second.since_ms, health.delivered};
+    if (untried.delivered != health.delivered)
+      return broken_(name + " delivers, and the alarm about its circuit stands");
   }
   if (!core.deliveries().failing().empty() && !core.alarms().stands("journal-read"))
     return broken_("what cannot be read raises no alarm");
@@ -424,7 +428,8 @@ void SimulatedBroker::check_recovered(const Books& books) {
         fmt::format("{} deliveries are open after a restart, and by the records {}", found.size(), expected.size()));
   for (const auto& [place, parts] : books.begun) {
     if (found.contains(place) && begun[place] != parts)
-      return broken_(fmt::format("what was begun of {} of {} is not what was said", place.seq, place.channel));
+      return broken_(fmt::format("of {} of {} the parts {} were begun, and {} are known to be", place.seq,
+                                 place.channel, fmt::join(parts, " "), fmt::join(begun[place], " ")));
   }
 }
 

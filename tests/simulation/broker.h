@@ -142,8 +142,13 @@ class SimulatedBroker {
   std::unique_ptr<Host> host_;
   std::optional<Millis> journal_due_, chore_due_;  // when the lane's next job is done
   Host::Counters counted_;
-  std::map<std::string, uint64_t> untried_;  // deliveries of channels whose circuit's opener is gone
-  uint64_t first_dead_ = 0;                  // the oldest segment of the dead letters
+  /// A channel whose circuit's opener is gone: since when its alarm stands, and how many it had delivered then.
+  struct Untried {
+    int64_t since_ms = 0;
+    uint64_t delivered = 0;
+  };
+  std::map<std::string, Untried> untried_;
+  uint64_t first_dead_ = 0;  // the oldest segment of the dead letters
 };
 
 }  // namespace detent::test

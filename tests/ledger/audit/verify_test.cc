@@ -213,5 +213,17 @@ TEST_F(VerifyTest, CommitsAreReadNewestFirst) {
   EXPECT_THAT(seqs, ElementsAre(6, 5, 4, 3));
 }
 
+TEST_F(VerifyTest, SeesThatTheBranchWasMovedBack) {
+  ASSERT_TRUE(verify().whole());
+  ASSERT_EQ(test::shell("git --git-dir=" + repository().string() +
+                        " update-ref refs/heads/detent/ledger refs/heads/detent/ledger~2")
+                .code,
+            0);
+  const auto report = verify();
+  EXPECT_FALSE(report.whole());
+  EXPECT_THAT(report.problems,
+              ElementsAre(HasSubstr("the branch was moved back: it holds 8 lines, and the broker's last commit")));
+}
+
 }  // namespace
 }  // namespace detent
