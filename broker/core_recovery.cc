@@ -118,7 +118,10 @@ void CoreRecovery::replay(std::string_view bytes, const RecordPosition& place, b
   } else if (record.has_settled()) {
     const auto& settled = record.settled();
     deliveries_.recorded(settled.delivery(), 0);
-    for (const uint64_t seq : settled.seqs()) replay_settled(deliveries_.channel(settled.channel()), seq);
+    for (const uint64_t seq : settled.seqs()) {
+      replay_settled(deliveries_.channel(settled.channel()), seq);
+      if (settled.state() == SettledRecord::DEAD) settled_dead_.emplace(settled.channel(), seq);
+    }
   } else if (record.has_next_seq()) {
     admission_.restore_numbers(record.next_seq());
   } else if (record.has_raised()) {
@@ -227,6 +230,14 @@ std::set<uint64_t> CoreRecovery::without_record() {
   return missing;
 }
 
+/// One that has a dead letter.
+bool CoreRecovery::is_settled(const std::string& channel, uint64_t seq) const {
+  if (settled_dead_.contains({channel, seq})) return true;
+  if (seq >= snapshot_next_) return false;
+  const auto past = channels_.find(channel);
+  return past == channels_.end() || past->second.is_settled(seq);
+}
+
 MissingSignals CoreRecovery::finish(Now now) {
   // Before anything is settled here: what is settled is found no more.
   const auto open = without_record();
@@ -234,10 +245,12 @@ MissingSignals CoreRecovery::finish(Now now) {
   for (const auto& [key, letter] : letters_) {
     Channel& home = deliveries_.channel(key.channel);
     for (const uint64_t seq : letter.seqs) {
-      Open* open = home.find(seq);
-      if (!open) continue;
-      open->delivery = key.delivery;
-      deliveries_.settle_dead(home, seq, letter.cause, now);
+      if (Open* open = home.find(seq)) {
+        open->delivery = key.delivery;
+        deliveries_.settle_dead(home, seq, letter.cause, now);
+      } else if (!is_settled(key.channel, seq)) {
+        deliveries_.settle_dead_without_record(key, seq, letter.cause, now);  // damaged meanwhile
+      }
     }
   }
   deliveries_.settle_alarms(now);

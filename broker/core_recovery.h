@@ -64,13 +64,15 @@ class CoreRecovery {
   void replay_settled(Channel& channel, uint64_t seq);
   /// What is open by the snapshot, was not settled since, and has neither a record nor a dead letter.
   std::set<uint64_t> without_record();
+  bool is_settled(const std::string& channel, uint64_t seq) const;
 
   Admission& admission_;
   Deliveries& deliveries_;
   Alarms& alarms_;
   IdWindow& ids_;
   std::map<std::string, Past, std::less<>> channels_;
-  std::map<DeliveryKey, Letter> letters_;  // dead letters that are kept
+  std::map<DeliveryKey, Letter> letters_;                    // dead letters that are kept
+  std::set<std::pair<std::string, uint64_t>> settled_dead_;  // since the snapshot: by channel and number
   uint64_t snapshot_next_ = 1;
   uint64_t open_ = 0;               // deliveries that the snapshot knows as open and no record was found for yet
   MissingSignals numbers_missing_;  // behind the snapshot

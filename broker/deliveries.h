@@ -107,6 +107,8 @@ class Deliveries {
   void finish(Channel& channel, uint64_t seq);
   /// Its letter is durable, and the settling that follows is not.
   void settle_dead(Channel& channel, uint64_t seq, const std::string& cause, Now now);
+  /// The same, where the record of its signal is damaged since.
+  void settle_dead_without_record(const DeliveryKey& letter, uint64_t seq, const std::string& cause, Now now);
   /// All is restored: the alarms follow. The journal and that of the dead letters may have ended at different moments.
   void settle_alarms(Now now);
 

@@ -63,6 +63,15 @@ void Deliveries::settle_dead(Channel& home, uint64_t seq, const std::string& cau
   raise_dead_letters(home.name(), fmt::format("a delivery to {} was given up: {}", home.name(), cause), now);
 }
 
+void Deliveries::settle_dead_without_record(const DeliveryKey& letter, uint64_t seq, const std::string& cause,
+                                            Now now) {
+  Open gone;
+  gone.seq = seq;
+  gone.delivery = letter.delivery;
+  append_settled(channel(letter.channel), gone, SettledRecord::DEAD, {}, cause, now);
+  ++counters_.dead;
+}
+
 void Deliveries::raise_dead_letters(const std::string& channel, const std::string& cause, Now now) {
   alarms_.raise(
       kDeadLetters + channel, cause,
