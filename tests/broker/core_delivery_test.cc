@@ -355,6 +355,28 @@ TEST_F(CoreTest, WhatWasSurelyNotTakenIsNotPerhapsDeliveredAfterARestart) {
   EXPECT_EQ(next.delivered[0].parts_size(), 0);
 }
 
+TEST_F(CoreTest, WhatAConsumerTellsOfItsPartsWhenItGivesADeliveryBackOutlastsARestart) {
+  auto& alerts = consumer("c", "discord.alerts");
+  publish(connect("p"), {signal()});
+  turn();
+  Settle settle;
+  settle.set_channel("discord.alerts");
+  auto* one = settle.add_settled();
+  one->set_delivery(alerts.delivered.at(0).id());
+  one->set_outcome(NOT_NOW);
+  auto* part = one->add_parts();
+  part->set_part(1);
+  part->set_done(true);
+  part->set_message_id("77");
+  alerts.link.send(Frame::kSettle, settle.SerializeAsString());
+  turn();
+  restart();
+  auto& next = consumer("c", "discord.alerts");
+  ASSERT_EQ(next.delivered.size(), 1u);
+  ASSERT_EQ(next.delivered[0].parts_size(), 1);
+  EXPECT_EQ(next.delivered[0].parts(0).message_id(), "77");
+}
+
 TEST_F(CoreTest, WhatWasTriedAndNotTakenExpiresByItsType) {
   options.admission.expires = [](std::string_view) { return Millis{60'000}; };
   restart();

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "proto/journal.pb.h"
 #include "tests/broker/core_fixture.h"
 
 namespace detent {
@@ -420,6 +421,31 @@ TEST_F(CoreTest, DropsAllOfAChannelWhenTheOperatorSaysSo) {
   EXPECT_EQ(open("discord.alerts"), 1u);
   restart();
   EXPECT_EQ(open("discord.system"), 0u);
+}
+
+TEST_F(CoreTest, SettlesWhatHasADeadLetterWhereTheRecordOfItsSignalIsDamagedSince) {
+  Core recovering(options, *Router::compile(config), validator, *ids, 1);
+  Snapshot snapshot;
+  snapshot.set_next_seq(5);
+  auto* channel = snapshot.add_channels();
+  channel->set_name("discord.alerts");
+  channel->set_floor(2);  // 2, 3 and 4 are open
+  recovering.restore(snapshot.SerializeAsString());
+  Record settled;
+  settled.mutable_settled()->add_seqs(4);
+  settled.mutable_settled()->set_channel("discord.alerts");
+  settled.mutable_settled()->set_state(SettledRecord::DEAD);
+  recovering.replay(settled.SerializeAsString(), {}, true);
+  for (const uint64_t seq : {3, 4}) {
+    DeadRecord letter;
+    letter.mutable_letter()->add_seqs(seq);
+    letter.mutable_letter()->set_channel("discord.alerts");
+    letter.mutable_letter()->set_delivery(10 + seq);
+    recovering.replay_dead(letter.SerializeAsString());
+  }
+  const MissingSignals missing = recovering.recovered(now);
+  EXPECT_THAT(missing.first, ElementsAre(2)) << "of the others the letters have the texts";
+  EXPECT_EQ(recovering.counters().dead, 1u);
 }
 
 }  // namespace
