@@ -284,7 +284,7 @@ void SimulatedBroker::order(bool retry) {
   broker_->orders().add({}, retry, std::move(keys));
 }
 
-void SimulatedBroker::drop_a_channel(Now now) {
+void SimulatedBroker::drop_a_channel() {
   const auto& channels = broker_->core().deliveries().channels();
   if (channels.empty()) return;
   const auto& [name, channel] = *std::next(channels.begin(), static_cast<ptrdiff_t>(dice_.below(channels.size())));

@@ -49,7 +49,7 @@ class SimulatedBroker {
   /// The operator brings all dead letters back, or drops them.
   void order(bool retry);
   /// The operator drops what waits for one of the channels.
-  void drop_a_channel(Now now);
+  void drop_a_channel();
   /// A signal that comes over HTTP; `done` is forgotten where the broker dies.
   void admit(std::string signal, Now now, std::function<void(const LocalDone&)> done) {
     broker_->admit({std::move(signal)}, now, std::move(done));

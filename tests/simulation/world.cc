@@ -173,7 +173,7 @@ void World::step(bool calm) {
       broker_up_at_ = now_.mono + Millis{below(4000)};
     }
     if (broker_->is_up() && chance(weather_.orders)) broker_->order(chance(0.7));
-    if (broker_->is_up() && chance(weather_.drop)) broker_->drop_a_channel(now_);
+    if (broker_->is_up() && chance(weather_.drop)) broker_->drop_a_channel();
     if (chance(weather_.reload)) reload();
     if (platforms_ && chance(weather_.revoke)) {
       platforms_->revoke();
