@@ -19,6 +19,7 @@ namespace {
 using testing::HasSubstr;
 
 const char* const kRefused = "detent_signals_rejected_total";
+const char* const kNotOpened = "detent_sessions_rejected_total";
 const char* const kMalformed = "detent_frames_rejected_total{reason=\"malformed\"}";
 
 std::string fresh_id() {
@@ -223,11 +224,11 @@ TEST_F(AtTheDoor, AMalformedHeadIsRefused) {
 
 TEST_F(AtTheDoor, AProtocolVersionThatIsNotSpokenIsRefusedWithTheOneThatIs) {
   Stranger stranger(house.endpoint());
-  const double before = house.metric(kRefused);
+  const double before = house.metric(kNotOpened);
   EXPECT_EQ(stranger.greet(0, 99), 0u);
   EXPECT_EQ(stranger.reason(), VERSION);
   EXPECT_THAT(stranger.refusal(), HasSubstr("speaks " + std::to_string(kProtocolVersion)));
-  EXPECT_EQ(house.metric(kRefused), before + 1);
+  EXPECT_EQ(house.metric(kNotOpened), before + 1);
   EXPECT_NE(stranger.greet(), 0u) << "with the right one it is welcome";
   expect_the_rest_is_served();
 }
