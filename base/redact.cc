@@ -178,7 +178,8 @@ bool redact_values(char* begin, char* end, char separator) {
 
 }  // namespace
 
-bool Patterns::search(std::span<char> text) const {
+bool Patterns::redact(std::span<char> text) const {
+  if (!compiled_ || text.empty()) return false;
   bool any = false;
   char* const end = text.data() + text.size();
   Work work{compiled_->expressions.size() * (kWorkForAText + kWorkForAByte * text.size())};

@@ -27,11 +27,10 @@ class Patterns {
 
   /// Masks what the expressions match. A line on which one gives up (it takes too much work) is masked as a whole;
   /// after several such lines, all that follow are.
-  bool redact(std::span<char> text) const { return compiled_ && !text.empty() && search(text); }
+  bool redact(std::span<char> text) const;
 
  private:
   struct Compiled;
-  bool search(std::span<char> text) const;
   std::shared_ptr<const Compiled> compiled_;
 };
 

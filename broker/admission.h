@@ -3,12 +3,12 @@
 #pragma once
 
 #include <algorithm>
-#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -116,8 +116,8 @@ class Admission {
   int pause_reason_ = 0;
   std::string pause_text_;
   bool draining_ = false;
-  boost::unordered_flat_map<uint64_t, uint64_t> next_publish_;  // the number expected next, by session
-  TextMap<Millis> terms_;                                       // `expires` by type
+  std::unordered_map<uint64_t, uint64_t> next_publish_;  // the number expected next, by session
+  TextMap<Millis> terms_;                                // `expires` by type
   std::vector<Answer> published_, published_under_way_;
   std::vector<LocalDone> local_, local_under_way_;
 };

@@ -13,11 +13,11 @@ namespace {
 constexpr size_t kMaxParts = 4096;  // of a delivery, as a Settled may have
 
 /// Of an encoded part. Of one that is begun it is not known whether the platform has it.
-enum class PartState { Unsent, Begun, Done };
-PartState state_of(const std::string& part) {
+enum class Progress { Unsent, Begun, Done };
+Progress state_of(const std::string& part) {
   Part read;
   read.ParseFromString(part);
-  return read.done() ? PartState::Done : read.begun_ms() > 0 ? PartState::Begun : PartState::Unsent;
+  return read.done() ? Progress::Done : read.begun_ms() > 0 ? Progress::Begun : Progress::Unsent;
 }
 }  // namespace
 
@@ -98,7 +98,7 @@ void Deliveries::on_begun(const Session& session, std::string_view body, Now now
   begun.mutable_part()->set_begun_ms(begun.part().begun_ms() ? begun.part().begun_ms() : now.wall.count());
   const uint32_t number = begun.part().part();
   std::string& part = home.parts[begun.delivery()][number];
-  const bool first = state_of(part) == PartState::Unsent || is_beginning(begun.channel(), begun.delivery(), number);
+  const bool first = state_of(part) == Progress::Unsent || is_beginning(begun.channel(), begun.delivery(), number);
   part = begun.part().SerializeAsString();
   append_begun(home, *seq, begun.delivery(), part, now);
   if (!begun.part().done()) begun_.push_back({session.id, begun.channel(), begun.delivery(), number, first});
@@ -181,13 +181,13 @@ void Deliveries::settle_outcome(Channel& home, Open& open, int outcome, std::map
     // again.
     for (const auto& [number, part] : parts) {
       const auto before = known.find(number);
-      const PartState was = before == known.end() ? PartState::Unsent : state_of(before->second);
+      const Progress was = before == known.end() ? Progress::Unsent : state_of(before->second);
       if (state_of(part) != was) append_begun(home, open.seq, open.delivery, part, now);
     }
   }
   parts.insert(known.begin(), known.end());  // what was just said counts more
   if (outcome == NOT_NOW || outcome == GIVEN_UP) {
-    std::erase_if(parts, [](const auto& part) { return state_of(part.second) == PartState::Unsent; });
+    std::erase_if(parts, [](const auto& part) { return state_of(part.second) == Progress::Unsent; });
     if (parts.empty()) {
       home.parts.erase(open.delivery);
     } else {

@@ -23,9 +23,8 @@ Sessions::Sessions(Options options, Rules rules, uint64_t seed)
       next_id_((std::mt19937_64(seed)() >> 16) | 1) {}
 
 Session* Sessions::find(uint64_t id) {
-  if (last_ && last_->id == id) return last_;  // frames of a session come in runs
   const auto found = sessions_.find(id);
-  return last_ = found == sessions_.end() ? nullptr : found->second.get();
+  return found == sessions_.end() ? nullptr : found->second.get();
 }
 
 const Session* Sessions::find(uint64_t id) const {
@@ -214,7 +213,6 @@ void Sessions::end(uint64_t id, int reason, std::string_view text, Now now) {
   if (found == sessions_.end()) return;
   const auto session = std::move(found->second);
   sessions_.erase(found);
-  last_ = nullptr;
   if (const auto peer = by_peer_.find(session->peer); peer != by_peer_.end() && peer->second == id)
     by_peer_.erase(peer);
   if (reason) refuse(session->peer, id, reason, text);

@@ -118,7 +118,6 @@ class Sessions {
   Millis last_tick_{0};
   bool draining_ = false;
   std::unordered_map<uint64_t, std::unique_ptr<Session>> sessions_;
-  Session* last_ = nullptr;  // that `find` was asked for
   std::map<std::string, uint64_t, std::less<>> by_peer_;
   std::map<std::string, uint32_t, std::less<>> strikes_;  // frames refused, by peer
   Counters counters_;

@@ -339,15 +339,7 @@ TEST_F(CoreTest, WhatWasSurelyNotTakenIsNotPerhapsDeliveredAfterARestart) {
   turn();
   const uint64_t id = alerts.delivered.at(0).id();
   begin(alerts, "discord.alerts", id);
-  Settle settle;
-  settle.set_channel("discord.alerts");
-  auto* one = settle.add_settled();
-  one->set_delivery(id);
-  one->set_outcome(NOT_NOW);
-  one->set_cause("discord 503");
-  one->add_parts()->set_part(1);  // neither begun nor done
-  alerts.link.send(Frame::kSettle, settle.SerializeAsString());
-  turn();
+  settle(alerts, "discord.alerts", id, NOT_NOW, "discord 503", {unsent()});
   restart();
   auto& next = consumer("c", "discord.alerts");
   ASSERT_EQ(next.delivered.size(), 1u);
@@ -359,17 +351,10 @@ TEST_F(CoreTest, WhatAConsumerTellsOfItsPartsWhenItGivesADeliveryBackOutlastsARe
   auto& alerts = consumer("c", "discord.alerts");
   publish(connect("p"), {signal()});
   turn();
-  Settle settle;
-  settle.set_channel("discord.alerts");
-  auto* one = settle.add_settled();
-  one->set_delivery(alerts.delivered.at(0).id());
-  one->set_outcome(NOT_NOW);
-  auto* part = one->add_parts();
-  part->set_part(1);
-  part->set_done(true);
-  part->set_message_id("77");
-  alerts.link.send(Frame::kSettle, settle.SerializeAsString());
-  turn();
+  Part part = unsent();
+  part.set_done(true);
+  part.set_message_id("77");
+  settle(alerts, "discord.alerts", alerts.delivered.at(0).id(), NOT_NOW, "", {part});
   restart();
   auto& next = consumer("c", "discord.alerts");
   ASSERT_EQ(next.delivered.size(), 1u);
@@ -385,14 +370,7 @@ TEST_F(CoreTest, WhatWasTriedAndNotTakenExpiresByItsType) {
   turn();
   const uint64_t id = system.delivered.at(0).id();
   begin(system, "discord.system", id);
-  Settle settle;
-  settle.set_channel("discord.system");
-  auto* one = settle.add_settled();
-  one->set_delivery(id);
-  one->set_outcome(NOT_NOW);
-  one->add_parts()->set_part(1);
-  system.link.send(Frame::kSettle, settle.SerializeAsString());
-  turn();
+  settle(system, "discord.system", id, NOT_NOW, "", {unsent()});
   now.mono += Millis{3'600'000};
   now.wall += Millis{3'600'000};
   core->tick(now);
@@ -426,5 +404,6 @@ TEST_F(CoreTest, CountsDetentsOwnSignalsAsAdmittedToo) {
   turn();
   EXPECT_EQ(core->counters().admitted, 1u);
 }
+
 }  // namespace
 }  // namespace detent

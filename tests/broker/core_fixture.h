@@ -172,15 +172,22 @@ struct CoreTest : testing::Test {
     turn();
   }
   void settle(Client& client, const std::string& channel, uint64_t delivery, Outcome outcome,
-              const std::string& cause = {}) {
+              const std::string& cause = {}, const std::vector<Part>& parts = {}) {
     Settle settle;
     settle.set_channel(channel);
     auto* one = settle.add_settled();
     one->set_delivery(delivery);
     one->set_outcome(outcome);
     one->set_cause(cause);
+    for (const Part& part : parts) *one->add_parts() = part;
     client.link.send(Frame::kSettle, settle.SerializeAsString());
     turn();
+  }
+  /// Part 1: neither begun nor done.
+  static Part unsent() {
+    Part part;
+    part.set_part(1);
+    return part;
   }
   /// `count` dead letters of discord.system with a text of `size` bytes each.
   void make_dead_letters(size_t count, size_t size) {
