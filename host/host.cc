@@ -54,7 +54,10 @@ Result<void> Host::open(Now now) {
   visitor.record = [this](const RecordPosition& position, std::string_view bytes, bool after_snapshot) {
     machine_.replay(bytes, position, after_snapshot);
   };
-  visitor.damage = [this](const Damage& damage) { machine_.damaged(damage); };
+  visitor.damage = [this](const Damage& damage) {
+    snapshot_failed_ |= damage.segment == 0;  // the one before it serves, and there is none to serve for that one
+    machine_.damaged(damage);
+  };
   const std::string directory = journal_in(options_.directory);
   // The ids of sealed segments are in files of their own, so their records need not be remembered again.
   const auto segments = segments_in(disk_, directory);

@@ -14,14 +14,11 @@ Quarantine::Kept Quarantine::copy(const std::string& name, std::uint64_t offset,
   auto kept = disk_.make_directory(folder_);
   if (kept) kept = copy_bytes(home_ + "/" + name, offset, bytes, path + ".tmp");
   if (kept) kept = disk_.rename(path + ".tmp", path);
-  if (kept) {
-    kept = replace_file(disk_, path + ".txt",
-                        fmt::format("{} bytes of {} from offset {}: {}\n", bytes, name, offset, why));
-  }
   if (!kept) {
     spdlog::error("a copy of the damaged bytes of {} could not be kept: {}", name, kept.error().what);
     return {};
   }
+  note(path, fmt::format("{} bytes of {} from offset {}: {}\n", bytes, name, offset, why));
   return {path, false};
 }
 
@@ -32,12 +29,17 @@ Quarantine::Kept Quarantine::move(const std::string& name, std::string_view why)
   if (kept) kept = disk_.rename(home_ + "/" + name, path);
   if (kept) kept = disk_.sync_directory(folder_);
   if (kept) kept = disk_.sync_directory(home_);
-  if (kept) kept = replace_file(disk_, path + ".txt", fmt::format("{}: {}\n", name, why));
   if (!kept) {
     spdlog::error("{} could not be moved to quarantine: {}", name, kept.error().what);
     return {};
   }
+  note(path, fmt::format("{}: {}\n", name, why));
   return {path, false};
+}
+
+void Quarantine::note(const std::string& path, const std::string& text) {
+  if (const auto written = replace_file(disk_, path + ".txt", text); !written)
+    spdlog::warn("{} is kept, without a note of what it is: {}", path, written.error().what);
 }
 
 Result<void> Quarantine::copy_bytes(const std::string& from, std::uint64_t offset, std::uint64_t bytes,

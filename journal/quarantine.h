@@ -26,6 +26,8 @@ class Quarantine {
   Kept move(const std::string& name, std::string_view why);
 
  private:
+  /// A readable line beside what is kept.
+  void note(const std::string& path, const std::string& text);
   Result<void> copy_bytes(const std::string& from, std::uint64_t offset, std::uint64_t bytes, const std::string& to);
 
   Disk& disk_;

@@ -340,6 +340,9 @@ TEST(Host, ARestartFromTheSnapshotBeforeADamagedOneFindsAllRecordsBehindIt) {
   EXPECT_THAT(life.tally.damages, ElementsAre(last));
   EXPECT_TRUE(life.tally.restored);
   EXPECT_EQ(life.tally.sum, 40);
+  life.turn(Millis{1000});
+  life.settle();
+  EXPECT_EQ(life.host.counters().snapshots, 1u) << "two of them again, without a segment begun";
 }
 
 TEST(Host, TakesSnapshotsUntilNothingWaitsForOneWhereTheDiskIsLow) {

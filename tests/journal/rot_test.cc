@@ -153,6 +153,19 @@ TEST_F(JournalRot, AFlippedBitInARecordCostsThatRecordAlone) {
   EXPECT_EQ(disk.content(seen.damages[0].kept), bytes.substr(seen.damages[0].offset, seen.damages[0].bytes));
 }
 
+TEST_F(JournalRot, WhatWasSetAsideIsSaidToBeKeptAlsoWhereNoNoteCouldBeWrittenBesideIt) {
+  for (const std::string& name : {format::segment_name(2), files_.rbegin()->first}) {
+    std::string bytes = files_.at(name);
+    bytes[1200 % bytes.size()] ^= 4;
+    MemoryDisk disk;
+    lay_out(disk, name, bytes);
+    disk.fail_when([](Call, const std::string& path) { return path.find(".txt") != std::string::npos ? ENOSPC : 0; });
+    const Seen seen = look(disk);
+    ASSERT_EQ(seen.damages.size(), 1u) << name;
+    EXPECT_TRUE(disk.exists(seen.damages[0].kept)) << name << ": '" << seen.damages[0].kept << "'";
+  }
+}
+
 TEST_F(JournalRot, ATruncatedFileIsReportedAndTheRestServed) {
   for (const auto& [name, content] : files_) {
     for (std::size_t size = 0; size < content.size(); size += 101) {

@@ -149,11 +149,8 @@ void SimulatedBroker::rot(const std::map<uint64_t, RecordRef>& texts) {
     if (name.starts_with("snapshot-")) snapshots.push_back(name);
   }
   std::sort(snapshots.begin(), snapshots.end());
-  if (snapshots.size() < 2) return;
-  // One that could not be set aside is still there: with another one beside it there would be none to start from.
-  for (const auto& name : snapshots) {
-    if (rotten_.contains("journal/" + name)) return;
-  }
+  // One at a time: what was taken before the last that rotted, and is still there, need not be enough to start from.
+  if (snapshots.size() < 2 || snapshots[snapshots.size() - 2] <= rotten_snapshot_) return;
   const auto flip = [&](const std::string& file, uint64_t at) {
     std::string bytes = *disk_.content(directory + "/" + file);
     bytes[at] = static_cast<char>(bytes[at] ^ 1 << dice_.below(8));
@@ -162,7 +159,8 @@ void SimulatedBroker::rot(const std::map<uint64_t, RecordRef>& texts) {
   };
   if (dice_.chance(0.3)) {
     ++counts_.rotten_snapshots;
-    return flip(snapshots.back(), dice_.below(disk_.content(directory + "/" + snapshots.back())->size()));
+    rotten_snapshot_ = snapshots.back();
+    return flip(rotten_snapshot_, dice_.below(disk_.content(directory + "/" + snapshots.back())->size()));
   }
   // A start reads no more of what lies before a snapshot than that it is whole.
   const uint64_t replayed_from = std::stoull(snapshots[snapshots.size() - 2].substr(std::string("snapshot-").size()));

@@ -132,6 +132,7 @@ class SimulatedBroker {
   std::set<DeadLetters::Key> closed_;
   std::map<std::string, uint64_t> dropped_to_;    // by channel
   std::map<std::string, bool> rotten_;            // files, and whether a start has told of it
+  std::string rotten_snapshot_;                   // the last one
   std::set<uint64_t> lost_texts_, told_missing_;  // by seq
   Counts counts_;
 

@@ -115,7 +115,7 @@ void World::check_shown() {
     }
   }
   // What a thread key orders became visible in that order. One that was settled without being there may come late: then
-  // the others did not wait for it.
+  // the others did not wait for it. One that the operator brought back, and whose text then rotted, never came.
   std::map<std::pair<std::string, std::string>, uint64_t> latest;
   for (const auto& [seq, entry] : books.signals) {
     const auto published = published_.find(entry.id);
@@ -124,7 +124,8 @@ void World::check_shown() {
     for (const auto& channel : entry.channels) {
       const auto& states = ends[{channel, entry.id}];
       const auto shown = platforms_->shown().find({channel, signal.number});
-      if (shown == platforms_->shown().end() || states.size() != 1) continue;
+      const bool came = books.settled.contains({channel, seq});
+      if (!came || shown == platforms_->shown().end() || states.size() != 1) continue;
       auto& before = latest[{channel, signal.thread}];
       const uint64_t first = shown->second.front().order;
       if (first < before)
