@@ -45,8 +45,8 @@ struct CoreTest : testing::Test {
       core->replay(bytes, place, after);
     };
     visitor.damage = [](const Damage& damage) { FAIL() << damage.why; };
-    journal = std::move(*Journal::open(disk, "s/journal", small, visitor));
-    dead = std::move(*DeadLetters::open(disk, "s/dead", *core, visitor.damage));
+    journal = *Journal::open(disk, "s/journal", small, visitor);
+    dead = *DeadLetters::open(disk, "s/dead", *core, visitor.damage);
     reader = journal->reader();
     EXPECT_EQ(core->recovered(now).count, 0U);
   }

@@ -27,7 +27,7 @@ class SessionsTest : public testing::Test {
                    Sessions::Rules{
                        .may_send = [this](int, uint32_t field) { return field != forbidden; },
                        .may_open = [this](int, const std::vector<std::string>&) { return refusal; },
-                       .check = [this](uint32_t, std::string_view body) -> std::optional<std::string> {
+                       .check = [](uint32_t, std::string_view body) -> std::optional<std::string> {
                          if (body == "too long") return "a body that is too long";
                          return std::nullopt;
                        },

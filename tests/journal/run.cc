@@ -77,11 +77,9 @@ bool JournalRun::open() {
 }
 
 void JournalRun::check(const std::vector<Visit>& visits, std::uint64_t snapshot) {
-  std::uint64_t reported = 0;
   for (const Damage& damage : damages_) {
     if (!damage_allowed_)
       wrong(fmt::format("damage reported where there is none: {} {} {}", damage.file, damage.offset, damage.why));
-    reported += damage.records;
   }
   if (snapshot < snapshot_acknowledged_) {
     wrong(fmt::format("the snapshot of {} is gone, that of {} came", snapshot_acknowledged_, snapshot));
