@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
+
 namespace detent {
 namespace {
 
@@ -219,6 +222,104 @@ TEST(QueueMerge, AnEditorThatChangesLineEndsChangesNothingElse) {
   const Merged merge = merged(kBase, with(kBase, "- state: queued", "- state: running"), theirs);
   EXPECT_EQ(merge.text, with(theirs, "- state: queued", "- state: running"));
   EXPECT_THAT(merge.requests, IsEmpty());
+}
+
+/// Edits of any kind, made by dice.
+class Editor {
+ public:
+  explicit Editor(unsigned seed) : random_(seed) {}
+
+  QueueFile people(QueueFile file) {
+    for (unsigned i = 0; i < 4 && !file.sections().empty(); ++i) {
+      QueueSection& section = file.section(random_() % file.sections().size());
+      switch (random_() % 7) {
+        case 0:
+          section.set("priority", word());
+          break;
+        case 1:
+          section.set_body("\n" + word() + "\n\n");
+          break;
+        case 2:
+          section.set_heading(section.id(), word());
+          break;
+        case 3:
+          section.set("state", "cancelled");
+          break;
+        case 4:
+          file.remove(random_() % file.sections().size());
+          break;
+        case 5:
+          file.add(QueueSection{"## " + word() + "\n\n" + word() + "\n"});
+          break;
+        case 6:
+          section.erase("priority");
+          break;
+      }
+    }
+    return file;
+  }
+
+  QueueFile dispatcher(QueueFile file) {
+    for (std::size_t i = file.sections().size(); i-- > 0;) {
+      QueueSection& section = file.section(i);
+      if (section.id().empty()) adopt(section, "t-20260220-" + word(), QueueState::queued, "now");
+      static constexpr std::string_view kStates[] = {"queued", "claimed", "running", "succeeded"};
+      section.set("state", kStates[random_() % 4]);
+      section.set("claim", word());
+      if (random_() % 8 == 0) section.set("priority", word());
+      if (random_() % 8 == 0) file.remove(i);
+    }
+    return file;
+  }
+
+ private:
+  std::string word() { return std::to_string(1'000'000 + random_() % 9'000'000); }
+  std::mt19937 random_;
+};
+
+TEST(QueueMerge, LosesNothingOfEitherSideWhateverBothDid) {
+  std::string text = kHead + "## By hand\n\nText.\n\n";
+  for (const std::string& id : {kA, kB, kC}) text.append(task(id, "queued"));
+  const QueueFile base = QueueFile::parse(text);
+  for (unsigned seed = 1; seed <= 3000; ++seed) {
+    SCOPED_TRACE(seed);
+    Editor editor(seed);
+    const QueueFile ours = editor.dispatcher(base), theirs = editor.people(base);
+    const QueueMerge merge = merge_queues(base, ours, theirs, seed % 2 ? Newer::ours : Newer::theirs);
+    const auto asked = [&](Kind kind, const std::string& id) {
+      return std::any_of(merge.requests.begin(), merge.requests.end(),
+                         [&](const QueueRequest& request) { return request.kind == kind && request.id == id; });
+    };
+    for (const QueueSection& section : ours.sections()) {
+      const auto at = merge.merged.find(section.id());
+      if (!at) {
+        EXPECT_TRUE(asked(Kind::removed, section.id())) << section.text();
+        continue;
+      }
+      const QueueSection& result = merge.merged.sections()[*at];
+      EXPECT_EQ(result.field("claim"), section.field("claim"));
+      if (asked(Kind::cancel, section.id())) {
+        EXPECT_EQ(result.field("state"), "cancelled");
+      } else {
+        EXPECT_EQ(result.field("state"), section.field("state"));
+      }
+    }
+    const std::string printed = merge.merged.print();
+    for (const QueueSection& section : theirs.sections()) {
+      const auto known = base.find(section.id());
+      if (!section.id().empty() && known && !ours.find(section.id())) continue;  // it has left the queue
+      if (section.title() == "By hand") continue;                                // likewise, or it has an id
+      EXPECT_THAT(printed, HasSubstr(section.title()));
+      EXPECT_THAT(printed, HasSubstr(section.prompt()));
+      EXPECT_THAT(printed, HasSubstr(section.field("priority").value_or("")));
+    }
+    std::vector<std::string> ids;
+    for (const QueueSection& section : merge.merged.sections()) {
+      if (!section.id().empty()) ids.push_back(section.id());
+    }
+    std::sort(ids.begin(), ids.end());
+    EXPECT_EQ(std::adjacent_find(ids.begin(), ids.end()), ids.end()) << "a task is there twice";
+  }
 }
 
 }  // namespace
