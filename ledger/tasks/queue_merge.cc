@@ -97,6 +97,8 @@ class FileMerge {
 
   void both(QueueFile& file, const QueueSection& ours, const QueueSection* base, const QueueSection& theirs,
             bool repeats) {
+    // As it is for nearly all of a long queue.
+    if (theirs.text() == (base ? *base : ours).text()) return append(file, ours);
     SectionMerge merge = merge_sections(base ? *base : ours, ours, theirs, newer_);
     const std::string id = merge.merged.id();
     append(file, std::move(merge.merged));
