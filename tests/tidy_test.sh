@@ -23,6 +23,9 @@ done < <(git ls-files '*.h' '*.cc' | xargs grep -H '^#include "[a-z_]*/' | sed '
 while IFS= read -r hit; do fault "ledger/repository knows git, and no log: $hit"; done < <(
   git ls-files 'ledger/repository/*' 'ledger/*.h' 'ledger/*.cc' | grep -v '^ledger/audit/' | xargs grep -nE '^#include "ledger/audit/' || true)
 
+while IFS= read -r hit; do fault "ledger/tasks is plain text in and out: $hit"; done < <(
+  git ls-files 'ledger/tasks/*' | xargs grep -nE '^#include ("ledger/(audit|repository)/|<git2)' || true)
+
 while IFS= read -r hit; do fault "a channel's folder is known to itself alone: $hit"; done < <(
   git ls-files 'consumers/*.h' 'consumers/*.cc' | xargs grep -nE '^#include "consumers/[a-z_]+/' |
     awk -F: '{ folder = $1; sub("[^/]*$", "", folder); if (index($3, "\"" folder) == 0 || folder == "consumers/") print }' || true)

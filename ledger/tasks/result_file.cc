@@ -136,11 +136,15 @@ RunnerAnswer read_answer(std::string_view output) {
   RunnerAnswer answer;
   answer.body = output;
   FrontMatter front = read_front_matter(output);
-  const bool ours = front.value("needs_response") || front.value("severity") || front.value("title");
-  if (!front.present || !ours) return answer;
-  answer.body = front.body;
-  if (!answer.body.empty() && is_blank(first_line(answer.body)))
-    answer.body.remove_prefix(first_line(answer.body).size());
+  if (!front.value("needs_response") && !front.value("severity")) return answer;
+  const bool only_ours = std::all_of(front.entries.begin(), front.entries.end(), [](const FrontMatter::Entry& entry) {
+    return entry.key == "needs_response" || entry.key == "severity" || entry.key == "title";
+  });
+  if (only_ours && front.faults.empty()) {
+    answer.body = front.body;
+    if (!answer.body.empty() && is_blank(first_line(answer.body)))
+      answer.body.remove_prefix(first_line(answer.body).size());
+  }
   answer.faults = std::move(front.faults);
   Values values(front, answer.faults);
   values.take("needs_response", answer.needs_response, "true or false", parse_yes_or_no);

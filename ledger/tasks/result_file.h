@@ -44,12 +44,13 @@ struct ResultReading {
 /// Reads any text; what is missing or malformed stays at its default and is named in `faults`.
 ResultReading read_result(std::string_view text);
 
-/// What a runner says about its own answer, in a front matter that the answer begins with.
+/// What a runner says about its own answer, in a front matter that the answer begins with and that has `needs_response`
+/// or `severity` in it.
 struct RunnerAnswer {
   bool needs_response = false;
   std::optional<int> severity;  // as parse_severity
   std::string title;
-  std::string_view body;  // the answer without the front matter; all of it where that says nothing of this
+  std::string_view body;  // without the front matter; all of the answer where that says anything besides
   std::vector<FrontMatter::Fault> faults;
 };
 

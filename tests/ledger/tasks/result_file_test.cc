@@ -124,17 +124,24 @@ TEST(RunnerAnswer, SaysThatItNeedsAResponse) {
   EXPECT_THAT(answer.faults, IsEmpty());
 }
 
-TEST(RunnerAnswer, IsReadWithCarriageReturnsAndAByteOrderMarkAndOthersKeys) {
-  const RunnerAnswer answer =
-      read_answer("\xEF\xBB\xBF\r\n---\r\ntags:\r\n  - a\r\n- b\r\nneeds_response: YES  # please\r\n...\r\nText\r\n");
+TEST(RunnerAnswer, IsReadWithCarriageReturnsAndAByteOrderMark) {
+  const RunnerAnswer answer = read_answer("\xEF\xBB\xBF\r\n---\r\nneeds_response: YES  # please\r\n...\r\nText\r\n");
   EXPECT_TRUE(answer.needs_response);
   EXPECT_EQ(answer.body, "Text\r\n");
   EXPECT_THAT(answer.faults, IsEmpty());
 }
 
+TEST(RunnerAnswer, AHeadThatSaysMoreIsObeyedAndStays) {
+  const std::string text = "---\nlayout: post\ntags:\n  - a\n- b\nneeds_response: true\n---\nText\n";
+  const RunnerAnswer answer = read_answer(text);
+  EXPECT_TRUE(answer.needs_response);
+  EXPECT_EQ(answer.body, text);
+  EXPECT_THAT(answer.faults, IsEmpty());
+}
+
 TEST(RunnerAnswer, WithoutSuchAFrontMatterIsLeftWhole) {
   for (const std::string text :
-       {"needs_response: true", "---\nA rule, and text.\n---\n", "---\nlayout: post\n---\ntext",
+       {"needs_response: true", "---\nA rule, and text.\n---\n", "---\nlayout: post\ntitle: A post\n---\ntext",
         "text\n---\nneeds_response: true\n---\n", "---\nneeds_response: true\n"}) {
     const RunnerAnswer answer = read_answer(text);
     EXPECT_FALSE(answer.needs_response) << text;
