@@ -245,6 +245,14 @@ void Child::read(Output& from, Stream stream) {
   }
 }
 
+std::vector<int> Child::descriptors() const {
+  std::vector<int> out;
+  for (const int each : {out_.pipe, err_.pipe, status_ ? -1 : ended_}) {
+    if (each >= 0) out.push_back(each);
+  }
+  return out;
+}
+
 std::optional<Child::Exit> Child::poll(Millis mono) {
   if (pid_ <= 0) return std::nullopt;
   read(out_, Stream::out);

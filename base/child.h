@@ -73,6 +73,8 @@ class Child {
   /// Sends the signal to it, and to its group where it is apart.
   void signal(int number) const;
   pid_t pid() const { return pid_; }
+  /// Can be read when `poll` has something to do before its times: its streams, and that it has ended.
+  std::vector<int> descriptors() const;
 
  private:
   struct Output {

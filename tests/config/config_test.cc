@@ -6,6 +6,7 @@
 #include "ledger/config.h"
 #include "routing/config.h"
 #include "tests/support/paths.h"
+#include "worker/config.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -82,8 +83,7 @@ TEST(Config, ReadsTheExampleFile) {
   EXPECT_EQ(config.of<RoutingConfig>().operator_channel, defaults.of<RoutingConfig>().operator_channel);
   EXPECT_EQ(config.of<RoutingConfig>().operator_alarms_to, defaults.of<RoutingConfig>().operator_alarms_to);
   EXPECT_EQ(config.of<RoutingConfig>().builtin_routes, defaults.of<RoutingConfig>().builtin_routes);
-  EXPECT_THAT(config.of<TasksConfig>().runners.at("openclaw").command,
-              ElementsAre("openclaw", "agent", "--message", "{prompt}"));
+  EXPECT_THAT(config.of<WorkerConfig>().runners.at("openclaw").command, testing::Contains("{prompt_file}"));
 }
 
 TEST(Config, ReadsSizesAndDurationsInTheirUnits) {
