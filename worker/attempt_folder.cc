@@ -79,7 +79,8 @@ Result<AttemptPlaces> make_attempt_folder(const Isolation& isolation, const std:
   places.writable = runner.writable;
   if (runner.success == RunnerConfig::Success::openclaw_json) places.writable.push_back(isolation.node_cache());
   if (const auto removed = remove_folder(places.folder); !removed) return removed.error();
-  for (const auto& folder : {places.folder, places.home(), places.temporary(), places.folder / "state"}) {
+  for (const auto& folder :
+       {places.folder, places.home(), places.temporary(), places.system_temporary(), places.folder / "state"}) {
     if (mkdir(folder.c_str(), 0700) != 0) return system_error("cannot make " + folder.string(), errno);
   }
   if (runner.prompt == RunnerConfig::Prompt::file) {

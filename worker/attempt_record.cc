@@ -102,32 +102,33 @@ void remove_record(const Isolation& isolation, const std::string& name) {
 
 Ended end_attempt(const Isolation& isolation, const AttemptRecord& record, Millis patience) {
   const bool this_boot = record.boot == boot_id();
-  if (!record.cgroup.empty()) kill_cgroup(record.cgroup);
   const std::string mark = attempt_mark(isolation, record.name);
-  const Ended ended = end_processes(
-      [&] {
-        const auto all = all_processes();
-        auto found = marked(all, [&](const std::string& value) { return value == mark; });
-        const auto add = [&](const Process& process) {
-          const bool known =
-              std::any_of(found.begin(), found.end(), [&](const Process& o) { return o.pid == process.pid; });
-          if (process.alive() && !known) found.push_back(process);
-        };
-        const auto guard = std::find_if(all.begin(), all.end(), [&](const Process& each) {
-          return each.pid == record.guard && each.started == record.started;
-        });
-        if (this_boot && record.guard && guard != all.end()) {
-          add(*guard);
-          for (const Process& each : descendants_of(record.guard, all)) add(each);
-        }
-        if (!record.cgroup.empty()) {
-          for (const pid_t pid : processes_in(record.cgroup)) {
-            if (const auto found_there = process(pid)) add(*found_there);
-          }
-        }
-        return found;
-      },
-      patience);
+  const auto find = [&] {
+    const auto all = all_processes();
+    auto found = marked(all, [&](const std::string& value) { return value == mark; });
+    const auto add = [&](const Process& process) {
+      const bool known =
+          std::any_of(found.begin(), found.end(), [&](const Process& o) { return o.pid == process.pid; });
+      if (process.alive() && !known) found.push_back(process);
+    };
+    const auto guard = std::find_if(all.begin(), all.end(), [&](const Process& each) {
+      return each.pid == record.guard && each.started == record.started;
+    });
+    if (this_boot && record.guard && guard != all.end()) {
+      add(*guard);
+      for (const Process& each : descendants_of(record.guard, all)) add(each);
+    }
+    if (!record.cgroup.empty()) {
+      for (const pid_t pid : processes_in(record.cgroup)) {
+        if (const auto found_there = process(pid)) add(*found_there);
+      }
+    }
+    return found;
+  };
+  const size_t before = find().size();
+  if (!record.cgroup.empty()) kill_cgroup(record.cgroup);
+  Ended ended = end_processes(find, patience);
+  ended.killed = std::max(ended.killed, before - std::min(before, ended.left));
   if (!record.cgroup.empty()) remove_cgroup(record.cgroup);
   return ended;
 }

@@ -140,10 +140,10 @@ std::vector<std::string> Isolation::inside_bwrap(const AttemptPlaces& places) co
   const auto bind = [&](const char* how, const fs::path& from, const fs::path& to) {
     out.insert(out.end(), {how, from.string(), to.string()});
   };
-  for (const char* shared : {"/tmp", "/var/tmp"}) bind("--bind", places.temporary(), shared);
+  for (const char* shared : {"/tmp", "/var/tmp"}) bind("--bind", places.system_temporary(), shared);
   std::vector<std::string> read_only{"/run"};
   std::error_code failed;
-  std::vector<fs::path> hidden = hidden_;
+  std::vector<fs::path> hidden = hidden_, hidden_files;
   hidden.push_back(folder_);
   for (const fs::path& each : hidden) {
     const fs::path real = fs::canonical(each, failed);
@@ -152,13 +152,14 @@ std::vector<std::string> Isolation::inside_bwrap(const AttemptPlaces& places) co
       out.insert(out.end(), {"--size", kSmallFolder, "--tmpfs", real.string()});
       read_only.push_back(real.string());
     } else {
-      bind("--ro-bind", "/dev/null", real);
+      hidden_files.push_back(real);
     }
   }
   for (const auto& each : places.readable) bind("--ro-bind-try", each, each);
   for (const auto& each : places.writable) bind("--bind-try", each, each);
   if (!places.workspace.empty()) bind("--bind", places.workspace, places.workspace);
   bind("--bind", places.folder, places.folder);
+  for (const auto& each : hidden_files) bind("--ro-bind", "/dev/null", each);
   for (const auto& each : read_only) out.insert(out.end(), {"--remount-ro", each});
   out.insert(out.end(), {"--chdir", places.start().string(), "--"});
   return out;

@@ -24,6 +24,8 @@ struct AttemptPlaces {
 
   std::filesystem::path home() const { return folder / "home"; }
   std::filesystem::path temporary() const { return folder / "tmp"; }
+  /// What is /tmp and /var/tmp under bwrap.
+  std::filesystem::path system_temporary() const { return folder / "system-tmp"; }
   std::filesystem::path prompt() const { return folder / "prompt"; }
   /// The working folder of its command.
   std::filesystem::path start() const { return workspace.empty() ? home() : workspace; }

@@ -70,7 +70,7 @@ void Output::pass_on(Child::Stream stream, Source& source) {
   } else {
     passed_ += source.line.size() + kCostOfLine;
     if (source.line.ends_with('\r')) source.line.pop_back();
-    if (source.cut) source.line.resize(character_start(source.line, source.line.size()));
+    if (source.cut) source.line.resize(head_of(source.line, source.line.size() - 1).size());
     line_(stream, to_utf8(source.line) + (source.cut ? "…" : ""));
   }
   source.line.clear();

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "tests/support/eventually.h"
+#include "tests/support/paths.h"
 #include "worker/folder.h"
 
 namespace detent {
@@ -13,7 +14,8 @@ namespace detent {
 namespace fs = std::filesystem;
 
 fs::path make_test_folder() {
-  std::string name = (fs::temp_directory_path() / "detent-worker-XXXXXX").string();
+  // Not in /tmp, of which an attempt under bwrap has one of its own.
+  std::string name = fs::weakly_canonical(test::program_folder() / "../worker-test-XXXXXX").string();
   if (!mkdtemp(name.data())) throw Failure("no folder for the test");
   return name;
 }
