@@ -21,7 +21,8 @@ namespace detent {
 
 namespace {
 
-constexpr rlim_t kCpuGrace = 2;           // seconds from XCPU to KILL
+constexpr rlim_t kCpuGrace = 2;  // seconds from XCPU to KILL
+constexpr rlim_t kRoomForOthers = 256;
 constexpr const char* kOomScore = "500";  // where memory runs out, the attempt goes before the worker does
 
 void set_limit(decltype(RLIMIT_CPU) which, rlim_t soft, rlim_t hard) {
@@ -59,7 +60,9 @@ void set_limits(const Limits& limits, Millis time) {
   if (limits.memory) set_limit(RLIMIT_DATA, limits.memory, limits.memory);
   if (limits.disk) set_limit(RLIMIT_FSIZE, limits.disk, limits.disk);
   if (limits.pids && geteuid() != 0) {  // holds nobody who is root
-    const rlim_t most = threads_of_this_user() + limits.pids;
+    // Counts all that this user runs, other attempts too: room for those, since the guard's look is exact, and this
+    // only for what outruns it.
+    const rlim_t most = threads_of_this_user() + 2 * rlim_t{limits.pids} + kRoomForOthers;
     set_limit(RLIMIT_NPROC, most, most);
   }
   if (limits.cpu <= 0) return;

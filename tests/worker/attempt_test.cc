@@ -145,6 +145,7 @@ TEST_P(AttemptRun, IsNotInOurProcessGroup) {
   auto attempt = start(shell("echo ready; exec sleep 1010"));
   ASSERT_TRUE(attempt) << attempt.error().what;
   wait_for_line(*attempt, "ready");
+  ASSERT_TRUE(eventually([&] { return !attempt->poll(system_now().mono) && attempt->pid() != 0; }));
   const auto found = process(attempt->pid());
   ASSERT_TRUE(found);
   EXPECT_EQ(found->group, attempt->pid());
@@ -177,6 +178,7 @@ TEST_P(AttemptRun, FailureIsToldInOneLine) {
   if (!isolation_->has_bwrap()) EXPECT_EQ(killed.error, "was ended by signal 11 (Segmentation fault)");
   RunnerConfig missing;
   missing.command = {"no-such-program-anywhere"};
+  missing.pass_env.clear();  // our PATH may hold folders that we may not enter
   const auto not_run = run(missing);
   EXPECT_EQ(not_run.state, State::failed);
   EXPECT_THAT(not_run.error, HasSubstr("no-such-program-anywhere"));

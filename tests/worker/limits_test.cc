@@ -93,7 +93,7 @@ TEST_P(Limits, AForkBombIsEndedOrStarved) {
   runner.timeout = std::chrono::seconds{30};
   const auto outcome = run(runner);
   EXPECT_NE(outcome.state, State::succeeded);
-  if (!isolation_->cgroups().pids) {
+  if (!isolation_->cgroups().pids) {  // else it is starved
     EXPECT_EQ(outcome.error, "ended: more processes and threads than its limit of 40");
     EXPECT_LT(outcome.took, Millis{20'000});
   }
