@@ -76,6 +76,7 @@ Result<AttemptPlaces> make_attempt_folder(const Isolation& isolation, const std:
                                           const RunnerConfig& runner, const AttemptOrder& order) {
   AttemptPlaces places{.folder = isolation.attempts() / name, .workspace = order.workspace};
   places.readable = order.readable;
+  places.readable.insert(places.readable.end(), runner.readable.begin(), runner.readable.end());
   places.writable = runner.writable;
   if (runner.success == RunnerConfig::Success::openclaw_json) places.writable.push_back(isolation.node_cache());
   if (const auto removed = remove_folder(places.folder); !removed) return removed.error();

@@ -37,6 +37,13 @@ std::optional<Success> success_named(const std::string& name) {
   return std::nullopt;
 }
 
+/// Paths, relative to the file's folder.
+void read_paths(Section& s, std::string_view key, std::vector<std::filesystem::path>& out) {
+  std::vector<std::string> paths;
+  s.texts(key, paths);
+  for (const auto& path : paths) out.push_back((s.reading().folder / path).lexically_normal());
+}
+
 /// A table of NAME = "text", each handed to `take`.
 void read_variables(Section& s, std::string_view key,
                     const std::function<void(const std::string& name, const std::string& value)>& take) {
@@ -97,9 +104,8 @@ void read_runner(Section& s, RunnerConfig& out) {
   read_variables(s, "secrets", [&](const std::string& name, const std::string& value) {
     out.secrets[name] = (s.reading().folder / value).lexically_normal();
   });
-  std::vector<std::string> writable;
-  s.texts("writable", writable);
-  for (const auto& path : writable) out.writable.push_back((s.reading().folder / path).lexically_normal());
+  read_paths(s, "writable", out.writable);
+  read_paths(s, "readable", out.readable);
   s.text("workspace", out.workspace);
   s.text("branch", out.branch);
   s.duration("timeout", out.timeout);
@@ -140,9 +146,7 @@ void WorkerConfig::read(Section& file) {
     s.texts("labels", labels);
     s.path("folder", folder);
     s.choice("isolation", isolation, kIsolations);
-    std::vector<std::string> paths;
-    s.texts("hide", paths);
-    for (const auto& path : paths) hide.push_back((s.reading().folder / path).lexically_normal());
+    read_paths(s, "hide", hide);
   });
   file.table("runner", [&](const toml::table& all) {
     for (const auto& [key, node] : all) {

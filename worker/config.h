@@ -31,7 +31,8 @@ struct RunnerConfig {
   std::vector<std::string> pass_env{"PATH", "LANG", "LC_ALL", "TZ"};  // of the worker's environment, these alone
   std::map<std::string, std::string> env;
   std::map<std::string, std::filesystem::path> secrets;  // variable = file of mode 0600 or tighter
-  std::vector<std::filesystem::path> writable;           // beside its folder and workspace; under bwrap
+  std::vector<std::filesystem::path> writable;           // under bwrap: beside its folder and workspace
+  std::vector<std::filesystem::path> readable;           // under bwrap: though it lies in what is hidden
 
   std::string workspace;  // git URL or path; empty: none
   std::string branch;     // empty: the one that its HEAD names

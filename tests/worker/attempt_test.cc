@@ -223,6 +223,23 @@ TEST_P(AttemptRun, UnderBwrapTheSystemIsReadOnlyAndOtherProcessesAreOutOfReach) 
   EXPECT_TRUE(fs::exists(workspace / "here"));
 }
 
+TEST_P(AttemptRun, UnderBwrapWhatIsHiddenIsSeenOnlyWhereTheRunnerReadsIt) {
+  if (!isolation_->has_bwrap()) GTEST_SKIP() << "only bwrap holds this";
+  const fs::path keys = folder() / "keys", cache = folder() / "cache";
+  fs::create_directories(keys);
+  fs::create_directories(cache);
+  std::ofstream(keys / "agent.json5") << "{}\n";
+  std::ofstream(keys / "other") << "hidden\n";
+  config_.hide = {keys, folder() / "not-there"};
+  probe_again();
+  auto runner = shell("ls " + keys.string() + "; cat " + (keys / "agent.json5").string() + "; echo x > " +
+                      (cache / "x").string() + "; touch " + (keys / "new").string() + " 2>/dev/null || echo read-only");
+  runner.readable = {keys / "agent.json5"};
+  runner.writable = {cache};
+  EXPECT_EQ(run(runner).text, "agent.json5\n{}\nread-only\n");
+  EXPECT_TRUE(fs::exists(cache / "x"));
+}
+
 TEST_P(AttemptRun, ThatKillsItsGuardEndsAllTheSame) {
   if (isolation_->has_bwrap()) GTEST_SKIP() << "it does not see its guard";
   const auto outcome =

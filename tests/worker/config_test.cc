@@ -56,6 +56,7 @@ TEST(WorkerConfig, ReadsEveryKey) {
     env = { MODE = "headless" }
     secrets = { TOKEN = "token", OTHER = "/srv/keys/other" }
     writable = ["/srv/cache"]
+    readable = ["agent.json5"]
     workspace = "https://example.org/work.git"
     branch = "main"
     timeout = "2h"
@@ -81,6 +82,7 @@ TEST(WorkerConfig, ReadsEveryKey) {
   EXPECT_EQ(runner.secrets.at("TOKEN"), "/etc/detent/token");
   EXPECT_EQ(runner.secrets.at("OTHER"), "/srv/keys/other");
   EXPECT_THAT(runner.writable, ElementsAre("/srv/cache"));
+  EXPECT_THAT(runner.readable, ElementsAre("/etc/detent/agent.json5"));
   EXPECT_EQ(runner.workspace, "https://example.org/work.git");
   EXPECT_EQ(runner.branch, "main");
   EXPECT_EQ(runner.timeout, std::chrono::hours{2});
