@@ -81,8 +81,12 @@ TEST_P(AttemptRun, SecretsGoToTheRunnerThatListsThemAndToNoOther) {
   const auto without = run(other, {.task = "task", .epoch = 2, .readable = {folder() / "token"}});
   EXPECT_THAT(without.text, HasSubstr("got \n"));
   // Without bwrap its file is as readable as it is to the worker, which the summary says.
-  if (isolation_->has_bwrap()) EXPECT_EQ(without.text, "got \nhidden\n");
-  if (!isolation_->has_bwrap()) EXPECT_THAT(isolation_->summary(), HasSubstr("can write what the worker can"));
+  if (isolation_->has_bwrap()) {
+    EXPECT_EQ(without.text, "got \nhidden\n");
+  }
+  if (!isolation_->has_bwrap()) {
+    EXPECT_THAT(isolation_->summary(), HasSubstr("can write what the worker can"));
+  }
 }
 
 TEST_P(AttemptRun, ASecretThatOthersCanReadIsRefusedWithoutBeingShown) {
@@ -175,7 +179,9 @@ TEST_P(AttemptRun, FailureIsToldInOneLine) {
   EXPECT_EQ(exited.error, "exited with 3: what went wrong");
   const auto killed = run(shell("kill -SEGV $$"));
   EXPECT_EQ(killed.exit_code, 128 + SIGSEGV);
-  if (!isolation_->has_bwrap()) EXPECT_EQ(killed.error, "was ended by signal 11 (Segmentation fault)");
+  if (!isolation_->has_bwrap()) {
+    EXPECT_EQ(killed.error, "was ended by signal 11 (Segmentation fault)");
+  }
   RunnerConfig missing;
   missing.command = {"no-such-program-anywhere"};
   missing.pass_env.clear();  // our PATH may hold folders that we may not enter
@@ -183,7 +189,9 @@ TEST_P(AttemptRun, FailureIsToldInOneLine) {
   EXPECT_EQ(not_run.state, State::failed);
   EXPECT_THAT(not_run.error, HasSubstr("no-such-program-anywhere"));
   EXPECT_THAT(not_run.error, HasSubstr("No such file or directory"));
-  if (!isolation_->has_bwrap()) EXPECT_EQ(not_run.exit_code, 127);
+  if (!isolation_->has_bwrap()) {
+    EXPECT_EQ(not_run.exit_code, 127);
+  }
   EXPECT_GT(exited.peak_memory, 100u << 10);
   expect_nothing_left();
 }
@@ -201,7 +209,9 @@ TEST_P(AttemptRun, TwoAtOnceDoNotMeet) {
   const auto second = run(shell("cat " + (isolation_->attempts() / "first.1/tmp/file").string() +
                                 " 2>/dev/null; ls $TMPDIR | wc -l; ls " + isolation_->attempts().string()),
                           {.task = "second", .epoch = 1});
-  if (isolation_->has_bwrap()) EXPECT_EQ(second.text, "0\nsecond.1\n");
+  if (isolation_->has_bwrap()) {
+    EXPECT_EQ(second.text, "0\nsecond.1\n");
+  }
   EXPECT_FALSE(first->poll(system_now().mono));
   first->cancel(system_now().mono);
   EXPECT_EQ(finish(*first).state, State::cancelled);
@@ -261,34 +271,6 @@ TEST_P(AttemptRun, ThatIsDroppedIsEnded) {
 
 INSTANTIATE_TEST_SUITE_P(Isolation, AttemptRun, testing::Values("none", "cgroup", "bwrap"),
                          [](const auto& info) { return info.param; });
-
-TEST(AttemptMoves, ItsFolderIsAnotherWorkersOnlyOnce) {
-  const fs::path folder = make_test_folder();
-  WorkerConfig config;
-  config.folder = folder / "worker";
-  config.isolation = "none";
-  {
-    const auto first = Isolation::probe(config);
-    ASSERT_TRUE(first) << first.error().what;
-    const auto second = Isolation::probe(config);
-    ASSERT_FALSE(second);
-    EXPECT_THAT(second.error().what, HasSubstr("another worker runs with the folder"));
-  }
-  EXPECT_TRUE(Isolation::probe(config));
-  fs::remove_all(folder);
-}
-
-TEST(DoesNotFit, SaysThatTheConcurrencyIsTooMuchForTheMachine) {
-  WorkerConfig config;
-  config.concurrency = 2;
-  config.runners["small"].memory = 100 * kMiB;
-  config.runners["openclaw"].memory = 1536 * kMiB;
-  EXPECT_FALSE(does_not_fit(config, 4096 * kMiB));
-  EXPECT_EQ(
-      does_not_fit(config, 2048 * kMiB).value_or(""),
-      "[worker] concurrency = 2 does not fit this machine: so many attempts of runner openclaw, of up to 1 GiB each, "
-      "need 3 GiB, and there is 2 GiB");
-}
 
 }  // namespace
 }  // namespace detent

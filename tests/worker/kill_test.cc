@@ -110,12 +110,16 @@ TEST_P(WorkerKilled, WithTheGuardsLeavesWhatTheNextStartEndsAndReports) {
   end_worker();
   kill(guard_of_it, SIGKILL);
   // Under bwrap all end with it; else the daemons go on.
-  if (GetParam() != "bwrap") EXPECT_FALSE(of_the_attempt().empty());
+  if (GetParam() != "bwrap") {
+    EXPECT_FALSE(of_the_attempt().empty());
+  }
   isolation_ = Isolation::probe(config_).value();
   const auto said = end_leftovers(*isolation_);
   ASSERT_EQ(said.size(), 1u);
   EXPECT_THAT(said[0], HasSubstr("attempt task.1 of an earlier run: "));
-  if (GetParam() != "bwrap") EXPECT_THAT(said[0], HasSubstr(" processes ended"));
+  if (GetParam() != "bwrap") {
+    EXPECT_THAT(said[0], HasSubstr(" processes ended"));
+  }
   EXPECT_TRUE(eventually([&] { return of_the_attempt().empty(); }));
   expect_nothing_left();
   EXPECT_TRUE(end_leftovers(*isolation_).empty());

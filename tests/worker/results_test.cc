@@ -63,7 +63,9 @@ TEST(Results, WhatWasKeptSurvivesAPowerCutWhereverItComes) {
       disk.power_on(cut, at);
       const auto results = Results::open(disk, "/results");
       ASSERT_TRUE(results) << results.error().what;
-      if (kept) EXPECT_THAT(results->waiting(), ElementsAre(Key{"task", 1}));
+      if (kept) {
+        EXPECT_THAT(results->waiting(), ElementsAre(Key{"task", 1}));
+      }
       for (const Key& key : results->waiting()) {
         const auto bytes = results->read(key);
         ASSERT_TRUE(bytes);
