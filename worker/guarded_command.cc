@@ -87,7 +87,6 @@ void set_limits(const Limits& limits, Millis time) {
   if (getppid() != guard) _exit(127);
   if (const int number = order.cgroup.empty() ? 0 : join_cgroup(order.cgroup))
     fail(failure, number, "cannot join the cgroup " + order.cgroup.string());
-  set_limits(order.rlimits, order.time);
   if (const int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC); file >= 0) {
     [[maybe_unused]] const ssize_t written = write(file, kOomScore, std::strlen(kOomScore));
     close(file);
@@ -98,6 +97,7 @@ void set_limits(const Limits& limits, Millis time) {
   std::vector<char*> arguments;
   for (const auto& argument : order.command) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
+  set_limits(order.rlimits, order.time);  // last: they are for the command
   execvp(arguments[0], arguments.data());
   fail(failure, errno, "cannot run " + order.command[0].substr(0, 200));
 }
