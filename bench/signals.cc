@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "base/result.h"
-#include "producers/signal_builder.h"
+#include "proto/signal_builder.h"
 
 namespace detent::bench {
 

@@ -9,7 +9,7 @@
 #include "bench/figures.h"
 #include "bench/measurements.h"
 #include "producers/publisher.h"
-#include "producers/signal_builder.h"
+#include "proto/signal_builder.h"
 
 namespace detent::bench {
 

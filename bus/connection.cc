@@ -52,6 +52,20 @@ zmq::message_t lend(std::string message, Returned& to) {
 
 }  // namespace
 
+void connect_to(zmq::socket_t& dealer, const std::string& endpoint, Millis linger) {
+  harden(dealer);
+  dealer.set(zmq::sockopt::sndhwm, 20'000);   // frames; what may be under way is bounded by whoever speaks
+  dealer.set(zmq::sockopt::immediate, true);  // nothing is queued for a broker that is not there
+  dealer.set(zmq::sockopt::linger, static_cast<int>(linger.count()));
+  dealer.set(zmq::sockopt::reconnect_ivl, 100);
+  dealer.set(zmq::sockopt::reconnect_ivl_max, 2000);
+  try {
+    dealer.connect(endpoint);
+  } catch (const zmq::error_t& error) {
+    throw Failure("cannot connect to " + endpoint + ": " + error.what());
+  }
+}
+
 struct Connection::Sockets {
   Returned returned;  // outlives the context, which may hold loans to its end
   zmq::context_t context{1};
@@ -64,18 +78,7 @@ uint64_t random_instance() { return random_seed(); }
 
 Connection::Connection(const std::string& endpoint, Link::Options options, Millis linger)
     : link_(std::move(options), random_instance()), sockets_(std::make_unique<Sockets>()) {
-  auto& dealer = sockets_->dealer;
-  harden(dealer);
-  dealer.set(zmq::sockopt::sndhwm, 20'000);   // frames; what may be under way is bounded by whoever speaks
-  dealer.set(zmq::sockopt::immediate, true);  // nothing is queued for a broker that is not there
-  dealer.set(zmq::sockopt::linger, static_cast<int>(linger.count()));
-  dealer.set(zmq::sockopt::reconnect_ivl, 100);
-  dealer.set(zmq::sockopt::reconnect_ivl_max, 2000);
-  try {
-    dealer.connect(endpoint);
-  } catch (const zmq::error_t& error) {
-    throw Failure("cannot connect to " + endpoint + ": " + error.what());
-  }
+  connect_to(sockets_->dealer, endpoint, linger);
 }
 
 Connection::~Connection() = default;

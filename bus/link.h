@@ -15,7 +15,7 @@ namespace detent {
 
 class Link {
  public:
-  enum class Role { Producer = 0, Consumer = 1, Admin = 2 };
+  enum class Role { Producer = 0, Consumer = 1, Admin = 2, Worker = 3 };
   struct Options {
     std::string name;
     Role role = Role::Producer;

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <map>
 #include <thread>
 #include <utility>
+#include <vector>
 #include <zmq.hpp>
 
 #include "base/result.h"
@@ -26,8 +28,10 @@ Millis monotonic() { return system_now().mono; }
 struct RouterSocket::Sockets {
   zmq::context_t context{1};
   zmq::socket_t router{context, zmq::socket_type::router};
-  zmq::socket_t events{context, zmq::socket_type::pair};  // what ZeroMQ tells of connections
+  zmq::socket_t events{context, zmq::socket_type::pair};      // what ZeroMQ tells of connections
+  std::map<std::string, zmq::socket_t, std::less<>> servers;  // whose client we are, by the peer's name
   Connections connections;
+  std::vector<zmq::pollitem_t> items;  // of a wait
   bool lost_someone = false;
   bool emptied = false;  // the last time that it was read
   Millis read_at{0};
@@ -93,6 +97,12 @@ RouterSocket::RouterSocket(const std::string& endpoint, ConnectionLimits limits)
 
 RouterSocket::~RouterSocket() = default;
 
+void RouterSocket::connect(const std::string& peer, const std::string& endpoint) {
+  zmq::socket_t dealer(sockets_->context, zmq::socket_type::dealer);
+  connect_to(dealer, endpoint, Millis{1000});
+  sockets_->servers.emplace(peer, std::move(dealer));
+}
+
 std::string RouterSocket::endpoint() const { return sockets_->router.get(zmq::sockopt::last_endpoint); }
 
 const Connections& RouterSocket::connections() const { return sockets_->connections; }
@@ -100,12 +110,16 @@ const Connections& RouterSocket::connections() const { return sockets_->connecti
 void RouterSocket::wait(Millis timeout, bool messages) {
   auto& connections = sockets_->connections;
   if (connections.deadline() != Millis::max()) timeout = std::min(timeout, connections.deadline() - monotonic());
-  zmq::pollitem_t items[] = {{nullptr, sockets_->wake_fd, ZMQ_POLLIN, 0},
-                             {sockets_->events.handle(), 0, ZMQ_POLLIN, 0},
-                             {nullptr, connections.descriptor(), ZMQ_POLLIN, 0},
-                             {sockets_->router.handle(), 0, ZMQ_POLLIN, 0}};
+  auto& items = sockets_->items;
+  items = {{nullptr, sockets_->wake_fd, ZMQ_POLLIN, 0},
+           {sockets_->events.handle(), 0, ZMQ_POLLIN, 0},
+           {nullptr, connections.descriptor(), ZMQ_POLLIN, 0}};
+  if (messages) {
+    items.push_back({sockets_->router.handle(), 0, ZMQ_POLLIN, 0});
+    for (auto& [name, server] : sockets_->servers) items.push_back({server.handle(), 0, ZMQ_POLLIN, 0});
+  }
   try {
-    zmq::poll(items, messages ? 4 : 3, std::max(timeout, Millis{0}));
+    zmq::poll(items, std::max(timeout, Millis{0}));
   } catch (const zmq::error_t& error) {
     if (error.num() != EINTR) throw;
   }
@@ -151,10 +165,21 @@ size_t RouterSocket::receive(size_t count, size_t bytes,
     }
   }
   sockets_->connections.bound(sockets_->read_at, sockets_->emptied);
+  for (auto& [name, server] : sockets_->servers) {
+    for (size_t i = 0; i < count && got < bytes && server.recv(message, zmq::recv_flags::dontwait); ++i) {
+      got += message.size();
+      take(name, {message.data<char>(), message.size()});
+    }
+  }
   return got;
 }
 
 RouterSocket::Sent RouterSocket::send(std::string_view peer, std::string_view message) {
+  if (!sockets_->servers.empty()) {
+    const auto server = sockets_->servers.find(peer);
+    if (server != sockets_->servers.end())
+      return server->second.send(zmq::buffer(message), zmq::send_flags::dontwait) ? Sent::Yes : Sent::Full;
+  }
   try {
     if (!sockets_->router.send(zmq::buffer(peer), zmq::send_flags::sndmore | zmq::send_flags::dontwait))
       return Sent::Full;

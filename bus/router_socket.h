@@ -22,6 +22,11 @@ class RouterSocket : public ServerSocket {
   explicit RouterSocket(const std::string& endpoint, ConnectionLimits limits = {});
   ~RouterSocket() override;
 
+  /// A server whose client this process is beside serving its own: what it sends comes as from this peer, and what is
+  /// sent to the peer goes there, or is Full while there is no connection. Before the first wait. Throws Failure where
+  /// the endpoint is none.
+  void connect(const std::string& peer, const std::string& endpoint);
+
   const Connections& connections() const;
   /// The endpoint as bound.
   std::string endpoint() const;

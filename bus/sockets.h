@@ -1,8 +1,10 @@
 // The options that every socket of ours carries. Included by bus/*.cc alone.
 #pragma once
 
+#include <string>
 #include <zmq.hpp>
 
+#include "base/clock.h"
 #include "proto/frame.h"
 
 namespace detent {
@@ -21,5 +23,8 @@ inline void harden(zmq::socket_t& socket) {
   socket.set(zmq::sockopt::tcp_keepalive_intvl, 10);
   socket.set(zmq::sockopt::tcp_maxrt, 30'000);
 }
+
+/// A DEALER's way to a server. Throws Failure where `endpoint` is none.
+void connect_to(zmq::socket_t& dealer, const std::string& endpoint, Millis linger);
 
 }  // namespace detent

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cli/command.h"
-#include "producers/signal_builder.h"
+#include "proto/signal_builder.h"
 
 namespace google::protobuf {
 class Message;

@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "producers/publisher_core.h"
+#include "bus/publisher_core.h"
 
 namespace detent {
 

@@ -18,7 +18,7 @@
 #include "base/result.h"
 #include "http/client.h"
 #include "producers/publisher.h"
-#include "producers/signal_builder.h"
+#include "proto/signal_builder.h"
 #include "tests/house/child.h"
 
 namespace detent::house {
@@ -54,6 +54,9 @@ class House {
   /// One process for all `channels` ("alerts").
   Child& start_discord(const std::vector<std::string>& channels);
   Child& start_telegram();
+  Child& start_dispatcher();
+  /// It has the runners that the plan's `more` gives it.
+  Child& start_worker();
   /// Every channel of the default routes, a process each.
   void start_consumers();
   Child& process(const std::string& name);
@@ -135,7 +138,7 @@ class House {
 
   Plan plan_;
   std::filesystem::path folder_, record_;
-  std::string endpoint_, http_, sandbox_;
+  std::string endpoint_, http_, dispatcher_, sandbox_;
   std::map<std::string, std::unique_ptr<Child>> processes_;
   std::set<std::string> ended_;  // because the test wanted it
   http::KeepAliveClient client_;

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "bus/link.h"
-#include "producers/publisher_core.h"
+#include "bus/publisher_core.h"
 #include "tests/simulation/broker.h"
 #include "tests/simulation/platforms.h"
 

@@ -1,4 +1,4 @@
-#include "producers/publisher_core.h"
+#include "bus/publisher_core.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "producers/signal_builder.h"
+#include "proto/signal_builder.h"
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>

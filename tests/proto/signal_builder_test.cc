@@ -1,4 +1,4 @@
-#include "producers/signal_builder.h"
+#include "proto/signal_builder.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
