@@ -10,8 +10,9 @@ namespace detent {
 
 namespace json = boost::json;
 
-BrokerClient::BrokerClient(const std::string& endpoint, Millis deadline)
+BrokerClient::BrokerClient(const std::string& endpoint, Millis deadline, std::string server)
     : endpoint_(endpoint),
+      server_(std::move(server)),
       deadline_(deadline),
       connection_(endpoint,
                   {.name = "detent", .role = Link::Role::Admin, .channels = {}, .instance = random_instance()},
@@ -19,10 +20,11 @@ BrokerClient::BrokerClient(const std::string& endpoint, Millis deadline)
 
 Failure BrokerClient::no_answer(const std::string& hint) {
   const Link& link = connection_.link();
-  if (!link.refusal().empty()) return Failure("the broker at " + endpoint_ + " refuses: " + link.refusal());
+  if (!link.refusal().empty()) return Failure("the " + server_ + " at " + endpoint_ + " refuses: " + link.refusal());
   if (link.is_open())
-    return Failure("the broker at " + endpoint_ + " gave no answer within " + roughly(deadline_) + hint);
-  return Failure("no broker answers at " + endpoint_ + ": is detent-broker running?");
+    return Failure("the " + server_ + " at " + endpoint_ + " gave no answer within " + roughly(deadline_) + hint);
+  return Failure("no " + server_ + " answers at " + endpoint_ + ": is detent-" +
+                 (server_ == "broker" ? server_ : "dispatch") + " running?");
 }
 
 void BrokerClient::open(Millis until) {
@@ -63,12 +65,13 @@ json::value BrokerClient::ask(const json::object& question, Millis until, const 
       if (got.ParseFromArray(event.body.data(), static_cast<int>(event.body.size())) && got.request() == asked_)
         answer = std::move(got);
     });
-    if (lost && !answer) throw Failure("the broker at " + endpoint_ + " went away before it answered: ask again");
+    if (lost && !answer)
+      throw Failure("the " + server_ + " at " + endpoint_ + " went away before it answered: ask again");
   }
   if (!answer->error().empty()) throw Failure(answer->error());
   boost::system::error_code wrong;
   json::value value = json::parse(answer->json(), wrong);
-  if (wrong) throw Failure("the broker's answer cannot be read: " + wrong.message());
+  if (wrong) throw Failure("the " + server_ + "'s answer cannot be read: " + wrong.message());
   return value;
 }
 

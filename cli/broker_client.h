@@ -1,4 +1,5 @@
-// The command line's way to a running broker: questions and answers in JSON, and the tail. One thread.
+// The command line's way to a running broker, or to the dispatcher: questions and answers in JSON, and the tail. One
+// thread.
 #pragma once
 
 #include <boost/json/fwd.hpp>
@@ -16,8 +17,8 @@ class Tailed;
 
 class BrokerClient {
  public:
-  /// Throws Failure where `endpoint` is none.
-  BrokerClient(const std::string& endpoint, Millis deadline);
+  /// `server`: "broker" or "dispatcher". Throws Failure where `endpoint` is none.
+  BrokerClient(const std::string& endpoint, Millis deadline, std::string server = "broker");
 
   /// The broker's answer. Throws Failure with its reason, or where it does not answer within the deadline.
   boost::json::value ask(const boost::json::object& question);
@@ -40,7 +41,7 @@ class BrokerClient {
   boost::json::value ask(const boost::json::object& question, Millis until, const std::string& hint);
   Failure no_answer(const std::string& hint = {});
 
-  std::string endpoint_;
+  std::string endpoint_, server_;
   Millis deadline_;
   Connection connection_;
   uint64_t asked_ = 0;

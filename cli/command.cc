@@ -24,28 +24,32 @@ const Config& Invocation::config() {
 
 std::string Invocation::endpoint() { return broker.empty() ? config().endpoint_of("broker") : broker; }
 
+std::string Invocation::dispatcher_endpoint() {
+  return dispatcher.empty() ? config().endpoint_of("dispatch") : dispatcher;
+}
+
 void add_json_option(CLI::App& command, Invocation& invocation) {
   command.add_flag("--json", invocation.json, "Print JSON, for scripts");
 }
 
-void add_broker_option(CLI::App& command, Invocation& invocation) {
+namespace {
+
+void add_endpoint_option(CLI::App& command, const std::string& option, std::string& endpoint, const std::string& what) {
   command
       .add_option_function<std::string>(
-          "--broker",
-          [&invocation](const std::string& text) {
+          option,
+          [option, &endpoint](const std::string& text) {
             const std::string_view place = text;
             if (!(place.starts_with("tcp://") && is_host_and_port(place.substr(6))) &&
                 !(place.starts_with("ipc://") && place.size() > 6))
-              throw CLI::ValidationError("--broker", "\"" + text + "\" is neither tcp://HOST:PORT nor ipc://PATH");
-            invocation.broker = text;
+              throw CLI::ValidationError(option, "\"" + text + "\" is neither tcp://HOST:PORT nor ipc://PATH");
+            endpoint = text;
           },
-          "Where the broker listens (default: [broker] listen of the config)")
+          what)
       ->type_name("ENDPOINT");
 }
 
-void add_asking_options(CLI::App& command, Invocation& invocation) {
-  add_json_option(command, invocation);
-  add_broker_option(command, invocation);
+void add_deadline_option(CLI::App& command, Invocation& invocation) {
   command
       .add_option_function<std::string>(
           "--deadline",
@@ -54,8 +58,28 @@ void add_asking_options(CLI::App& command, Invocation& invocation) {
             if (!deadline) throw CLI::ValidationError("--deadline", "\"" + text + "\" is no duration (5s, 500ms, 1m)");
             invocation.deadline = *deadline;
           },
-          "How long to wait for the broker (default: 5s)")
+          "How long to wait for an answer (default: 5s)")
       ->type_name("DURATION");
+}
+
+}  // namespace
+
+void add_broker_option(CLI::App& command, Invocation& invocation) {
+  add_endpoint_option(command, "--broker", invocation.broker,
+                      "Where the broker listens (default: [broker] listen of the config)");
+}
+
+void add_asking_options(CLI::App& command, Invocation& invocation) {
+  add_json_option(command, invocation);
+  add_broker_option(command, invocation);
+  add_deadline_option(command, invocation);
+}
+
+void add_task_options(CLI::App& command, Invocation& invocation) {
+  add_json_option(command, invocation);
+  add_endpoint_option(command, "--dispatcher", invocation.dispatcher,
+                      "Where the dispatcher listens (default: [dispatch] listen of the config)");
+  add_deadline_option(command, invocation);
 }
 
 namespace {
@@ -109,7 +133,7 @@ int detent_command(const std::vector<std::string>& arguments, std::istream& in, 
   app.fallthrough();
   app.footer("Exit codes: 0 done, 1 failed, 2 wrong usage or configuration. `detent COMMAND --help` shows examples.");
   for (const auto add : {add_publish, add_run, add_hook, add_tail, add_status, add_trace, add_routes, add_config,
-                         add_reload, add_dead, add_channel, add_audit}) {
+                         add_reload, add_dead, add_channel, add_audit, add_submit, add_tasks}) {
     add(app, invocation);
   }
   try {

@@ -42,6 +42,7 @@ struct Invocation {
 
   std::string config_file;        // --config
   std::string broker;             // --broker
+  std::string dispatcher;         // --dispatcher
   Millis deadline{5000};          // --deadline
   bool json = false;              // --json
   std::vector<std::string> rest;  // what stands behind "--"
@@ -51,6 +52,8 @@ struct Invocation {
   const Config& config();
   /// Where the broker is asked: --broker, or where the config has it listen.
   std::string endpoint();
+  /// Where the dispatcher is asked, likewise.
+  std::string dispatcher_endpoint();
 
  private:
   std::optional<Config> config_;
@@ -62,6 +65,8 @@ int detent_command(const std::vector<std::string>& arguments, std::istream& in, 
 
 /// Adds --json, --broker and --deadline, for commands that ask the broker.
 void add_asking_options(CLI::App& command, Invocation& invocation);
+/// The same for those that ask the dispatcher: --json, --dispatcher and --deadline.
+void add_task_options(CLI::App& command, Invocation& invocation);
 void add_json_option(CLI::App& command, Invocation& invocation);
 void add_broker_option(CLI::App& command, Invocation& invocation);
 
@@ -78,5 +83,7 @@ void add_reload(CLI::App& app, Invocation& invocation);
 void add_dead(CLI::App& app, Invocation& invocation);
 void add_channel(CLI::App& app, Invocation& invocation);
 void add_audit(CLI::App& app, Invocation& invocation);
+void add_submit(CLI::App& app, Invocation& invocation);
+void add_tasks(CLI::App& app, Invocation& invocation);
 
 }  // namespace detent

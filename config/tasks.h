@@ -1,21 +1,13 @@
-// [dispatch] and [digitalocean] in detent.toml: read, and so checked, before the stations are
-// there that will own them.
+// [digitalocean] in detent.toml: read, and so checked, before the station is there that will own it.
 #pragma once
 
 #include <string>
 
-#include "base/clock.h"
 #include "base/secret.h"
 
 namespace detent {
 
 class Section;
-
-struct DispatchConfig {
-  std::string listen = "tcp://127.0.0.1:7410";
-  Millis fallback_after = std::chrono::seconds{60};
-  bool operator==(const DispatchConfig&) const = default;
-};
 
 struct DigitalOceanConfig {
   std::string api = "https://api.digitalocean.com/v2";
@@ -24,7 +16,6 @@ struct DigitalOceanConfig {
 };
 
 struct TasksConfig {
-  DispatchConfig dispatch;
   DigitalOceanConfig digitalocean;
 
   void read(Section& file);

@@ -1,8 +1,8 @@
 #include "config/config.h"
 #include "broker/config.h"
-#include "config/tasks.h"
 #include "consumers/discord/config.h"
 #include "consumers/telegram/config.h"
+#include "dispatch/config.h"
 #include "ledger/config.h"
 #include "routing/config.h"
 #include "tests/support/paths.h"
@@ -99,7 +99,7 @@ TEST(Config, ReadsSizesAndDurationsInTheirUnits) {
   EXPECT_EQ(config.of<BrokerConfig>().segment, 2u << 20);
   EXPECT_EQ(config.of<BrokerConfig>().max_backlog.bytes, 64u << 20);
   EXPECT_EQ(config.of<BrokerConfig>().max_backlog.age, std::chrono::hours{2});
-  EXPECT_EQ(config.of<TasksConfig>().dispatch.fallback_after, std::chrono::seconds{90});
+  EXPECT_EQ(config.of<DispatchConfig>().fallback_after, std::chrono::seconds{90});
 }
 
 TEST(Config, ReadsRoutesWithEveryMatcher) {

@@ -87,6 +87,7 @@ fs::path records_folder() { return test::program_folder().parent_path() / "reque
 House::House(Plan plan) : plan_(std::move(plan)), folder_(fresh_folder()), record_(fresh_record()) {
   endpoint_ = "tcp://127.0.0.1:" + std::to_string(free_port());
   http_ = "127.0.0.1:" + std::to_string(free_port());
+  dispatcher_ = "tcp://127.0.0.1:" + std::to_string(free_port());
   std::vector<std::string> arguments{program("detent-sandbox"), "--listen", "127.0.0.1:0", "--record", record_};
   arguments.insert(arguments.end(), plan_.sandbox.begin(), plan_.sandbox.end());
   Child& sandbox = start("sandbox", arguments);
@@ -153,6 +154,8 @@ void House::write_config() const {
       text += name + " = \"" + id + "\"\n";
     }
   }
+  text += "\n[dispatch]\nlisten = \"" + dispatcher_ + "\"\nlease = \"5s\"\nlow_water = \"1MiB\"\n";
+  text += "[worker]\nname = \"worker-1\"\nconnect = \"" + dispatcher_ + "\"\nconcurrency = 2\nisolation = \"none\"\n";
   write(config(), text + "\n" + plan_.more);
 }
 
@@ -191,6 +194,10 @@ Child& House::start_discord(const std::vector<std::string>& channels) {
 }
 
 Child& House::start_telegram() { return start("telegram", {program("detent-telegram"), "--config", config()}); }
+
+Child& House::start_dispatcher() { return start("dispatcher", {program("detent-dispatch"), "--config", config()}); }
+
+Child& House::start_worker() { return start("worker", {program("detent-worker"), "--config", config()}); }
 
 void House::start_consumers() {
   for (const auto& [name, id] : kIds) start_discord({name});

@@ -92,7 +92,9 @@ void World::check_shown() {
     const auto& [channel, id] = at;
     const Published& signal = published_[id];
     const auto where = fmt::format("signal {} in {}", signal.number, channel);
-    const auto ended = [&](int state) { return std::find(states.begin(), states.end(), state) != states.end(); };
+    const auto ended = [&states = states](int state) {
+      return std::find(states.begin(), states.end(), state) != states.end();
+    };
     std::map<int, size_t> plain, marked;  // messages by word
     const auto shown = platforms_->shown().find({channel, signal.number});
     if (shown != platforms_->shown().end()) {

@@ -1,0 +1,42 @@
+// What the command line asks of the dispatcher; docs/task-protocol.md lists the commands. The loop alone.
+#pragma once
+
+#include <boost/json/fwd.hpp>
+#include <memory>
+
+#include "dispatch/core.h"
+
+namespace detent {
+
+class TaskAdmin {
+ public:
+  TaskAdmin(Dispatch& core, Journal& journal);
+  ~TaskAdmin();
+
+  void answer(const TaskQuestion& question, Now now);
+  /// Answers those who wait for a task to change, where it did or they have waited for long enough.
+  void tick(Now now);
+
+ private:
+  /// One that is answered once the task is in another state, or has printed more, than the asker knows.
+  struct Waiting {
+    TaskQuestion question;
+    Ulid id;
+    std::string state;
+    uint64_t printed = 0;
+    Millis until{0};
+  };
+  Result<boost::json::object> answer(const boost::json::object& question, Now now);
+  boost::json::object list(const boost::json::object& question, Now now) const;
+  boost::json::object show(const Task& task, Now now);
+  boost::json::object logs(const Task& task, Now now) const;
+  void wait(const TaskQuestion& question, const boost::json::object& asked, Now now);
+  boost::json::object workers(Now now) const;
+  boost::json::object status(Now now) const;
+
+  Dispatch& core_;
+  std::unique_ptr<JournalReader> bodies_;
+  std::vector<Waiting> waiting_;
+};
+
+}  // namespace detent

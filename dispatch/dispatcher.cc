@@ -1,0 +1,191 @@
+#include "dispatch/dispatcher.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/redact.h"
+#include "base/version.h"
+#include "dispatch/events.h"
+#include "host/host.h"
+#include "proto/task.pb.h"
+
+namespace detent {
+
+namespace {
+
+constexpr size_t kMaxSaid = 64;  // signals on their way to the broker at a time
+constexpr Millis kLater{5'000};
+
+Patterns patterns_of(const Config& config) {
+  auto patterns = Patterns::compile(config.redact);
+  if (!patterns) throw Failure(patterns.error().what);
+  return std::move(*patterns);
+}
+
+IdWindow open_ids(Disk& disk, const std::string& directory, uint64_t seed) {
+  if (auto made = disk.make_directory(directory); !made) throw Failure(made.error().what);
+  auto ids = Host::open_ids(
+      disk, directory, [](const IdDamage& damage) { spdlog::error("damaged: {}: {}", damage.file, damage.why); }, seed);
+  if (!ids) throw Failure(ids.error().what);
+  return std::move(*ids);
+}
+
+Dispatch::Options options_of(Dispatch::Options options) {
+  options.server = std::string("detent-dispatch ") + kVersion;
+  return options;
+}
+
+}  // namespace
+
+Dispatcher::Dispatcher(const Config& config, Disk& disk, uint64_t seed, Dispatch::Options core)
+    : validator_([patterns = patterns_of(config)](std::span<char> text) { return redact(text, patterns); }),
+      builder_(patterns_of(config)),
+      ids_(open_ids(disk, directory(config), seed)),
+      core_(options_of(std::move(core)), validator_, ids_, seed),
+      uplink_(seed | 1, seed ^ 0x9e3779b97f4a7c15) {}
+
+Dispatcher::~Dispatcher() = default;
+
+// ---- recovery
+
+void Dispatcher::damaged(const Damage& damage) {
+  spdlog::error("damaged: {}: {}; what could not be read was set aside under quarantine/", damage.file, damage.why);
+}
+
+Result<void> Dispatcher::recovered(Journal& journal, Now now) {
+  bodies_ = journal.reader();
+  admin_ = std::make_unique<TaskAdmin>(core_, journal);
+  const uint64_t missing = core_.recovered(now);
+  if (missing) spdlog::error("{} tasks are missing from the journal: their signals are in the ledger", missing);
+  spdlog::info("recovered {} queued and {} running tasks", core_.queue().queued(), core_.queue().running().size());
+  return {};
+}
+
+// ---- a turn
+
+void Dispatcher::receive(std::string_view peer, std::span<char> message, Now now) {
+  if (!Uplink::is_broker(peer)) return core_.receive(peer, message, now);
+  uplink_.receive(peer, {message.data(), message.size()}, now);
+  take_in(now);
+}
+
+void Dispatcher::tick(Now now) {
+  core_.tick(now);
+  uplink_.tick(now);
+}
+
+void Dispatcher::take_in(Now now) {
+  for (auto& delivery : std::exchange(uplink_.delivered, {})) {
+    if (low_ || draining_) {
+      uplink_.put_off(delivery, kLater);
+    } else if (const auto taken = core_.submit(delivery.signal, now)) {
+      taken_in_.push_back(std::move(delivery));
+    } else if (taken.error().code == EBADMSG) {
+      uplink_.refuse(delivery, taken.error().what);
+    } else {
+      spdlog::warn("a task is taken in later: {}", taken.error().what);
+      uplink_.put_off(delivery, kLater);
+    }
+  }
+}
+
+void Dispatcher::flush(Now now) {
+  for (const auto& question : std::exchange(core_.questions, {})) admin_->answer(question, now);
+  core_.flush(now);
+  admin_->tick(now);
+  say_how_tasks_ended();
+}
+
+std::optional<Work> Dispatcher::take_work(Now) {
+  if (!core_.has_work() && taken_in_.empty()) return std::nullopt;
+  work_taken_ = true;
+  taken_in_under_way_ = std::exchange(taken_in_, {});
+  Work work;
+  work.batch = core_.take_work();
+  return work;
+}
+
+void Dispatcher::journalled(Work, const Appended& appended, Now now) {
+  if (!std::exchange(work_taken_, false)) return;  // a snapshot alone
+  core_.journalled(appended.segment, appended.base_offset, now);
+  uplink_.settle(std::exchange(taken_in_under_way_, {}));
+}
+
+bool Dispatcher::send(const Send& send, Now now) {
+  for (const auto& assigned : std::exchange(core_.assigned, {})) {
+    TaskRecord record;
+    const auto bytes = bodies_->read(assigned.at);
+    if (!bytes) {
+      core_.unreadable(assigned.task, assigned.epoch, is_lost(bytes.error()), bytes.error().what, now);
+    } else if (!record.ParseFromArray(bytes->data(), static_cast<int>(bytes->size()))) {
+      core_.unreadable(assigned.task, assigned.epoch, true, "the record is malformed", now);
+    } else {
+      core_.assign(assigned, record.submitted().signal());
+    }
+  }
+  for (const auto& message : std::exchange(core_.outgoing, {})) send(message.first, message.second);
+  uplink_.flush(send, now);
+  return false;
+}
+
+void Dispatcher::gone(std::string_view peer, Now now) {
+  if (!Uplink::is_broker(peer)) core_.gone(peer, now);  // of the broker the link finds out by itself
+}
+
+void Dispatcher::drain() {
+  draining_ = true;
+  core_.drain();
+  uplink_.drain();
+}
+
+// ---- how tasks ended
+
+std::optional<std::string> Dispatcher::result_of(const Task& task) {
+  if (!task.last->at.segment) return std::string();
+  const auto bytes = bodies_->read(task.last->at);
+  if (!bytes && !is_lost(bytes.error())) return std::nullopt;
+  TaskRecord record;
+  if (!bytes || !record.ParseFromArray(bytes->data(), static_cast<int>(bytes->size())))
+    return "(its result was lost: the journal was damaged)";
+  return std::move(*record.mutable_ended()->mutable_ended()->mutable_result());
+}
+
+void Dispatcher::say_how_tasks_ended() {
+  while (!said_.empty() && said_.begin()->first <= uplink_.published()) {
+    const Ulid id = said_.begin()->second;
+    said_.erase(said_.begin());
+    saying_.erase(id);
+    core_.told(id);
+  }
+  for (const Ulid& id : core_.untold()) {
+    if (said_.size() >= kMaxSaid) return;
+    const Task& task = *core_.queue().find(id);
+    // Not before its end is durable.
+    if (saying_.contains(id) || !task.last->at.segment) continue;
+    const auto result = result_of(task);
+    if (!result) continue;
+    const auto signal = end_signal(task, *result, builder_);
+    CHECK(signal, "what the dispatcher says is within the limits");
+    const auto ticket = uplink_.publish(signal->signal);
+    if (!ticket) return;
+    said_[*ticket] = id;
+    saying_.insert(id);
+  }
+}
+
+// ---- the disk
+
+void Dispatcher::cannot_write(const Error& error, Now) {
+  spdlog::error("the journal cannot be written at the moment, and is tried again: {}", error.what);
+}
+
+void Dispatcher::space(const Space& space, Now) {
+  if (space.low != std::exchange(low_, space.low))
+    space.low ? spdlog::warn("the disk is low, {} MiB free: no task is taken in until there is room", space.free >> 20)
+              : spdlog::info("the disk has room again");
+}
+
+}  // namespace detent

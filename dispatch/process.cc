@@ -1,0 +1,51 @@
+#include "dispatch/process.h"
+
+#include "base/seed.h"
+#include "dispatch/config.h"
+#include "host/runner.h"
+
+namespace detent {
+
+namespace {
+
+Host::Options host_options(const Config& config) {
+  const auto& dispatch = config.of<DispatchConfig>();
+  Host::Options options;
+  options.directory = Dispatcher::directory(config);
+  options.journal.segment_bytes = dispatch.segment;
+  options.journal.reserve_bytes = dispatch.segment;
+  options.journal.spares = 1;
+  options.journal.low_water = dispatch.low_water;
+  return options;
+}
+
+Dispatch::Options core_options(const Config& config) {
+  const auto& dispatch = config.of<DispatchConfig>();
+  Dispatch::Options options;
+  options.lease = dispatch.lease;
+  options.renew = dispatch.lease / 6;
+  options.max_sessions = dispatch.max_connections;
+  return options;
+}
+
+}  // namespace
+
+DispatchProcess::DispatchProcess(const Config& config, Disk& disk)
+    : socket_(config.of<DispatchConfig>().listen, {.connections = config.of<DispatchConfig>().max_connections + 16}),
+      dispatcher_(config, disk, random_seed(), core_options(config)),
+      host_(dispatcher_, dispatcher_.ids(), socket_, executor_, disk, host_options(config)) {
+  for (const auto peer : {Uplink::kConsumer, Uplink::kProducer})
+    socket_.connect(std::string(peer), config.endpoint_of("broker"));
+  if (auto opened = host_.open(system_now()); !opened) throw Failure(opened.error().what);
+}
+
+DispatchProcess::~DispatchProcess() { executor_.finish(); }
+
+void DispatchProcess::run() { detent::run(host_, socket_, stopping_); }
+
+void DispatchProcess::stop() {
+  stopping_ = true;
+  socket_.wake();
+}
+
+}  // namespace detent

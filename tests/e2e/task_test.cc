@@ -1,0 +1,118 @@
+// A task from the command line to a worker and back to where a person sees its result, through the death of each on the
+// way.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/house/house.h"
+#include "tests/support/eventually.h"
+
+namespace detent::house {
+
+namespace {
+
+using testing::HasSubstr;
+
+class Tasks : public testing::Test {
+ protected:
+  static Plan plan() {
+    Plan plan;
+    plan.more = R"toml(
+[runner.echo]
+command = ["sh", "-c", "echo asked for: $(cat)"]
+[runner.fails]
+command = ["sh", "-c", "echo so far so good; exit 3"]
+[runner.waits]
+command = ["sh", "-c", "read -r file; while [ ! -e $file ]; do sleep 0.1; done; echo done"]
+)toml";
+    return plan;
+  }
+
+  void start() {
+    house.start_broker();
+    house.start_dispatcher();
+    house.start_worker();
+    house.start_discord({"sub-agent-results"});
+  }
+
+  json::object show(const std::string& id) {
+    const Ended ended = house.detent({"tasks", "show", id, "--json"});
+    EXPECT_EQ(ended.code, 0) << ended.output;
+    return json::parse(ended.output).as_object();
+  }
+
+  /// Submits without waiting; the task's id.
+  std::string submit(const std::string& runner, const std::string& prompt) {
+    const Ended ended = house.detent({"submit", runner, prompt, "--json"});
+    EXPECT_EQ(ended.code, 0) << ended.output;
+    return std::string(json::parse(ended.output).at("id").as_string());
+  }
+
+  bool reaches(const std::string& id, const std::string& state) {
+    return eventually([&] {
+      const Ended ended = house.detent({"tasks", "show", id, "--json"});
+      return ended.code == 0 && json::parse(ended.output).at("state") == json::string(state);
+    });
+  }
+
+  House house{plan()};
+};
+
+TEST_F(Tasks, AResultComesBackToWhoWaitsAndToItsChannel) {
+  start();
+  const Ended ended = house.detent({"submit", "echo", "# Weekly review\n\nof everything", "--wait"});
+  EXPECT_EQ(ended.code, 0) << ended.output;
+  EXPECT_THAT(ended.output, HasSubstr("asked for: # Weekly review"));
+  EXPECT_TRUE(eventually([&] { return House::count(house.discord("sub-agent-results"), "asked for: ") == 1; }));
+  EXPECT_EQ(House::count(house.discord("sub-agent-results"), "Weekly review: done"), 1u);
+}
+
+TEST_F(Tasks, AFailureIsSaidWithItsReason) {
+  start();
+  const Ended ended = house.detent({"submit", "fails", "go wrong", "--wait"});
+  EXPECT_EQ(ended.code, 1) << ended.output;
+  EXPECT_THAT(ended.output, HasSubstr("exited with 3"));
+  EXPECT_TRUE(eventually([&] { return House::count(house.discord("sub-agent-results"), "exited with 3") == 1; }));
+}
+
+TEST_F(Tasks, WhatIsSubmittedWhileNobodyRunsItIsRunOnceSomebodyDoes) {
+  house.start_broker();
+  const std::string id = submit("echo", "later");
+  house.start_dispatcher();
+  house.start_discord({"sub-agent-results"});
+  EXPECT_TRUE(reaches(id, "queued"));
+  house.start_worker();
+  EXPECT_TRUE(reaches(id, "succeeded"));
+}
+
+TEST_F(Tasks, ADeathOfEachOnTheWayLosesAndDoublesNothing) {
+  start();
+  const auto go = house.folder() / "go";
+  const std::string id = submit("waits", go.string());
+  ASSERT_TRUE(reaches(id, "running"));
+  house.kill("dispatcher");
+  house.start_dispatcher();
+  ASSERT_TRUE(reaches(id, "running"));
+  house.kill("worker");
+  house.start_worker();
+  ASSERT_TRUE(eventually([&] { return show(id).at("attempts").as_int64() == 2; }));
+  house.kill("broker");
+  house.write(go, "");
+  ASSERT_TRUE(reaches(id, "succeeded"));
+  EXPECT_EQ(House::count(house.discord("sub-agent-results"), "done"), 0u) << "the broker is away";
+  house.start_broker();
+  EXPECT_TRUE(eventually([&] { return House::count(house.discord("sub-agent-results"), ": done") == 1; }));
+  EXPECT_EQ(show(id).at("result"), json::string("done\n"));
+}
+
+TEST_F(Tasks, ACancelledTaskEnds) {
+  start();
+  const std::string id = submit("waits", (house.folder() / "never").string());
+  ASSERT_TRUE(reaches(id, "running"));
+  EXPECT_EQ(house.detent({"tasks", "cancel", id}).code, 0);
+  EXPECT_TRUE(reaches(id, "cancelled"));
+  EXPECT_EQ(house.detent({"tasks", "cancel", id}).code, 1) << "it is over";
+}
+
+}  // namespace
+
+}  // namespace detent::house
