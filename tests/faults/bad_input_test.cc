@@ -357,7 +357,7 @@ size_t resident(House& house) {
   }
   return 0;
 }
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef DETENT_SANITIZED
 constexpr size_t kAtMost = 4096, kAfterwards = 4096;
 #else
 constexpr size_t kAtMost = 400, kAfterwards = 100;
