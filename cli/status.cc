@@ -14,14 +14,6 @@ namespace json = boost::json;
 
 namespace {
 
-uint64_t number_of(const json::value& object, std::string_view key) {
-  const auto* all = object.if_object();
-  const auto* value = all ? all->if_contains(json::string_view(key.data(), key.size())) : nullptr;
-  boost::system::error_code wrong;
-  const auto number = value ? value->to_number<uint64_t>(wrong) : 0;
-  return wrong ? 0 : number;
-}
-
 const json::value& part_of(const json::value& object, std::string_view key) {
   static const json::value none;
   const auto* all = object.if_object();

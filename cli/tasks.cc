@@ -17,14 +17,6 @@ namespace json = boost::json;
 
 namespace {
 
-uint64_t number_of(const json::value& object, std::string_view key) {
-  const auto* all = object.if_object();
-  const auto* value = all ? all->if_contains(json::string_view(key.data(), key.size())) : nullptr;
-  boost::system::error_code wrong;
-  const auto number = value ? value->to_number<uint64_t>(wrong) : 0;
-  return wrong ? 0 : number;
-}
-
 json::value ask(Invocation& invocation, const json::object& question) {
   return BrokerClient(invocation.dispatcher_endpoint(), invocation.deadline, "dispatcher").ask(question);
 }

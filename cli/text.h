@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/json/fwd.hpp>
+#include <cstdint>
 #include <iosfwd>
 #include <string>
 #include <string_view>
@@ -14,6 +15,8 @@ void print_table(std::ostream& out, const std::vector<std::vector<std::string>>&
 
 /// A member as text: strings without quotes, null and missing as nothing.
 std::string text_of(const boost::json::value& object, std::string_view key);
+/// A member that is a number from 0 on; 0 where it is none.
+uint64_t number_of(const boost::json::value& object, std::string_view key);
 /// A member that is an array, or an empty one.
 const boost::json::array& list_of(const boost::json::value& object, std::string_view key);
 
