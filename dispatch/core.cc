@@ -365,15 +365,15 @@ void Dispatch::fail_blocked(Now now) {
 
 void Dispatch::fail_without_runner(Now now) {
   if (workers_.empty()) return;
-  std::set<std::string, std::less<>> runners;
   for (const auto& [session, worker] : workers_) {
     if (!worker.reported) return;
-    runners.insert(worker.offer.runners.begin(), worker.offer.runners.end());
+    runners_.insert(worker.offer.runners.begin(), worker.offer.runners.end());
   }
   if (now.mono - started_.mono < options_.runner_within) return;
-  for (Task* task : queue_.without_runner(runners)) {
+  for (Task* task : queue_.without_runner(runners_)) {
+    if (task->epoch > 0) continue;  // some worker has it, and is away
     if (now.wall.count() - task->submitted_ms < options_.runner_within.count()) continue;
-    fail(*task, fmt::format("no worker has a runner \"{}\"; there are: {}", task->runner, fmt::join(runners, ", ")),
+    fail(*task, fmt::format("no worker has a runner \"{}\"; there are: {}", task->runner, fmt::join(runners_, ", ")),
          now);
   }
 }

@@ -192,6 +192,7 @@ class Dispatch {
   std::map<uint64_t, Worker> workers_;  // by session
   std::map<Ulid, Output> output_;       // of running attempts
   std::set<Ulid> untold_;
+  std::set<std::string, std::less<>> runners_;  // that workers had since the start, also those who are away
   uint64_t next_number_ = 1, missing_ = 0;
   Now started_{};
   Millis next_sweep_{0};
