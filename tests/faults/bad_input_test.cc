@@ -260,7 +260,10 @@ TEST_F(AtTheDoor, ManyThatComeAndGoCostAConsumerFewPings) {
   Stranger consumer(house.endpoint());
   ASSERT_NE(consumer.greet(Hello::CONSUMER), 0u);
   const Millis begun = system_now().mono;
-  for (int i = 0; i < 50; ++i) Stranger(house.endpoint()).greet();
+  for (int i = 0; i < 50; ++i) {
+    Stranger(house.endpoint()).greet();
+    ASSERT_TRUE(consumer.say(Frame::kPong, {})) << "one that is silent for long is given up, and pinged no more";
+  }
   size_t pings = 0;
   while (const auto heard = consumer.hear(Millis{500})) pings += heard->field == Frame::kPing;
   EXPECT_GE(pings, 2u) << "a consumer may be among those that went";
