@@ -194,8 +194,9 @@ void CoreRecovery::replay_dead(std::string_view bytes) {
     const auto& letter = record.letter();
     const uint64_t delivery = deliveries_.recorded(id_of(letter), 0);
     deliveries_.restore_dead({letter.channel(), delivery});
-    letters_.insert_or_assign({letter.channel(), delivery},
-                              Letter{{letter.seqs().begin(), letter.seqs().end()}, letter.cause()});
+    Letter kept{{letter.seqs().begin(), letter.seqs().end()}, letter.cause(), {}};
+    for (const auto& part : letter.parts()) kept.parts[part.part()] = part.SerializeAsString();
+    letters_.insert_or_assign({letter.channel(), delivery}, std::move(kept));
   }
   if (record.has_closed()) {
     const DeliveryKey closed{record.closed().channel(), record.closed().delivery()};
@@ -247,9 +248,10 @@ MissingSignals CoreRecovery::finish(Now now) {
     for (const uint64_t seq : letter.seqs) {
       if (Open* open = home.find(seq)) {
         open->delivery = key.delivery;
+        home.parts[key.delivery] = letter.parts;  // what the consumer said last may be durable in the letter alone
         deliveries_.settle_dead(home, seq, letter.cause, now);
       } else if (!is_settled(key.channel, seq)) {
-        deliveries_.settle_dead_without_record(key, seq, letter.cause, now);  // damaged meanwhile
+        deliveries_.settle_dead_without_record(key, seq, letter.parts, letter.cause, now);  // damaged meanwhile
       }
     }
   }

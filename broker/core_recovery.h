@@ -58,6 +58,7 @@ class CoreRecovery {
   struct Letter {
     std::vector<uint64_t> seqs;
     std::string cause;
+    std::map<uint32_t, std::string> parts;
   };
 
   void replay_admitted(const AdmittedView& admitted, const RecordPosition& place, bool after_snapshot);

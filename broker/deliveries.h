@@ -108,7 +108,8 @@ class Deliveries {
   /// Its letter is durable, and the settling that follows is not.
   void settle_dead(Channel& channel, uint64_t seq, const std::string& cause, Now now);
   /// The same, where the record of its signal is damaged since.
-  void settle_dead_without_record(const DeliveryKey& letter, uint64_t seq, const std::string& cause, Now now);
+  void settle_dead_without_record(const DeliveryKey& letter, uint64_t seq, const std::map<uint32_t, std::string>& parts,
+                                  const std::string& cause, Now now);
   /// All is restored: the alarms follow. The journal and that of the dead letters may have ended at different moments.
   void settle_alarms(Now now);
 

@@ -63,12 +63,13 @@ void Deliveries::settle_dead(Channel& home, uint64_t seq, const std::string& cau
   raise_dead_letters(home.name(), fmt::format("a delivery to {} was given up: {}", home.name(), cause), now);
 }
 
-void Deliveries::settle_dead_without_record(const DeliveryKey& letter, uint64_t seq, const std::string& cause,
+void Deliveries::settle_dead_without_record(const DeliveryKey& letter, uint64_t seq,
+                                            const std::map<uint32_t, std::string>& parts, const std::string& cause,
                                             Now now) {
   Open gone;
   gone.seq = seq;
   gone.delivery = letter.delivery;
-  append_settled(channel(letter.channel), gone, SettledRecord::DEAD, {}, cause, now);
+  append_settled(channel(letter.channel), gone, SettledRecord::DEAD, parts, cause, now);
   ++counters_.dead;
 }
 

@@ -12,12 +12,11 @@ namespace detent {
 namespace {
 constexpr size_t kMaxParts = 4096;  // of a delivery, as a Settled may have
 
-/// Of an encoded part. Of one that is begun it is not known whether the platform has it.
-enum class Progress { Unsent, Begun, Done };
-Progress state_of(const std::string& part) {
+/// Whether, by the encoded part, the platform surely does not have it.
+bool is_unsent(const std::string& part) {
   Part read;
   read.ParseFromString(part);
-  return read.done() ? Progress::Done : read.begun_ms() > 0 ? Progress::Begun : Progress::Unsent;
+  return !read.done() && read.begun_ms() <= 0;
 }
 }  // namespace
 
@@ -98,7 +97,7 @@ void Deliveries::on_begun(const Session& session, std::string_view body, Now now
   begun.mutable_part()->set_begun_ms(begun.part().begun_ms() ? begun.part().begun_ms() : now.wall.count());
   const uint32_t number = begun.part().part();
   std::string& part = home.parts[begun.delivery()][number];
-  const bool first = state_of(part) == Progress::Unsent || is_beginning(begun.channel(), begun.delivery(), number);
+  const bool first = is_unsent(part) || is_beginning(begun.channel(), begun.delivery(), number);
   part = begun.part().SerializeAsString();
   append_begun(home, *seq, begun.delivery(), part, now);
   if (!begun.part().done()) begun_.push_back({session.id, begun.channel(), begun.delivery(), number, first});
@@ -176,18 +175,20 @@ void Deliveries::settle_outcome(Channel& home, Open& open, int outcome, std::map
   const auto found = home.parts.find(open.delivery);
   const std::map<uint32_t, std::string> known =
       found == home.parts.end() ? std::map<uint32_t, std::string>{} : found->second;
-  if (outcome == NOT_NOW) {
+  // It stays open: until the delay is over, or until its dead letter is durable, which may be long after.
+  const bool stays_open = outcome == NOT_NOW || outcome == GIVEN_UP;
+  if (stays_open) {
     // It must outlast a restart: what surely was not taken would count as perhaps delivered, what arrived be sent
     // again.
     for (const auto& [number, part] : parts) {
       const auto before = known.find(number);
-      const Progress was = before == known.end() ? Progress::Unsent : state_of(before->second);
-      if (state_of(part) != was) append_begun(home, open.seq, open.delivery, part, now);
+      const bool is_known = before == known.end() ? is_unsent(part) : part == before->second;
+      if (!is_known) append_begun(home, open.seq, open.delivery, part, now);
     }
   }
   parts.insert(known.begin(), known.end());  // what was just said counts more
-  if (outcome == NOT_NOW || outcome == GIVEN_UP) {
-    std::erase_if(parts, [](const auto& part) { return state_of(part.second) == Progress::Unsent; });
+  if (stays_open) {
+    std::erase_if(parts, [](const auto& part) { return is_unsent(part.second); });
     if (parts.empty()) {
       home.parts.erase(open.delivery);
     } else {

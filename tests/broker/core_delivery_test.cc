@@ -70,13 +70,6 @@ TEST_F(CoreDeliveryTest, RemembersWhyDeliveriesComeBackUntilTheyDoNoMore) {
   EXPECT_EQ(why(), "");
 }
 
-/// Reads of the journal fail with this.
-test::MemoryDisk::Failing reads_fail(int code) {
-  return [code](test::Call call, const std::string& path) {
-    return (call == test::Call::kOpen || call == test::Call::kRead) && path.starts_with("s/journal/") ? code : 0;
-  };
-}
-
 TEST_F(CoreDeliveryTest, GivesTheCreditBackForWhatIsLost) {
   auto& alerts = consumer("c", "discord.alerts", 1);
   int reads = 0;
@@ -331,52 +324,6 @@ TEST_F(CoreTest, AConsumerHoldsOnlySoMuchWhateverItsCredit) {
   settle(alerts, "discord.alerts", alerts.delivered[0].id(), DELIVERED);
   turn();
   EXPECT_EQ(alerts.delivered.size(), held + 1);
-}
-
-TEST_F(CoreTest, WhatWasSurelyNotTakenIsNotPerhapsDeliveredAfterARestart) {
-  auto& alerts = consumer("c", "discord.alerts");
-  publish(connect("p"), {signal()});
-  turn();
-  const uint64_t id = alerts.delivered.at(0).id();
-  begin(alerts, "discord.alerts", id);
-  settle(alerts, "discord.alerts", id, NOT_NOW, "discord 503", {unsent()});
-  restart();
-  auto& next = consumer("c", "discord.alerts");
-  ASSERT_EQ(next.delivered.size(), 1u);
-  EXPECT_EQ(next.delivered[0].id(), id);
-  EXPECT_EQ(next.delivered[0].parts_size(), 0);
-}
-
-TEST_F(CoreTest, WhatAConsumerTellsOfItsPartsWhenItGivesADeliveryBackOutlastsARestart) {
-  auto& alerts = consumer("c", "discord.alerts");
-  publish(connect("p"), {signal()});
-  turn();
-  Part part = unsent();
-  part.set_done(true);
-  part.set_message_id("77");
-  settle(alerts, "discord.alerts", alerts.delivered.at(0).id(), NOT_NOW, "", {part});
-  restart();
-  auto& next = consumer("c", "discord.alerts");
-  ASSERT_EQ(next.delivered.size(), 1u);
-  ASSERT_EQ(next.delivered[0].parts_size(), 1);
-  EXPECT_EQ(next.delivered[0].parts(0).message_id(), "77");
-}
-
-TEST_F(CoreTest, WhatWasTriedAndNotTakenExpiresByItsType) {
-  options.admission.expires = [](std::string_view) { return Millis{60'000}; };
-  restart();
-  auto& system = consumer("c", "discord.system");
-  publish(connect("p"), {signal("heartbeat.ok")});
-  turn();
-  const uint64_t id = system.delivered.at(0).id();
-  begin(system, "discord.system", id);
-  settle(system, "discord.system", id, NOT_NOW, "", {unsent()});
-  now.mono += Millis{3'600'000};
-  now.wall += Millis{3'600'000};
-  core->tick(now);
-  turn();
-  EXPECT_EQ(open("discord.system"), 0u);
-  EXPECT_EQ(core->counters().expired, 1u);
 }
 
 TEST_F(CoreTest, AnOutcomeThatItDoesNotKnowSettlesNothing) {

@@ -189,6 +189,12 @@ struct CoreTest : testing::Test {
     part.set_part(1);
     return part;
   }
+  /// Reads of the journal fail with this.
+  static test::MemoryDisk::Failing reads_fail(int code) {
+    return [code](test::Call call, const std::string& path) {
+      return (call == test::Call::kOpen || call == test::Call::kRead) && path.starts_with("s/journal/") ? code : 0;
+    };
+  }
   /// `count` dead letters of discord.system with a text of `size` bytes each.
   void make_dead_letters(size_t count, size_t size) {
     auto& system = consumer("c", "discord.system", static_cast<uint32_t>(count));
