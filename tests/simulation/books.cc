@@ -7,6 +7,21 @@
 
 namespace detent::test {
 
+void take(Parts& parts, const Part& part) {
+  if (!part.done() && !part.begun_ms()) {
+    parts.erase(part.part());
+  } else {
+    parts[part.part()] =
+        part.done() ? "done, message " + part.message_id() : fmt::format("begun at {}", part.begun_ms());
+  }
+}
+
+std::string text(const Parts& parts) {
+  std::string text;
+  for (const auto& [number, what] : parts) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", number, what);
+  return text.empty() ? "none" : text;
+}
+
 std::string Books::add(std::string_view bytes) {
   Record record;
   if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return "a record cannot be read";
@@ -28,9 +43,7 @@ std::string Books::add(std::string_view bytes) {
     return fresh ? "" : fmt::format("an id was taken twice, as {} and {}", first->second, seq);
   }
   if (record.has_begun()) {
-    const Part& part = record.begun().part();
-    auto& parts = begun[{record.begun().channel(), record.begun().seqs(0)}];
-    part.done() || part.begun_ms() ? (void)parts.insert(part.part()) : (void)parts.erase(part.part());
+    take(parts[{record.begun().channel(), record.begun().seqs(0)}], record.begun().part());
   }
   if (record.has_settled()) {
     const auto& one = record.settled();

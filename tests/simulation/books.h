@@ -13,7 +13,18 @@
 #include "broker/dead_letters.h"
 #include "journal/journal.h"
 
+namespace detent {
+class Part;
+}
+
 namespace detent::test {
+
+/// By number, what is known of each that is with the platform or may be: "begun at 1795000000000" or "done, message 7".
+using Parts = std::map<uint32_t, std::string>;
+/// Takes in what was said last of one of them; forgets it where the platform surely did not take it.
+void take(Parts& parts, const Part& part);
+/// "1 done, message 7, 2 begun at 1795000000000"; "none".
+std::string text(const Parts& parts);
 
 struct Books {
   struct Entry {
@@ -34,7 +45,7 @@ struct Books {
     auto operator<=>(const Place&) const = default;
   };
   std::map<Place, Settling> settled;
-  std::map<Place, std::set<uint32_t>> begun;       // parts that are with the platform or may be, by their only signal
+  std::map<Place, Parts> parts;                    // that are with the platform or may be, by their only signal
   std::map<DeadLetters::Key, uint64_t> delivered;  // settled deliveries by their ids, with their first signal
 
   /// What the record breaks; empty: nothing. A record may come again as it was: a restart copies the journal's tail.

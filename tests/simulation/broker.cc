@@ -13,6 +13,16 @@ namespace detent::test {
 
 namespace {
 
+Parts parts_of(const std::map<uint32_t, std::string>& encoded) {
+  Parts parts;
+  for (const auto& entry : encoded) {
+    Part part;
+    part.ParseFromString(entry.second);
+    take(parts, part);
+  }
+  return parts;
+}
+
 /// The ledger as the broker sees it.
 class Following : public Follower {
  public:
@@ -386,7 +396,7 @@ void SimulatedBroker::check_bodies() {
 /// What snapshot and replay made is what every record since the first day makes.
 void SimulatedBroker::check_recovered(const Books& books) {
   std::set<Books::Place> expected, found;
-  std::map<Books::Place, std::set<uint32_t>> begun;
+  std::map<Books::Place, Parts> known;
   for (const auto& [seq, entry] : books.signals) {
     for (const auto& channel : entry.channels) {
       if (!books.settled.contains({channel, seq})) expected.insert({channel, seq});
@@ -399,7 +409,7 @@ void SimulatedBroker::check_recovered(const Books& books) {
       found.insert({name, open.seq});
       const auto parts = channel.parts.find(open.delivery);
       if (parts == channel.parts.end()) continue;
-      for (const auto& [number, part] : parts->second) begun[{name, open.seq}].insert(number);
+      known[{name, open.seq}] = parts_of(parts->second);
     }
   }
   // Its letter was durable and its settling was not: recovery has settled it.
@@ -428,10 +438,12 @@ void SimulatedBroker::check_recovered(const Books& books) {
   if (expected != found)
     return broken_(
         fmt::format("{} deliveries are open after a restart, and by the records {}", found.size(), expected.size()));
-  for (const auto& [place, parts] : books.begun) {
-    if (found.contains(place) && begun[place] != parts)
-      return broken_(fmt::format("of {} of {} the parts {} were begun, and {} are known to be", place.seq,
-                                 place.channel, fmt::join(parts, " "), fmt::join(begun[place], " ")));
+  for (const auto& place : found) {
+    const auto told = books.parts.find(place);
+    const Parts by_the_records = told == books.parts.end() ? Parts{} : told->second;
+    if (known[place] != by_the_records)
+      return broken_(fmt::format("of {} of {} these parts are known: {}; and by the records: {}", place.seq,
+                                 place.channel, text(known[place]), text(by_the_records)));
   }
 }
 
@@ -456,6 +468,18 @@ void SimulatedBroker::check_letters(const Books& books) {
     if (settling.state != SettledRecord::DEAD || was_closed(key)) continue;
     const auto letter = letters().read(key);
     if (!letter) return broken_(fmt::format("dead letter of {} {}: {}", place.channel, place.seq, letter.error().what));
+    if (Record record; record.ParseFromString(settling.record)) {
+      Parts settled, kept;
+      for (const auto& part : record.settled().parts()) take(settled, part);
+      for (const auto& encoded : letter->parts) {
+        Part part;
+        part.ParseFromString(encoded);
+        take(kept, part);
+      }
+      if (settled != kept)
+        return broken_(fmt::format("dead letter of {} {} has the parts {}; it was settled with {}", place.channel,
+                                   place.seq, text(kept), text(settled)));
+    }
     const auto signal = books.signals.find(place.seq);
     if (lost_texts_.contains(place.seq) && letter->signals == std::vector{std::string()}) continue;
     if (signal == books.signals.end() || letter->seqs != std::vector{place.seq} ||
