@@ -81,12 +81,18 @@ bool is_bare(const std::string& channel) { return channel == "telegram" || chann
 
 void World::check_shown() {
   // How the deliveries of a signal to a channel ended: one, and one more for each time that the operator brought it
-  // back.
+  // back. One whose text rotted has no end, and may have been sent before.
   const Books& books = broker_->books();
   std::map<std::pair<std::string, std::string>, std::vector<int>> ends;
-  for (const auto& [key, settling] : books.settled) {
-    const auto& entry = books.signals.at(key.seq);
-    if (entry.source != "detent") ends[{key.channel, entry.id}].push_back(settling.state);
+  std::map<std::pair<std::string, std::string>, size_t> deliveries;
+  for (const auto& [seq, entry] : books.signals) {
+    if (entry.source == "detent") continue;
+    for (const auto& channel : entry.channels) {
+      auto& states = ends[{channel, entry.id}];
+      ++deliveries[{channel, entry.id}];
+      if (const auto settled = books.settled.find({channel, seq}); settled != books.settled.end())
+        states.push_back(settled->second.state);
+    }
   }
   for (const auto& [at, states] : ends) {
     const auto& [channel, id] = at;
@@ -107,17 +113,17 @@ void World::check_shown() {
     const bool may_repeat = is_bare(channel) && signal.needs_response;
     if (ended(SettledRecord::UNKNOWN) && (!is_bare(channel) || may_repeat)) return broken(where + " is unknown");
     for (int word = 0; word <= signal.words; ++word) {
-      if (plain[word] > states.size()) return broken(fmt::format("{} is shown {} times", where, plain[word]));
+      if (plain[word] > deliveries[at]) return broken(fmt::format("{} is shown {} times", where, plain[word]));
       if (marked[word] && !may_repeat) return broken(where + " was repeated");
       const bool there = plain[word] || marked[word];
       if (ended(SettledRecord::DELIVERED) && !there)
         return broken(where + " was said to be delivered, and is not there");
-      if (states == std::vector<int>{SettledRecord::EXPIRED} && there)
+      if (deliveries[at] == 1 && ended(SettledRecord::EXPIRED) && there)
         return broken(where + " was said to be expired, and is there");
     }
   }
   // What a thread key orders became visible in that order. One that was settled without being there may come late: then
-  // the others did not wait for it. One that the operator brought back, and whose text then rotted, never came.
+  // the others did not wait for it. One that the operator brought back, and whose text then rotted, is not waited for.
   std::map<std::pair<std::string, std::string>, uint64_t> latest;
   for (const auto& [seq, entry] : books.signals) {
     const auto published = published_.find(entry.id);
