@@ -1,5 +1,7 @@
 #include "base/ulid.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -24,6 +26,16 @@ std::optional<Ulid> Ulid::parse(std::string_view text) {
   }
   Ulid id;
   for (int i = 15; i >= 0; --i, value >>= 8) id.bytes[i] = static_cast<uint8_t>(value);
+  return id;
+}
+
+Ulid Ulid::derived(Millis when, std::string_view of) {
+  Ulid id;
+  const auto ms = static_cast<uint64_t>(when.count());
+  for (size_t i = 0; i < 6; ++i) id.bytes[i] = static_cast<uint8_t>(ms >> (40 - 8 * i));
+  const XXH128_hash_t hash = XXH3_128bits(of.data(), of.size());
+  std::memcpy(&id.bytes[6], &hash.low64, 8);
+  std::memcpy(&id.bytes[14], &hash.high64, 2);
   return id;
 }
 

@@ -19,6 +19,8 @@ struct Ulid {
   static std::optional<Ulid> parse(std::string_view text);
   /// From the 16-byte form; nothing at any other size.
   static std::optional<Ulid> from_bytes(std::string_view bytes);
+  /// With the time `when`, and else made from `of`: always the same from the same.
+  static Ulid derived(Millis when, std::string_view of);
   /// 26 characters.
   std::string text() const;
   std::string_view view() const { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }

@@ -1,30 +1,12 @@
 #include "dispatch/events.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <xxhash.h>
-
-#include <cstring>
 
 #include "base/utf8.h"
 #include "proto/signal.pb.h"
 #include "proto/task.pb.h"
 
 namespace detent {
-
-namespace {
-
-/// With the time at which it ended in front, as every id has the time of its signal.
-Ulid id_of(const Task& task) {
-  Ulid id;
-  for (int i = 0; i < 6; ++i) id.bytes[static_cast<size_t>(i)] = static_cast<uint8_t>(task.last->at_ms >> (40 - 8 * i));
-  const std::string of = fmt::format("{} {} ended", task.id.text(), task.last->epoch);
-  const XXH128_hash_t hash = XXH3_128bits(of.data(), of.size());
-  std::memcpy(&id.bytes[6], &hash.low64, 8);
-  std::memcpy(&id.bytes[14], &hash.high64, 2);
-  return id;
-}
-
-}  // namespace
 
 std::string_view state_name(int state) {
   switch (state) {
@@ -76,7 +58,7 @@ Result<Built> end_signal(const Task& task, std::string_view result, SignalBuilde
   draft.needs_response = end.needs_response;
   draft.thread = task.id.text();
   draft.in_reply_to = task.id;
-  draft.id = id_of(task);
+  draft.id = Ulid::derived(Millis{end.at_ms}, fmt::format("{} {} ended", task.id.text(), end.epoch));
   return builder.build(draft, payload, {Millis{0}, Millis{end.at_ms}});
 }
 

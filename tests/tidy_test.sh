@@ -10,7 +10,7 @@ declare -A may=(
   [journal]="journal base" [routing]="routing config base" [host]="host bus journal base"
   [broker]="broker host config bus http journal routing ledger proto base" [producers]="producers config bus http ledger proto base"
   [consumers]="consumers config bus http ledger proto base" [sandbox]="sandbox http proto base"
-  [dispatch]="dispatch host config bus journal proto base" [worker]="worker host config bus http ledger proto base"
+  [dispatch]="dispatch host config bus journal ledger proto base" [worker]="worker host config bus http ledger proto base"
   [cli]="cli producers config routing bus http ledger proto base"
 )
 while IFS=: read -r file line; do

@@ -16,15 +16,9 @@ namespace {
 
 using Kind = LedgerAlarm::Kind;
 constexpr const char* kStatusFile = "STATUS.md";
-constexpr int kTries = 3;                    // against a second writer, before the next turn
-constexpr Millis kMinRetry{1'000};           // after a failure, doubled each time …
-constexpr Millis kMaxRetry{10'000};          // … up to this
-constexpr Millis kPatienceWithLock{5'000};   // a ref's lock older than this was left by a killed process
-constexpr Millis kPatienceWithOldLock{500};  // likewise, where it was there before this process
-
-std::filesystem::path path_of_lock(const AuditLog::Options& options) {
-  return options.repository / ("refs/heads/" + options.branch + ".lock");
-}
+constexpr int kTries = 3;            // against a second writer, before the next turn
+constexpr Millis kMinRetry{1'000};   // after a failure, doubled each time …
+constexpr Millis kMaxRetry{10'000};  // … up to this
 
 /// What a person can do about a failure of the system's.
 std::string remedy_of(int number, const AuditLog::Options& options) {
@@ -50,13 +44,11 @@ std::string remedy_of(int number, const AuditLog::Options& options) {
 
 Committer::Committer(const AuditLog::Options& options, Repository& repository, AuditBranch& branch,
                      LedgerAlarms& alarms, Now now)
-    : options_{options}, repository_{repository}, branch_{branch}, alarms_{alarms} {
-  struct stat about {};
-  if (!::stat(path_of_lock(options).c_str(), &about)) {
-    lock_inode_ = about.st_ino;
-    lock_since_ = now.mono - kPatienceWithLock + kPatienceWithOldLock;
-  }
-}
+    : options_{options},
+      repository_{repository},
+      branch_{branch},
+      alarms_{alarms},
+      lock_{options.repository, options.branch, now.mono} {}
 
 Result<std::string> Committer::free_path(const std::string& stem) {
   std::string path = stem + ".jsonl";
@@ -109,25 +101,6 @@ Result<AuditBranch::Advance> Committer::attempt(CommitDraft batch) {
   return advanced;
 }
 
-/// A process that is killed between taking a ref's lock and giving it back leaves the lock behind. git holds one for
-/// milliseconds, so one that we have seen unchanged for much longer has no owner. One that was there at the start is
-/// most likely that of the process before us, and goes sooner. True: it is gone.
-bool Committer::break_stale_lock(Now now) {
-  const auto path = path_of_lock(options_);
-  struct stat about {};
-  if (::stat(path.c_str(), &about)) return true;
-  if (about.st_ino != lock_inode_) {
-    lock_inode_ = about.st_ino;
-    lock_since_ = now.mono;
-  } else if (now.mono - lock_since_ >= kPatienceWithLock) {
-    spdlog::warn("ledger: removing {}, which a killed process left behind", path.string());
-    ::unlink(path.c_str());
-    lock_inode_ = 0;
-    return true;
-  }
-  return false;
-}
-
 /// Mends what was damaged while we ran, as the next start would; but never begins anew: what only seems to be missing
 /// (a file of git's that is being replaced, say) is not to cost a running ledger its history. True: something was
 /// mended.
@@ -161,7 +134,7 @@ Result<> Committer::attempt_all(const PendingRecords& records, const std::vector
       case AuditBranch::Advance::done:
         return {};
       case AuditBranch::Advance::locked:
-        if (break_stale_lock(now)) continue;
+        if (lock_.break_stale(now.mono)) continue;
         return Error{
             fmt::format("{} in {} is locked by another process", options_.branch, repository_.path().string())};
       case AuditBranch::Advance::lost:
@@ -181,7 +154,7 @@ Result<> Committer::commit(const PendingRecords& records, const std::vector<std:
   }
   retry_at_ = Millis::min();
   failures_ = 0;
-  lock_inode_ = 0;
+  lock_.forget();
   for (const Kind kind : {Kind::write_failed, Kind::diverged, Kind::chain_damaged}) {
     alarms_.clear(kind, "the ledger commits again");
   }

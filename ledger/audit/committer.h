@@ -2,8 +2,6 @@
 // else is tried again later. No record is passed over.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -17,6 +15,7 @@
 #include "ledger/audit/audit_branch.h"
 #include "ledger/audit/audit_log.h"
 #include "ledger/audit/commit_draft.h"
+#include "ledger/repository/ref_lock.h"
 #include "ledger/repository/repository.h"
 
 namespace detent {
@@ -43,7 +42,6 @@ class Committer {
                        const std::map<std::uint64_t, std::uint64_t>& held, Now now);
   Result<std::string> free_path(const std::string& stem);
   Result<bool> status_differs(const std::optional<Oid>& tree);
-  bool break_stale_lock(Now now);
   bool mend(Now now);
 
   const AuditLog::Options& options_;
@@ -56,8 +54,7 @@ class Committer {
   Millis retry_at_{Millis::min()};
   int failures_ = 0;      // in a row
   bool reopens_ = false;  // libgit2 may remember what it could not read
-  ino_t lock_inode_ = 0;  // of a ref's lock that stands in our way, and since when
-  Millis lock_since_{0};
+  RefLock lock_;
 };
 
 /// Mends what git needs to work in the repository at all, and says so. True: something was amiss.

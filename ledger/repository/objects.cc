@@ -97,6 +97,18 @@ Result<bool> Repository::descends(const Oid& commit, const Oid& ancestor) const 
   return code == 1;
 }
 
+Result<std::optional<Oid>> Repository::merge_base(const Oid& one, const Oid& other) const {
+  git_oid id;
+  bool there = true;
+  const auto found = ask(fmt::format("cannot compare commits {} and {}", one.hex(), other.hex()), [&] {
+    const int code = git_merge_base(&id, repository_.get(), native(one), native(other));
+    there = code != GIT_ENOTFOUND;
+    return there ? code : 0;
+  });
+  if (!found) return found.error();
+  return there ? std::optional{from_native(&id)} : std::nullopt;
+}
+
 Result<> Repository::each_commit(const std::function<void(Commit)>& each) const {
   git_odb* raw = nullptr;
   const auto opened =

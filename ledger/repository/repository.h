@@ -79,6 +79,8 @@ class Repository {
   Result<std::string> blob(const Oid& id) const;
   /// Whether `commit` has `ancestor` among its ancestors. A commit is none of its own.
   Result<bool> descends(const Oid& commit, const Oid& ancestor) const;
+  /// The newest commit that both have among their ancestors, or are; none where they have nothing in common.
+  Result<std::optional<Oid>> merge_base(const Oid& one, const Oid& other) const;
   /// All commits that can be read, in no order, whether or not a ref leads to them. Takes as long as there are objects.
   Result<> each_commit(const std::function<void(Commit)>& each) const;
 
@@ -87,8 +89,14 @@ class Repository {
     std::string_view content;
     bool unique = false;  // nothing else in the repository has this content
   };
+  /// A file that stands, with content that the repository has already, or is to stand no more.
+  struct Placed {
+    std::string path;
+    std::optional<Oid> blob;  // none: what stands there goes
+  };
   /// `base` (or an empty tree) with these files in it.
-  Result<Oid> write_tree(const std::optional<Oid>& base, const std::vector<File>& files);
+  Result<Oid> write_tree(const std::optional<Oid>& base, const std::vector<File>& files,
+                         const std::vector<Placed>& placed = {});
   struct Author {
     std::string name = "Detent";
     std::string email = "detent@localhost";
@@ -97,9 +105,9 @@ class Repository {
   static Result<> check(const Author& author);
   /// Takes away what was written since the last move and only this needs: the next try writes it anew.
   void discard();
-  /// A commit by `author`, committed by Detent, with `when` as both times.
+  /// A commit by `author`, committed by Detent, with `when` as both times. `merged`: another parent.
   Result<Oid> write_commit(const Oid& tree, const std::optional<Oid>& parent, const std::string& message,
-                           const Author& author, Millis when);
+                           const Author& author, Millis when, const std::optional<Oid>& merged = {});
 
   enum class Move { moved, lost, locked };
   /// Syncs what was written, then moves `name` from `from` (none: it must not exist) to `to`, or says that it stood

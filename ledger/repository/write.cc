@@ -50,7 +50,8 @@ Result<> Repository::sync_objects() {
   return outcome;
 }
 
-Result<Oid> Repository::write_tree(const std::optional<Oid>& base, const std::vector<File>& files) {
+Result<Oid> Repository::write_tree(const std::optional<Oid>& base, const std::vector<File>& files,
+                                   const std::vector<Placed>& placed) {
   const std::string tree_fails = "cannot write a tree in " + path_.string();
   git_oid bottom_id;
   if (base) {
@@ -76,6 +77,14 @@ Result<Oid> Repository::write_tree(const std::optional<Oid>& base, const std::ve
     updates.push_back(update);
     unsynced_.push_back({from_native(&update.id), file.unique});
   }
+  for (const Placed& one : placed) {
+    git_tree_update update{GIT_TREE_UPDATE_REMOVE, {}, GIT_FILEMODE_BLOB, one.path.c_str()};
+    if (one.blob) {
+      update.action = GIT_TREE_UPDATE_UPSERT;
+      update.id = *native(*one.blob);
+    }
+    updates.push_back(update);
+  }
   git_oid id;
   const auto written = ask(tree_fails, [&] {
     return git_tree_create_updated(&id, repository_.get(), bottom->get(), updates.size(), updates.data());
@@ -84,13 +93,20 @@ Result<Oid> Repository::write_tree(const std::optional<Oid>& base, const std::ve
   const Oid top = from_native(&id);
   const bool unique = std::any_of(files.begin(), files.end(), [](const File& file) { return file.unique; });
   unsynced_.push_back({top, unique});
-  for (const File& file : files) {
-    for (auto slash = file.path.find('/'); slash != std::string::npos; slash = file.path.find('/', slash + 1)) {
-      const auto folder = find(top, file.path.substr(0, slash));
+  const auto folders_of = [&](const std::string& path, bool is_unique, bool stands) -> Result<> {
+    for (auto slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+      const auto folder = find(top, path.substr(0, slash));
       if (!folder) return folder.error();
-      CHECK(folder->has_value(), "a tree lacks the folder that was just written into it");
-      unsynced_.push_back({(*folder)->id, file.unique});
+      CHECK(folder->has_value() || !stands, "a tree lacks the folder that was just written into it");
+      if (*folder) unsynced_.push_back({(*folder)->id, is_unique});
     }
+    return {};
+  };
+  for (const File& file : files) {
+    if (const auto synced = folders_of(file.path, file.unique, true); !synced) return synced.error();
+  }
+  for (const Placed& one : placed) {
+    if (const auto synced = folders_of(one.path, false, one.blob.has_value()); !synced) return synced.error();
   }
   return top;
 }
@@ -120,7 +136,7 @@ Result<> Repository::check(const Author& author) {
 }
 
 Result<Oid> Repository::write_commit(const Oid& tree, const std::optional<Oid>& parent, const std::string& message,
-                                     const Author& author, Millis when) {
+                                     const Author& author, Millis when, const std::optional<Oid>& merged) {
   const auto seconds = std::chrono::floor<std::chrono::seconds>(when).count();
   const auto sign = [&](Held<git_signature>& into, const char* name, const char* email) {
     return ask("cannot sign a commit", [&] {
@@ -135,17 +151,19 @@ Result<Oid> Repository::write_commit(const Oid& tree, const std::optional<Oid>& 
   if (const auto committed = sign(who, "Detent", kLedgerEmail); !committed) return committed.error();
   const auto top = look_up<git_tree>(*this, "tree", tree, git_tree_lookup);
   if (!top) return top.error();
-  Held<git_commit> before;
-  if (parent) {
-    auto read = look_up<git_commit>(*this, "commit", *parent, git_commit_lookup);
+  std::vector<Held<git_commit>> before;
+  std::vector<const git_commit*> parents;
+  for (const auto& one : {parent, merged}) {
+    if (!one) continue;
+    auto read = look_up<git_commit>(*this, "commit", *one, git_commit_lookup);
     if (!read) return read.error();
-    before = std::move(*read);
+    parents.push_back(read->get());
+    before.push_back(std::move(*read));
   }
-  const git_commit* parents[] = {before.get()};
   git_oid id;
   const auto written = ask("cannot write a commit in " + path_.string(), [&] {
     return git_commit_create(&id, repository_.get(), nullptr, by.get(), who.get(), "UTF-8", message.c_str(), top->get(),
-                             parent ? 1 : 0, parents);
+                             parents.size(), parents.data());
   });
   if (!written) return written.error();
   unsynced_.push_back({from_native(&id), true});

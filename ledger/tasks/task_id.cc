@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "base/ulid.h"
-
 namespace detent {
 namespace {
 
@@ -29,6 +27,11 @@ std::optional<std::string> task_id(std::string_view word) {
   }
   if (made_by_hand(word)) return std::string{word};
   return std::nullopt;
+}
+
+Ulid ulid_of(std::string_view id) {
+  const auto ulid = Ulid::parse(id);
+  return ulid ? *ulid : Ulid::derived(Millis{0}, id);
 }
 
 }  // namespace detent
