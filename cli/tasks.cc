@@ -51,6 +51,8 @@ void list(Invocation& invocation, const std::string& state, uint64_t limit) {
     return;
   }
   const auto& tasks = list_of(answer, "tasks");
+  for (const auto& fault : list_of(answer, "faults"))
+    invocation.err << "warning: " << plain(std::string(fault.as_string())) << "\n";
   if (tasks.empty()) {
     invocation.out << "no tasks" << (state.empty() ? "" : " are " + state) << "\n";
     return;

@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 
 #include "dispatch/events.h"
+#include "dispatch/task_files.h"
 #include "proto/json.h"
 #include "proto/task.pb.h"
 
@@ -48,7 +49,8 @@ json::object brief(const Task& task, const Queue& queue, Now now) {
 
 }  // namespace
 
-TaskAdmin::TaskAdmin(Dispatch& core, Journal& journal) : core_(core), bodies_(journal.reader(64 << 10)) {}
+TaskAdmin::TaskAdmin(Dispatch& core, Journal& journal, const TaskFiles* files)
+    : core_(core), files_(files), bodies_(journal.reader(64 << 10)) {}
 TaskAdmin::~TaskAdmin() = default;
 
 void TaskAdmin::answer(const TaskQuestion& question, Now now) {
@@ -99,7 +101,9 @@ json::object TaskAdmin::list(const json::object& question, Now now) const {
       ++left_off;
     }
   }
-  return {{"tasks", std::move(tasks)}, {"left_off", left_off}};
+  json::object out{{"tasks", std::move(tasks)}, {"left_off", left_off}};
+  if (files_) out["faults"] = json::array(files_->faults().begin(), files_->faults().end());
+  return out;
 }
 
 json::object TaskAdmin::show(const Task& task, Now now) {
@@ -111,7 +115,7 @@ json::object TaskAdmin::show(const Task& task, Now now) {
   };
   if (read(task.at)) {
     boost::system::error_code bad;
-    if (auto signal = json::parse(signal_to_json(record.submitted().signal()), bad); !bad) out["signal"] = signal;
+    if (auto signal = json::parse(signal_to_json(signal_of(record)), bad); !bad) out["signal"] = signal;
   }
   if (task.last && read(task.last->at)) {
     out["result"] = record.ended().ended().result();
@@ -175,6 +179,7 @@ json::object TaskAdmin::status(Now now) const {
   out["attempts"] = counters.attempts;
   out["lost"] = counters.lost;
   out["stale"] = counters.stale;
+  if (files_ && !files_->trouble().empty()) out["git"] = files_->trouble();
   return out;
 }
 

@@ -8,9 +8,12 @@
 
 namespace detent {
 
+class TaskFiles;
+
 class TaskAdmin {
  public:
-  TaskAdmin(Dispatch& core, Journal& journal);
+  /// `files`: null where they are not kept.
+  TaskAdmin(Dispatch& core, Journal& journal, const TaskFiles* files);
   ~TaskAdmin();
 
   void answer(const TaskQuestion& question, Now now);
@@ -35,6 +38,7 @@ class TaskAdmin {
   boost::json::object status(Now now) const;
 
   Dispatch& core_;
+  const TaskFiles* files_;
   std::unique_ptr<JournalReader> bodies_;
   std::vector<Waiting> waiting_;
 };

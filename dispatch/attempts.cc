@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "dispatch/core.h"
+#include "ledger/tasks/result_file.h"
 #include "proto/task.pb.h"
 #include "proto/wire.pb.h"
 
@@ -22,10 +23,26 @@ Millis backoff(Millis first, uint32_t n) {
 /// A task ended: what its last attempt made of it.
 End end_of(const TaskEnded& record) {
   const AttemptEnded& ended = record.ended();
-  return {ended.state(),     ended.attempt().epoch(), record.at_ms(),
-          ended.exit_code(), ended.took_ms(),         ended.needs_response(),
-          record.worker(),   ended.error(),           {},
-          record.number()};
+  End end;
+  end.state = ended.state();
+  end.epoch = ended.attempt().epoch();
+  end.at_ms = record.at_ms();
+  end.exit_code = ended.exit_code();
+  end.took_ms = ended.took_ms();
+  end.needs_response = ended.needs_response();
+  if (ended.has_severity()) end.severity = ended.severity();
+  end.worker = record.worker();
+  end.error = ended.error();
+  end.number = record.number();
+  return end;
+}
+
+/// What the runner's answer says about itself counts.
+void obey_answer(AttemptEnded& ended) {
+  const RunnerAnswer answer = read_answer(ended.result());
+  if (answer.needs_response) ended.set_needs_response(true);
+  if (answer.severity) ended.set_severity(*answer.severity);
+  if (answer.body.size() != ended.result().size()) ended.set_result(std::string(answer.body));
 }
 
 }  // namespace
@@ -34,6 +51,7 @@ void Dispatch::on_ended(const Session& session, std::string_view body, Now now) 
   AttemptEnded ended;
   if (!ended.ParseFromArray(body.data(), static_cast<int>(body.size())))
     return sessions_.malformed(session, "AttemptEnded cannot be read", now);
+  obey_answer(ended);
   AttemptTaken taken;
   *taken.mutable_attempt() = ended.attempt();
   const auto id = Ulid::from_bytes(ended.attempt().task());
@@ -48,7 +66,7 @@ void Dispatch::on_ended(const Session& session, std::string_view body, Now now) 
       end_attempt(*task, std::move(ended), now);
     } else {
       taken.set_stale(true);
-      keep_stale(std::move(ended), session.name, now);
+      keep_stale(*task, std::move(ended), session.name, now);
     }
   } else {
     taken.set_stale(!task);
@@ -57,7 +75,7 @@ void Dispatch::on_ended(const Session& session, std::string_view body, Now now) 
 }
 
 /// Of an attempt that was given up: kept, and without effect.
-void Dispatch::keep_stale(AttemptEnded ended, const std::string& worker, Now now) {
+void Dispatch::keep_stale(const Task& task, AttemptEnded ended, const std::string& worker, Now now) {
   ++counters_.stale;
   TaskRecord record;
   auto& out = *record.mutable_ended();
@@ -65,7 +83,7 @@ void Dispatch::keep_stale(AttemptEnded ended, const std::string& worker, Now now
   out.set_at_ms(now.wall.count());
   out.set_worker(worker);
   out.set_stale(true);
-  append(record);
+  append(record, task, Fresh::Holds::StaleEnd, out.ended().attempt().epoch());
 }
 
 void Dispatch::end_attempt(Task& task, AttemptEnded ended, Now now, bool for_good) {
@@ -92,7 +110,7 @@ void Dispatch::end_attempt(Task& task, AttemptEnded ended, Now now, bool for_goo
     out.set_delay_ms(static_cast<uint32_t>(backoff(options_.first_backoff, losses - 1).count()));
   *out.mutable_ended() = std::move(ended);
   take_end(task, out, now);
-  append(record, &task, true);
+  append(record, task, Fresh::Holds::End, out.number());
 }
 
 /// What the record says becomes so; at a restart likewise.

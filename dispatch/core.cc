@@ -50,7 +50,7 @@ Dispatch::Dispatch(Options options, SignalValidator& validator, IdWindow& ids, u
     : options_(std::move(options)),
       ids_(ids),
       sessions_({options_.server, options_.ping_every, options_.max_sessions}, rules(validator), seed),
-      queue_(options_.keep_finished),
+      queue_(options_.keep_finished, options_.files),
       past_(std::make_unique<Past>()) {}
 
 Dispatch::~Dispatch() = default;
@@ -133,7 +133,7 @@ Result<void> Dispatch::submit(std::string_view bytes, Now now) {
   submitted.set_at_ms(now.wall.count());
   submitted.set_signal(std::string(bytes));
   Task& task = queue_.add(task_of(submitted));
-  append(record, &task);
+  append(record, task, Fresh::Holds::Prompt);
   ++counters_.submitted;
   queue_.enqueue(task, now);
   if (task.runner.empty()) fail(task, "it names no runner", now);
@@ -162,11 +162,29 @@ Task Dispatch::task_of(const TaskSubmitted& submitted) const {
   return task;
 }
 
-void Dispatch::append(const TaskRecord& record, const Task* task, bool is_end) {
+void Dispatch::append(const TaskRecord& record, const Task& task) {
+  batch_.append(record.SerializeAsString());
+  changed_.insert(task.id);
+}
+
+void Dispatch::append(const TaskRecord& record, const Task& task, Fresh::Holds holds, uint32_t number) {
   const std::string bytes = record.SerializeAsString();
   const uint32_t offset = batch_.append(bytes);
-  if (task)
-    fresh_.push_back({task->id, is_end, is_end ? task->last->number : 0, offset, static_cast<uint32_t>(bytes.size())});
+  fresh_.push_back({holds, task.id, number, offset, static_cast<uint32_t>(bytes.size())});
+  changed_.insert(task.id);
+}
+
+bool Dispatch::revise(const Ulid& id, std::string_view signal, Now now) {
+  Task* task = queue_.find(id);
+  if (!task || task->is_over()) return false;
+  TaskRecord record;
+  auto& revised = *record.mutable_revised();
+  revised.set_number(task->number);
+  revised.set_at_ms(task->submitted_ms);
+  revised.set_signal(std::string(signal));
+  append(record, *task, Fresh::Holds::Prompt);
+  queue_.revise(*task, task_of(revised), now);
+  return true;
 }
 
 bool Dispatch::cancel(const Ulid& id, Now now) {
@@ -177,7 +195,7 @@ bool Dispatch::cancel(const Ulid& id, Now now) {
   TaskRecord record;
   record.mutable_cancel_asked()->set_task(std::string(id.view()));
   record.mutable_cancel_asked()->set_at_ms(now.wall.count());
-  append(record);
+  append(record, *task);
   if (!task->lease) {
     AttemptEnded ended;
     ended.mutable_attempt()->set_epoch(task->epoch);
@@ -201,8 +219,13 @@ void Dispatch::told(const Ulid& id) {
   if (!untold_.erase(id)) return;
   TaskRecord record;
   record.mutable_told()->set_task(std::string(id.view()));
-  append(record);
+  batch_.append(record.SerializeAsString());
   if (Task* task = queue_.find(id)) queue_.told(*task);
+}
+
+void Dispatch::filed(const Ulid& id) {
+  Task* task = queue_.find(id);
+  if (task && task->is_over()) queue_.filed(*task);
 }
 
 // ---- workers
@@ -307,7 +330,7 @@ void Dispatch::give(Task& task, Worker& worker, Now now) {
   assigned.set_at_ms(now.wall.count());
   assigned.set_worker(worker.name);
   assigned.set_instance(worker.instance);
-  append(record);
+  append(record, task);
   send_assignment(task, worker.session);
 }
 
@@ -385,6 +408,7 @@ Batch Dispatch::take_work() {
   under_way_ = true;
   held_under_way_ = std::exchange(held_, {});
   fresh_under_way_ = std::exchange(fresh_, {});
+  changed_under_way_ = std::exchange(changed_, {});
   return std::exchange(batch_, {});
 }
 
@@ -395,12 +419,15 @@ void Dispatch::journalled(uint64_t segment, uint32_t base, Now) {
     Task* task = queue_.find(fresh.task);
     if (!task) continue;
     const RecordPosition at{segment, base + fresh.offset, fresh.length};
-    if (!fresh.is_end) {
+    if (fresh.holds == Fresh::Holds::Prompt) {
       queue_.lies_at(*task, at);
-    } else if (task->last && task->last->number == fresh.end) {
+    } else if (fresh.holds == Fresh::Holds::StaleEnd) {
+      if (options_.files) stale.push_back({fresh.task, fresh.number, at});
+    } else if (task->last && task->last->number == fresh.number) {
       queue_.ended_at(*task, at);
     }
   }
+  if (options_.files) changed.merge(changed_under_way_);
   for (auto& held : std::exchange(held_under_way_, {})) {
     if (!held.assignment) {
       sessions_.send(held.session, held.field, held.body);

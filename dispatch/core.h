@@ -63,6 +63,7 @@ class Dispatch {
     uint32_t max_losses = 5;       // attempts whose worker went, after which a task is given up
     Millis runner_within{10'000};  // for which a runner that no connected worker has is waited for
     size_t keep_finished = 1000;
+    bool files = false;            // how tasks ended is kept in git: whoever runs the core calls `filed`
     size_t max_output = 64 << 10;  // of what a running attempt prints, kept to be shown
   };
 
@@ -87,6 +88,10 @@ class Dispatch {
   bool cancel(const Ulid& task, Now now);
   /// The broker has the signal that tells how the task ended.
   void told(const Ulid& task);
+  /// Its result is in git.
+  void filed(const Ulid& task);
+  /// The task is to ask for what this signal says, from its next attempt on. False where it is not known, or over.
+  bool revise(const Ulid& task, std::string_view signal, Now now);
   /// The prompt of an assignment could not be read. `lost`: it never will be.
   void unreadable(const Ulid& task, uint32_t epoch, bool lost, std::string_view why, Now now);
   void answer(const TaskQuestion& question, std::string_view json, std::string_view error);
@@ -119,6 +124,14 @@ class Dispatch {
   std::vector<Assigned> assigned;
   void assign(const Assigned& assigned, std::string_view signal);
   std::vector<TaskQuestion> questions;
+  /// Tasks whose durable state is another since this was emptied last, and ends of attempts that no longer counted.
+  std::set<Ulid> changed;
+  struct StaleEnd {
+    Ulid task;
+    uint32_t epoch = 0;
+    RecordPosition at;
+  };
+  std::vector<StaleEnd> stale;
 
   // ---- to look at
   const Queue& queue() const { return queue_; }
@@ -148,9 +161,10 @@ class Dispatch {
     std::optional<Assigned> assignment;
   };
   struct Fresh {  // a record of the batch, of which a task knows no place yet
+    enum class Holds { Prompt, End, StaleEnd };
+    Holds holds = Holds::Prompt;
     Ulid task;
-    bool is_end = false;
-    uint32_t end = 0;  // its number
+    uint32_t number = 0;  // of the end; of one that is stale the epoch
     uint32_t offset = 0, length = 0;
   };
 
@@ -158,8 +172,9 @@ class Dispatch {
   void hold(uint64_t session, uint32_t field, std::string body) {
     held_.push_back({session, field, std::move(body), {}});
   }
-  /// To the batch. `task`: whose prompt it holds, or with `is_end` whose result.
-  void append(const TaskRecord& record, const Task* task = nullptr, bool is_end = false);
+  void append(const TaskRecord& record, const Task& task);
+  /// A record of which something is read again: it is known where it lies once it is durable.
+  void append(const TaskRecord& record, const Task& task, Fresh::Holds holds, uint32_t number = 0);
 
   void on_report(const Session& session, std::string_view body, Now now);
   void on_output(const Session& session, std::string_view body, Now now);
@@ -173,7 +188,7 @@ class Dispatch {
   /// `for_good`: no other attempt follows.
   void end_attempt(Task& task, AttemptEnded ended, Now now, bool for_good = false);
   void take_end(Task& task, const TaskEnded& record, Now now);
-  void keep_stale(AttemptEnded ended, const std::string& worker, Now now);
+  void keep_stale(const Task& task, AttemptEnded ended, const std::string& worker, Now now);
   void lose(Task& task, std::string_view why, Now now);
   void fail(Task& task, std::string_view why, Now now);
   void fail_blocked(Now now);
@@ -181,6 +196,7 @@ class Dispatch {
 
   Task task_of(const TaskSubmitted& submitted) const;
   void replay_submitted(const TaskSubmitted& submitted, const RecordPosition& position, bool after_snapshot);
+  void replay_revised(const TaskSubmitted& revised, const RecordPosition& position, bool after_snapshot);
   void restore_state(Task& task, const std::string& encoded);
 
   const Options options_;
@@ -200,6 +216,7 @@ class Dispatch {
 
   std::vector<Held> held_, held_under_way_;
   std::vector<Fresh> fresh_, fresh_under_way_;
+  std::set<Ulid> changed_, changed_under_way_;
   bool under_way_ = false;
 
   struct Past;

@@ -41,13 +41,23 @@ Dispatch::Options options_of(Dispatch::Options options) {
 }  // namespace
 
 Dispatcher::Dispatcher(const Config& config, Disk& disk, uint64_t seed, Dispatch::Options core)
-    : validator_([patterns = patterns_of(config)](std::span<char> text) { return redact(text, patterns); }),
-      builder_(patterns_of(config)),
+    : secrets_(patterns_of(config)),
+      validator_([this](std::span<char> text) { return redact(text, secrets_); }),
+      builder_(secrets_),
       ids_(open_ids(disk, directory(config), seed)),
       core_(options_of(std::move(core)), validator_, ids_, seed),
       uplink_(seed | 1, seed ^ 0x9e3779b97f4a7c15) {}
 
 Dispatcher::~Dispatcher() = default;
+
+void Dispatcher::keep_files(TaskBranch::Options options, Executor& executor) {
+  files_ = std::make_unique<TaskFiles>(std::move(options), secrets_, executor, core_, builder_);
+}
+
+Millis Dispatcher::deadline() const {
+  const Millis next = std::min(core_.deadline(), uplink_.deadline());
+  return files_ ? std::min(next, files_->deadline()) : next;
+}
 
 // ---- recovery
 
@@ -57,10 +67,11 @@ void Dispatcher::damaged(const Damage& damage) {
 
 Result<void> Dispatcher::recovered(Journal& journal, Now now) {
   bodies_ = journal.reader();
-  admin_ = std::make_unique<TaskAdmin>(core_, journal);
+  admin_ = std::make_unique<TaskAdmin>(core_, journal, files_.get());
   const uint64_t missing = core_.recovered(now);
   if (missing) spdlog::error("{} tasks are missing from the journal: their signals are in the ledger", missing);
   spdlog::info("recovered {} queued and {} running tasks", core_.queue().queued(), core_.queue().running().size());
+  if (files_) files_->recovered(journal, now);
   return {};
 }
 
@@ -97,11 +108,13 @@ void Dispatcher::flush(Now now) {
   core_.flush(now);
   admin_->tick(now);
   say_how_tasks_ended();
+  if (files_) files_->turn(now);
 }
 
 std::optional<Work> Dispatcher::take_work(Now) {
-  if (!core_.has_work() && taken_in_.empty()) return std::nullopt;
+  if (!has_work()) return std::nullopt;
   work_taken_ = true;
+  if (files_) files_->work_taken();
   taken_in_under_way_ = std::exchange(taken_in_, {});
   Work work;
   work.batch = core_.take_work();
@@ -112,6 +125,7 @@ void Dispatcher::journalled(Work, const Appended& appended, Now now) {
   if (!std::exchange(work_taken_, false)) return;  // a snapshot alone
   core_.journalled(appended.segment, appended.base_offset, now);
   uplink_.settle(std::exchange(taken_in_under_way_, {}));
+  if (files_) files_->journalled();
 }
 
 bool Dispatcher::send(const Send& send, Now now) {
@@ -123,7 +137,7 @@ bool Dispatcher::send(const Send& send, Now now) {
     } else if (!record.ParseFromArray(bytes->data(), static_cast<int>(bytes->size()))) {
       core_.unreadable(assigned.task, assigned.epoch, true, "the record is malformed", now);
     } else {
-      core_.assign(assigned, record.submitted().signal());
+      core_.assign(assigned, signal_of(record));
     }
   }
   for (const auto& message : std::exchange(core_.outgoing, {})) send(message.first, message.second);

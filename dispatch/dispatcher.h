@@ -15,6 +15,7 @@
 #include "config/config.h"
 #include "dispatch/admin.h"
 #include "dispatch/core.h"
+#include "dispatch/task_files.h"
 #include "dispatch/uplink.h"
 #include "host/machine.h"
 #include "proto/signal_builder.h"
@@ -30,6 +31,9 @@ class Dispatcher final : public Machine {
   Dispatcher(const Config& config, Disk& disk, uint64_t seed, Dispatch::Options core = {});
   ~Dispatcher() override;
 
+  /// Keeps `detent/tasks` as well, by jobs of the executor's. Before the recovery.
+  void keep_files(TaskBranch::Options options, Executor& executor);
+
   IdWindow& ids() { return ids_; }
   const Dispatch& core() const { return core_; }
 
@@ -41,7 +45,7 @@ class Dispatcher final : public Machine {
   void damaged(const Damage& damage) override;
   Result<void> recovered(Journal& journal, Now now) override;
   void receive(std::string_view peer, std::span<char> message, Now now) override;
-  Millis deadline() const override { return std::min(core_.deadline(), uplink_.deadline()); }
+  Millis deadline() const override;
   void tick(Now now) override;
   void look(Now) override {}
   void probe_peers() override { core_.ping_workers(); }
@@ -53,7 +57,7 @@ class Dispatcher final : public Machine {
   void journalled(Work work, const Appended& appended, Now now) override;
   void cannot_write(const Error& error, Now now) override;
   void space(const Space& space, Now now) override;
-  bool has_work() const override { return core_.has_work() || !taken_in_.empty(); }
+  bool has_work() const override { return core_.has_work() || !taken_in_.empty() || (files_ && files_->awaits_sync()); }
   size_t unsynced_bytes() const override { return core_.unsynced_bytes(); }
   Kept kept() const override { return {UINT64_MAX, core_.segments_in_use()}; }
   std::function<Result<void>()> let_go() override { return nullptr; }
@@ -64,12 +68,14 @@ class Dispatcher final : public Machine {
   void say_how_tasks_ended();
   std::optional<std::string> result_of(const Task& task);
 
+  const Patterns secrets_;
   SignalValidator validator_;
   SignalBuilder builder_;
   IdWindow ids_;
   Dispatch core_;
   Uplink uplink_;
   std::unique_ptr<JournalReader> bodies_;  // from `recovered` on
+  std::unique_ptr<TaskFiles> files_;       // none: they are not kept
   std::unique_ptr<TaskAdmin> admin_;
 
   std::vector<Uplink::Delivered> taken_in_, taken_in_under_way_;  // settled once durable

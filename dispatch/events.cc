@@ -28,6 +28,10 @@ std::string_view state_of(const Task& task) {
   return task.lease ? "running" : "queued";
 }
 
+const std::string& signal_of(const TaskRecord& record) {
+  return record.has_revised() ? record.revised().signal() : record.submitted().signal();
+}
+
 Result<Built> end_signal(const Task& task, std::string_view result, SignalBuilder& builder) {
   const End& end = *task.last;
   const bool good = end.state == SUCCEEDED;
@@ -54,7 +58,7 @@ Result<Built> end_signal(const Task& task, std::string_view result, SignalBuilde
   Draft draft;
   draft.type = good ? "subagent.completed" : "subagent.failed";
   draft.source = "detent-dispatch";
-  draft.severity = good ? INFO : end.state == CANCELLED ? NOTICE : ERROR;
+  draft.severity = end.severity.value_or(good ? INFO : end.state == CANCELLED ? NOTICE : ERROR);
   draft.needs_response = end.needs_response;
   draft.thread = task.id.text();
   draft.in_reply_to = task.id;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 
 #include "base/ulid.h"
@@ -11,6 +12,7 @@ namespace detent {
 
 struct Dispatch::Past {
   std::map<Ulid, std::string> tasks;  // each an encoded TaskState
+  std::set<Ulid> unblocked;           // tasks that wait for no other any more
 };
 
 }  // namespace detent

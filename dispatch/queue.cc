@@ -36,6 +36,7 @@ Task& Queue::add(Task task) {
   auto& slot = tasks_[task.id];
   CHECK(!slot, "a task is added once");
   slot = std::make_unique<Task>(std::move(task));
+  slot->filed = !files_;
   by_number_[slot->number] = slot.get();
   return *slot;
 }
@@ -191,9 +192,33 @@ void Queue::finished(Task& task, Now now) {
   }
 }
 
+void Queue::revise(Task& task, Task asked, Now now) {
+  const Task::Phase was = task.phase;
+  leave(task);  // it stands where it does by what it asked for before
+  task.title = std::move(asked.title);
+  task.runner = std::move(asked.runner);
+  task.priority = asked.priority;
+  task.timeout_ms = asked.timeout_ms;
+  task.retries = asked.retries;
+  task.not_before = asked.not_before;
+  task.after = std::move(asked.after);
+  task.needs = std::move(asked.needs);
+  if (was == Task::Phase::Running) return began(task);
+  if (was == Task::Phase::Ready || was == Task::Phase::Waiting) return enqueue(task, now);
+  task.phase = was;
+}
+
 void Queue::told(Task& task) {
-  if (std::exchange(task.told, true)) return;
-  finished_.push_back(&task);
+  if (!std::exchange(task.told, true) && task.filed) forget_oldest(task);
+}
+
+void Queue::filed(Task& task) {
+  if (!std::exchange(task.filed, true) && task.told) forget_oldest(task);
+}
+
+/// This one may be forgotten as well.
+void Queue::forget_oldest(Task& done) {
+  finished_.push_back(&done);
   while (finished_.size() > keep_finished_) {
     Task* oldest = finished_.front();
     finished_.pop_front();

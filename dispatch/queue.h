@@ -28,7 +28,8 @@ class Queue {
     Labels labels;
   };
 
-  explicit Queue(size_t keep_finished) : keep_finished_(keep_finished) {}
+  /// `files`: how tasks ended is to be in git before they may be forgotten.
+  Queue(size_t keep_finished, bool files) : keep_finished_(keep_finished), files_(files) {}
 
   Task* find(const Ulid& id);
   const Task* find(const Ulid& id) const { return const_cast<Queue*>(this)->find(id); }
@@ -53,8 +54,11 @@ class Queue {
   /// Segments in which prompts and results lie.
   std::set<uint32_t> segments_in_use() const;
 
-  /// Of a task that is over: nobody is left who must hear of it, so that it may be forgotten.
+  /// Of a task that is over: the broker has heard of it, or git; once both have, it may be forgotten.
   void told(Task& task);
+  void filed(Task& task);
+  /// What it asks for takes the place of what the task asked for. It is queued anew where it is queued.
+  void revise(Task& task, Task asked, Now now);
 
   /// The one to run next of those that are ready and fit the offer; null: none.
   Task* best(const Offer& offer);
@@ -81,10 +85,12 @@ class Queue {
   };
 
   void leave(Task& task);
+  void forget_oldest(Task& done);
   void count_segment(const RecordPosition& at, int64_t change);
   void wake(std::multimap<Millis, Ulid>& waiting, Millis time, Now now);
 
   const size_t keep_finished_;
+  const bool files_;
   std::map<Ulid, std::unique_ptr<Task>> tasks_;
   std::map<uint64_t, Task*> by_number_;
   std::map<std::string, Lane> lanes_;  // by what they ask for

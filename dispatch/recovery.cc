@@ -56,6 +56,7 @@ std::string Dispatch::snapshot() const {
       ended.set_exit_code(task.last->exit_code);
       ended.set_took_ms(task.last->took_ms);
       ended.set_needs_response(task.last->needs_response);
+      if (task.last->severity) ended.set_severity(*task.last->severity);
       ended.set_error(task.last->error);
     }
   }
@@ -76,6 +77,7 @@ void Dispatch::replay(std::string_view bytes, const RecordPosition& position, bo
   TaskRecord record;
   if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
   if (record.has_submitted()) return replay_submitted(record.submitted(), position, after_snapshot);
+  if (record.has_revised()) return replay_revised(record.revised(), position, after_snapshot);
   const std::string& of = record.has_assigned()       ? record.assigned().attempt().task()
                           : record.has_ended()        ? record.ended().ended().attempt().task()
                           : record.has_cancel_asked() ? record.cancel_asked().task()
@@ -91,6 +93,8 @@ void Dispatch::replay(std::string_view bytes, const RecordPosition& position, bo
     if (after_snapshot && number > known) take_end(*task, record.ended(), Now{});
     if (task->last && task->last->number == number) queue_.ended_at(*task, position);
   }
+  if (record.has_ended() && record.ended().stale() && options_.files)
+    stale.push_back({task->id, record.ended().ended().attempt().epoch(), position});
   if (!after_snapshot) return;
   if (record.has_assigned()) {
     task->epoch = record.assigned().attempt().epoch();
@@ -118,12 +122,26 @@ void Dispatch::replay_submitted(const TaskSubmitted& submitted, const RecordPosi
   past.empty() ? queue_.enqueue(added, Now{}) : restore_state(added, past.mapped());
 }
 
+void Dispatch::replay_revised(const TaskSubmitted& revised, const RecordPosition& position, bool after_snapshot) {
+  Task asked = task_of(revised);
+  Task* task = queue_.find(asked.id);
+  // The record that it takes the place of may be gone, with its segment.
+  if (!task) return replay_submitted(revised, position, after_snapshot);
+  // What it waits for has succeeded by the snapshot, and may be forgotten.
+  if (!after_snapshot && past_->unblocked.contains(task->id)) asked.after.clear();
+  queue_.revise(*task, std::move(asked), Now{});
+  queue_.lies_at(*task, position);
+}
+
 void Dispatch::restore_state(Task& task, const std::string& encoded) {
   TaskState state;
   state.ParseFromString(encoded);
   task.epoch = state.epoch();
   task.cancel_asked = state.cancel_asked();
-  if (state.unblocked()) task.after.clear();
+  if (state.unblocked()) {
+    task.after.clear();
+    past_->unblocked.insert(task.id);
+  }
   queue_.enqueue(task, Now{});
   if (state.has_last()) take_end(task, state.last(), Now{});
   task.failures = state.failures();

@@ -32,6 +32,7 @@ struct End {
   int32_t exit_code = 0;
   uint64_t took_ms = 0;
   bool needs_response = false;
+  std::optional<int> severity;  // where the runner's answer says so
   std::string worker, error;
   RecordPosition at;    // its record, which holds the result; segment 0: not known, or not durable yet
   uint32_t number = 0;  // which of the task's ends this is, from 1
@@ -62,6 +63,7 @@ struct Task {
   std::optional<Lease> lease;  // while it runs
   std::optional<End> last;     // its last attempt's; how the task ended once it is over
   bool told = false;           // the broker has the signal that says how it ended
+  bool filed = false;          // its result is in git, or is not to be
   std::string last_line;       // printed by the attempt that runs
 
   bool is_over() const { return phase == Phase::Over; }

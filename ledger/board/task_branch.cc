@@ -9,13 +9,14 @@
 
 #include "ledger/board/paths.h"
 #include "ledger/tasks/result_folder.h"
+#include "ledger/tasks/task_id.h"
 
 namespace detent {
 
 namespace {
 constexpr const char* kLockFile = "detent-tasks.lock";
 constexpr const char* kFirstBranch = "detent/ledger";  // what HEAD names in a repository that is made here
-constexpr Millis kIdle{5'000};  // others commit to a local branch without a word
+constexpr Millis kIdle{5'000};                         // others commit to a local branch without a word
 }  // namespace
 
 Result<std::unique_ptr<TaskBranch>> TaskBranch::open(Options options, Now now) {
@@ -98,6 +99,18 @@ Result<bool> TaskBranch::has_result(const std::string& id) {
   const auto flat = repository_.find(*branch_.ours_tree(), result_path(id));
   if (!flat) return flat.error();
   return flat->has_value();
+}
+
+Result<std::vector<HandEdit>> TaskBranch::forgotten(const std::set<std::string>& known) const {
+  const auto queue = queue_at(branch_.ours_tree());
+  if (!queue) return queue.error();
+  std::vector<HandEdit> tasks;
+  for (QueueTask& task : read_queue(*queue).tasks) {
+    if (task.id.empty() || known.contains(task.id) || (task.state && is_final(*task.state))) continue;
+    const Ulid id = ulid_of(task.id);
+    tasks.push_back({QueueRequest::Kind::new_task, id, std::move(task)});
+  }
+  return tasks;
 }
 
 // ---- what others did

@@ -13,9 +13,11 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "ledger/board/task_remote.h"
 #include "ledger/repository/branch.h"
 #include "ledger/repository/lock.h"
 #include "ledger/repository/ref_lock.h"
@@ -23,7 +25,6 @@
 #include "ledger/tasks/hand_edits.h"
 #include "ledger/tasks/queue_update.h"
 #include "ledger/tasks/result_file.h"
-#include "ledger/board/task_remote.h"
 
 namespace detent {
 
@@ -58,6 +59,9 @@ class TaskBranch {
   Result<bool> has_result(const std::string& id);
   /// Somebody may have pushed to the remote.
   void stirred();
+  /// Tasks of QUEUE.md that are not over and not among `known`: the dispatcher's journal was lost, and they are to be
+  /// taken in anew.
+  Result<std::vector<HandEdit>> forgotten(const std::set<std::string>& known) const;
 
   struct Turn {
     std::vector<HandEdit> edits;     // to be made durable; then `edits_taken`
@@ -83,8 +87,8 @@ class TaskBranch {
     Commit commit;
     std::optional<Oid> base;  // the commit that both sides began with …
     std::optional<Oid> base_tree;
-    bool on_ours = false;     // … which is our last one, or there is none of ours
-    bool taken = false;       // what it asks for is durable
+    bool on_ours = false;  // … which is our last one, or there is none of ours
+    bool taken = false;    // what it asks for is durable
   };
   struct Draft {
     std::string queue;  // QUEUE.md as it is to be

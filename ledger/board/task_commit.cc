@@ -5,17 +5,17 @@
 #include <algorithm>
 
 #include "base/utf8.h"
+#include "ledger/board/paths.h"
+#include "ledger/board/task_branch.h"
 #include "ledger/repository/room.h"
 #include "ledger/repository/tree_changes.h"
-#include "ledger/board/paths.h"
 #include "ledger/tasks/result_folder.h"
-#include "ledger/board/task_branch.h"
 #include "ledger/text.h"
 
 namespace detent {
 
 namespace {
-constexpr std::size_t kMostNamed = 50;      // tasks in a commit's message
+constexpr std::size_t kMostNamed = 50;        // tasks in a commit's message
 constexpr std::size_t kResultsOverflow = 50;  // more than are kept flat, before some are moved
 
 Millis time_of(const std::string& id) {
@@ -100,8 +100,8 @@ Result<TaskBranch::Draft> TaskBranch::draft(Now now) {
               fmt::format("{} by {}", utc(foreign_->commit.time), one_line(foreign_->commit.author, 80)));
     *queue = std::move(merged->merged);
     faults_ = std::move(merged->reading.faults);
-    auto theirs = changes_of_theirs(repository_, foreign_->base_tree, branch_.ours_tree(), foreign_->commit.tree,
-                                    kQueuePath);
+    auto theirs =
+        changes_of_theirs(repository_, foreign_->base_tree, branch_.ours_tree(), foreign_->commit.tree, kQueuePath);
     if (!theirs) return theirs.error();
     draft.placed = std::move(*theirs);
   }
@@ -159,8 +159,9 @@ Result<bool> TaskBranch::commit(Turn& turn, Now now) {
     std::optional<Oid> parent = branch_.ours(), merged;
     if (foreign_ && foreign_->on_ours) parent = foreign_->commit.id;
     if (foreign_ && !foreign_->on_ours) merged = foreign_->commit.id;
-    const auto id = as_it_is ? Result<Oid>(foreign_->commit.id)
-                             : repository_.write_commit(*tree, parent, draft.message, options_.author, now.wall, merged);
+    const auto id = as_it_is
+                        ? Result<Oid>(foreign_->commit.id)
+                        : repository_.write_commit(*tree, parent, draft.message, options_.author, now.wall, merged);
     if (!id) return id.error();
     const auto advanced = branch_.advance(*id, *tree);
     if (!advanced) return advanced.error();

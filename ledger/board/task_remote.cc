@@ -37,8 +37,8 @@ void TaskRemote::turn(Millis mono) {
       break;
     case PushOutcome::unreachable:
       if (pusher_.failures() >= kSilentFailures)
-        trouble_ = fmt::format("{} pushes of {} in a row failed: {}", pusher_.failures(), options_.branch,
-                               pushed->reason);
+        trouble_ =
+            fmt::format("{} pushes of {} in a row failed: {}", pusher_.failures(), options_.branch, pushed->reason);
       break;
   }
 }

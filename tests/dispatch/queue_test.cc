@@ -40,7 +40,7 @@ class QueueTest : public testing::Test {
   }
 
   Now now{Millis{1000}, Millis{1'000'000}};
-  Queue queue{2};
+  Queue queue{2, true};
 };
 
 TEST_F(QueueTest, HigherPrioritiesGoFirstAndThenWhatCameFirst) {
@@ -107,11 +107,43 @@ TEST_F(QueueTest, OfTasksThatAreOverTheOldestAreForgottenWithWhatTheyKept) {
     queue.enqueue(task, now);
     queue.began(task);
     end(task, SUCCEEDED);
+    queue.filed(task);
     queue.told(task);
   }
   EXPECT_EQ(queue.find(id(1)), nullptr);
   EXPECT_NE(queue.find(id(2)), nullptr);
   EXPECT_THAT(queue.segments_in_use(), ElementsAre(2, 3));
+}
+
+TEST_F(QueueTest, AnEditedTaskStandsWhereItNowBelongs) {
+  Task& first = add(1);
+  Task& second = add(2);
+  for (Task* task : {&first, &second}) queue.enqueue(*task, now);
+  Task asked = second;
+  asked.priority = 7;
+  asked.runner = "b";
+  queue.revise(second, asked, now);
+  EXPECT_EQ(best({{"a"}, {}}), 1u);
+  EXPECT_EQ(best({{"a", "b"}, {}}), 2u);
+  queue.began(second);
+  asked.priority = -7;
+  queue.revise(second, asked, now);
+  EXPECT_EQ(queue.running().size(), 1u) << "it runs on";
+  end(second, SUCCEEDED);
+  EXPECT_THAT(queue.running(), IsEmpty());
+  queue.revise(second, asked, now);
+  EXPECT_TRUE(second.is_over()) << "and is not begun again";
+}
+
+TEST_F(QueueTest, ATaskIsForgottenOnceBothTheBrokerAndGitHaveHeard) {
+  for (uint64_t number = 1; number <= 3; ++number) {
+    end(add(number), SUCCEEDED);
+    queue.told(*queue.find(id(number)));
+  }
+  EXPECT_EQ(queue.all().size(), 3u) << "git has not";
+  for (uint64_t number = 1; number <= 3; ++number) queue.filed(*queue.find(id(number)));
+  EXPECT_EQ(queue.all().size(), 2u);
+  EXPECT_EQ(queue.find(id(1)), nullptr);
 }
 
 }  // namespace

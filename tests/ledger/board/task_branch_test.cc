@@ -160,8 +160,10 @@ TEST_F(TaskBranchTest, EditsOfTheHubAndOurCommitsMeetInAMergeAndReachBothSides) 
     });
   };
   ASSERT_TRUE(arrives("queued"));
-  edit(hub(), "QUEUE.md", [](const std::string& text) { return replaced(text, "- runner: shell", "- runner: shell\n- priority: 7"); });
-  edit(hub(), "NOTES.md", [](const std::string&) { return "mine\n"; }, false);
+  edit(hub(), "QUEUE.md",
+       [](const std::string& text) { return replaced(text, "- runner: shell", "- runner: shell\n- priority: 7"); });
+  edit(
+      hub(), "NOTES.md", [](const std::string&) { return "mine\n"; }, false);
   push();
   branch->changed(task(kFirst, QueueState::running), Millis{0});
   turn(*branch);  // ours goes another way meanwhile
@@ -254,8 +256,8 @@ TEST_F(TaskBranchTest, TasksThatAreOverLeaveTheQueueForTheArchive) {
   branch->changed(task(kFirst, QueueState::failed), kNoon - std::chrono::hours{24 * 8});
   turn(*branch);
   EXPECT_THAT(file("QUEUE.md"), Not(HasSubstr(kFirst)));
-  EXPECT_THAT(git(path(), {"show", "detent/tasks:worker/ARCHIVE/" + utc(kNoon - std::chrono::hours{24 * 8}).substr(0, 7) +
-                                       ".md"}),
+  EXPECT_THAT(git(path(), {"show", "detent/tasks:worker/ARCHIVE/" +
+                                       utc(kNoon - std::chrono::hours{24 * 8}).substr(0, 7) + ".md"}),
               HasSubstr("## " + kFirst));
 }
 

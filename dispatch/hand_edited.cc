@@ -1,0 +1,69 @@
+// Tasks that people wrote into QUEUE.md, or changed there.
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+
+#include "dispatch/events.h"
+#include "dispatch/task_files.h"
+#include "proto/signal.pb.h"
+#include "proto/task.pb.h"
+
+namespace detent {
+
+namespace {
+
+/// The request with the values that the section has; its text only where that was changed, since QUEUE.md may hold the
+/// beginning of it alone.
+void set_values(TaskRequest& request, const QueueTask& task, bool with_text) {
+  request.set_title(task.title);
+  if (with_text) request.set_body(task.text);
+  request.set_runner(task.runner);
+  request.set_priority(task.priority.value_or(0));
+  request.set_timeout_ms(static_cast<uint64_t>(task.timeout.value_or(Millis{0}).count()));
+  request.set_retries(task.retries.value_or(0));
+  request.set_not_before_ms(task.not_before.value_or(Millis{0}).count());
+  request.clear_after();
+  for (const std::string& id : task.after) request.add_after(id);
+  request.clear_needs();
+  for (const auto& [key, value] : task.labels) {
+    auto* need = request.add_needs();
+    need->set_key(key);
+    need->set_value(value);
+  }
+}
+
+}  // namespace
+
+void TaskFiles::ask_for(const HandEdit& edit, Now now) {
+  TaskRequest request;
+  const Task* known = core_.queue().find(edit.id);
+  const bool is_new = !known;
+  if (known && known->is_over()) return;
+  if (known) {
+    TaskRecord record;
+    Signal signal;
+    const auto bytes = known->at.segment ? bodies_->read(known->at) : Result<std::string_view>(std::string_view());
+    if (!bytes || !record.ParseFromArray(bytes->data(), static_cast<int>(bytes->size())) ||
+        !signal.ParseFromString(signal_of(record)) || !request.ParseFromString(signal.payload())) {
+      spdlog::warn("tasks: an edit of {} is not taken in: what it asked for before cannot be read",
+                   edit.id.text());
+      return;
+    }
+  }
+  set_values(request, edit.task, is_new || edit.kind != QueueRequest::Kind::values_changed);
+  Draft draft;
+  draft.type = "task.requested";
+  draft.source = "QUEUE.md";
+  draft.id = edit.id;
+  const auto built = builder_.build(draft, request, {Millis{0}, edit.id.time()});
+  if (!built) {
+    spdlog::warn("tasks: {} \"{}\" cannot be a task: {}", edit.id.text(), edit.task.title, built.error().what);
+    return;
+  }
+  if (!is_new) {
+    core_.revise(edit.id, built->signal, now);
+  } else if (const auto taken = core_.submit(built->signal, now); !taken) {
+    spdlog::warn("tasks: {} \"{}\" is not taken in: {}", edit.id.text(), edit.task.title, taken.error().what);
+  }
+}
+
+}  // namespace detent
