@@ -24,6 +24,9 @@ namespace detent {
 /// makes up for none that was skipped, and fires in both of those that have the same name.
 class Cron {
  public:
+  /// Every minute.
+  Cron() = default;
+
   /// The error names the field and what is wrong with it: `cron "61 * * * *": minute: 61 is not within 0-59`. An
   /// expression that would never fire ("0 0 30 2 *") is one.
   static Result<Cron> parse(std::string_view text);
@@ -47,9 +50,9 @@ class Cron {
   cctz::time_point<cctz::seconds> next_by_hours(cctz::time_point<cctz::seconds> after,
                                                 const cctz::time_zone& zone) const;
 
-  std::string text_;
+  std::string text_ = "* * * * *";
   // A bit for each number that fires.
-  uint64_t minutes_ = 0, hours_ = 0, days_ = 0, months_ = 0, weekdays_ = 0;
+  uint64_t minutes_ = (1ull << 60) - 1, hours_ = (1u << 24) - 1, days_ = 0xfffffffe, months_ = 0x1ffe, weekdays_ = 0x7f;
   bool both_days_ = true;  // a day has to fit days_ and weekdays_; else one of them
 };
 
