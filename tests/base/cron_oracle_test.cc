@@ -42,7 +42,9 @@ std::string random_field(Dice& dice, int low, int high, int stars, std::bitset<6
   }
   std::string text;
   for (int items = roll(dice, 1, 3); items > 0; --items) {
-    const int from = roll(dice, low, high), to = roll(dice, 0, 1) ? from : roll(dice, from, high);
+    // Often what clocks are changed at: whole hours and halves.
+    const int from = high == 59 && roll(dice, 0, 1) ? 30 * roll(dice, 0, 1) : roll(dice, low, high),
+              to = roll(dice, 0, 1) ? from : roll(dice, from, high);
     const int step = to - from >= 2 ? roll(dice, 1, 2) : 1;
     for (int value = from; value <= to; value += step) bits.set(value);
     text += fmt::format("{}{}", text.empty() ? "" : ",", from);
