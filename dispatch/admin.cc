@@ -53,6 +53,8 @@ TaskAdmin::TaskAdmin(Dispatch& core, Journal& journal, const TaskFiles* files)
     : core_(core), files_(files), bodies_(journal.reader(64 << 10)) {}
 TaskAdmin::~TaskAdmin() = default;
 
+void TaskAdmin::add(const std::string& name, Command command) { more_[name] = std::move(command); }
+
 void TaskAdmin::answer(const TaskQuestion& question, Now now) {
   boost::system::error_code bad;
   const json::value value = json::parse(question.json, bad);
@@ -71,6 +73,7 @@ Result<json::object> TaskAdmin::answer(const json::object& question, Now now) {
   if (command == "task.list") return list(question, now);
   if (command == "worker.list") return workers(now);
   if (command == "status") return status(now);
+  if (const auto more = more_.find(command); more != more_.end()) return more->second(question, now);
   if (command != "task.show" && command != "task.cancel" && command != "task.logs")
     return Error{fmt::format("the dispatcher has no command \"{}\"", command)};
   const std::string id = text(question, "id");

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <boost/json/fwd.hpp>
+#include <functional>
+#include <map>
 #include <memory>
+#include <string>
 
 #include "dispatch/core.h"
 
@@ -15,6 +18,10 @@ class TaskAdmin {
   /// `files`: null where they are not kept.
   TaskAdmin(Dispatch& core, Journal& journal, const TaskFiles* files);
   ~TaskAdmin();
+
+  /// Another command that it answers.
+  using Command = std::function<Result<boost::json::object>(const boost::json::object& question, Now now)>;
+  void add(const std::string& name, Command command);
 
   void answer(const TaskQuestion& question, Now now);
   /// Answers those who wait for a task to change, where it did or they have waited for long enough.
@@ -41,6 +48,7 @@ class TaskAdmin {
   const TaskFiles* files_;
   std::unique_ptr<JournalReader> bodies_;
   std::vector<Waiting> waiting_;
+  std::map<std::string, Command, std::less<>> more_;
 };
 
 }  // namespace detent

@@ -29,6 +29,7 @@ class AttemptEnded;
 class Leases;
 class TaskEnded;
 class TaskRecord;
+class TaskSnapshot;
 class TaskSubmitted;
 
 /// A question of the command line; whoever runs the core answers with `answer`.
@@ -73,14 +74,14 @@ class Dispatch {
   Dispatch& operator=(const Dispatch&) = delete;
 
   // ---- recovery, in this order
-  void restore(std::string_view snapshot);
-  void replay(std::string_view record, const RecordPosition& position, bool after_snapshot);
+  void restore(const TaskSnapshot& snapshot);
+  void replay(const TaskRecord& record, const RecordPosition& position, bool after_snapshot);
   /// How many tasks the journal has lost, by the gaps in their numbers.
   uint64_t recovered(Now now);
 
   // ---- what comes in
-  /// A `task.requested` as the broker delivered it. Known ones are taken once. An error where whether it is known
-  /// cannot be told at the moment.
+  /// A `task.requested` as the broker delivered it, or a schedule made it. Known ones are taken once. An error where
+  /// whether it is known cannot be told at the moment.
   Result<void> submit(std::string_view signal, Now now);
   void receive(std::string_view peer, std::span<char> message, Now now);
   void gone(std::string_view peer, Now now) { sessions_.gone(peer, now); }
@@ -107,8 +108,10 @@ class Dispatch {
 
   bool has_work() const { return !under_way_ && (!batch_.empty() || !held_.empty()); }
   size_t unsynced_bytes() const { return batch_.bytes(); }
+  /// A record that is not about a task: durable with what is decided beside it.
+  void keep(const TaskRecord& record) { append(record); }
   Batch take_work();
-  std::string snapshot() const;
+  void add_to(TaskSnapshot& snapshot) const;
   /// The work taken last is durable, its records' offsets relative to `base`.
   void journalled(uint64_t segment, uint32_t base, Now now);
 

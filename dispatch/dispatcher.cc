@@ -9,6 +9,7 @@
 #include "base/redact.h"
 #include "base/version.h"
 #include "dispatch/events.h"
+#include "dispatch/schedule_admin.h"
 #include "host/host.h"
 #include "proto/task.pb.h"
 
@@ -46,6 +47,7 @@ Dispatcher::Dispatcher(const Config& config, Disk& disk, uint64_t seed, Dispatch
       builder_(secrets_),
       ids_(open_ids(disk, directory(config), seed)),
       core_(options_of(std::move(core)), validator_, ids_, seed),
+      recurring_(config.of<ScheduleConfig>(), core_, builder_, seed),
       uplink_(seed | 1, seed ^ 0x9e3779b97f4a7c15) {}
 
 Dispatcher::~Dispatcher() = default;
@@ -55,11 +57,36 @@ void Dispatcher::keep_files(TaskBranch::Options options, Executor& executor) {
 }
 
 Millis Dispatcher::deadline() const {
-  const Millis next = std::min(core_.deadline(), uplink_.deadline());
+  const Millis next = std::min({core_.deadline(), uplink_.deadline(), recurring_.deadline()});
   return files_ ? std::min(next, files_->deadline()) : next;
 }
 
 // ---- recovery
+
+void Dispatcher::restore(std::string_view bytes) {
+  TaskSnapshot snapshot;
+  CHECK(snapshot.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())),
+        "a snapshot whose checksum is right can be read");
+  core_.restore(snapshot);
+  recurring_.restore(snapshot);
+}
+
+void Dispatcher::replay(std::string_view bytes, const RecordPosition& position, bool after_snapshot) {
+  TaskRecord record;
+  if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
+  if (record.has_schedules_moved()) {
+    if (after_snapshot) recurring_.replay(record.schedules_moved());
+  } else {
+    core_.replay(record, position, after_snapshot);
+  }
+}
+
+std::string Dispatcher::snapshot() {
+  TaskSnapshot snapshot;
+  core_.add_to(snapshot);
+  recurring_.add_to(snapshot);
+  return snapshot.SerializeAsString();
+}
 
 void Dispatcher::damaged(const Damage& damage) {
   spdlog::error("damaged: {}: {}; what could not be read was set aside under quarantine/", damage.file, damage.why);
@@ -68,7 +95,9 @@ void Dispatcher::damaged(const Damage& damage) {
 Result<void> Dispatcher::recovered(Journal& journal, Now now) {
   bodies_ = journal.reader();
   admin_ = std::make_unique<TaskAdmin>(core_, journal, files_.get());
+  add_schedule_commands(*admin_, recurring_);
   const uint64_t missing = core_.recovered(now);
+  recurring_.recovered();
   if (missing) spdlog::error("{} tasks are missing from the journal: their signals are in the ledger", missing);
   spdlog::info("recovered {} queued and {} running tasks", core_.queue().queued(), core_.queue().running().size());
   if (files_) files_->recovered(journal, now);
@@ -85,6 +114,8 @@ void Dispatcher::receive(std::string_view peer, std::span<char> message, Now now
 
 void Dispatcher::tick(Now now) {
   core_.tick(now);
+  recurring_.pause(low_ || draining_);
+  recurring_.tick(now);
   uplink_.tick(now);
 }
 

@@ -15,6 +15,7 @@
 #include "config/config.h"
 #include "dispatch/admin.h"
 #include "dispatch/core.h"
+#include "dispatch/recurring.h"
 #include "dispatch/task_files.h"
 #include "dispatch/uplink.h"
 #include "host/machine.h"
@@ -36,12 +37,11 @@ class Dispatcher final : public Machine {
 
   IdWindow& ids() { return ids_; }
   const Dispatch& core() const { return core_; }
+  const Recurring& recurring() const { return recurring_; }
 
   // ---- Machine
-  void restore(std::string_view snapshot) override { core_.restore(snapshot); }
-  void replay(std::string_view record, const RecordPosition& position, bool after_snapshot) override {
-    core_.replay(record, position, after_snapshot);
-  }
+  void restore(std::string_view snapshot) override;
+  void replay(std::string_view record, const RecordPosition& position, bool after_snapshot) override;
   void damaged(const Damage& damage) override;
   Result<void> recovered(Journal& journal, Now now) override;
   void receive(std::string_view peer, std::span<char> message, Now now) override;
@@ -51,7 +51,7 @@ class Dispatcher final : public Machine {
   void probe_peers() override { core_.ping_workers(); }
   void flush(Now now) override;
   std::optional<Work> take_work(Now now) override;
-  std::string snapshot() override { return core_.snapshot(); }
+  std::string snapshot() override;
   bool send(const Send& send, Now now) override;
   void gone(std::string_view peer, Now now) override;
   void journalled(Work work, const Appended& appended, Now now) override;
@@ -73,6 +73,7 @@ class Dispatcher final : public Machine {
   SignalBuilder builder_;
   IdWindow ids_;
   Dispatch core_;
+  Recurring recurring_;
   Uplink uplink_;
   std::unique_ptr<JournalReader> bodies_;  // from `recovered` on
   std::unique_ptr<TaskFiles> files_;       // none: they are not kept

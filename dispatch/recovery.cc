@@ -25,9 +25,8 @@ void remember_id(IdWindow& ids, std::string_view signal_id, std::string_view sig
 
 }  // namespace
 
-std::string Dispatch::snapshot() const {
+void Dispatch::add_to(TaskSnapshot& snapshot) const {
   CHECK(batch_.empty(), "a snapshot belongs to the work taken last");
-  TaskSnapshot snapshot;
   snapshot.set_next_number(next_number_);
   for (const auto& entry : queue_.all()) {
     const Task& task = *entry.second;
@@ -60,22 +59,16 @@ std::string Dispatch::snapshot() const {
       ended.set_error(task.last->error);
     }
   }
-  return snapshot.SerializeAsString();
 }
 
-void Dispatch::restore(std::string_view bytes) {
-  TaskSnapshot snapshot;
-  CHECK(snapshot.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())),
-        "a snapshot whose checksum is right can be read");
+void Dispatch::restore(const TaskSnapshot& snapshot) {
   next_number_ = snapshot.next_number();
   for (const auto& state : snapshot.tasks()) {
     if (const auto id = Ulid::from_bytes(state.task())) past_->tasks[*id] = state.SerializeAsString();
   }
 }
 
-void Dispatch::replay(std::string_view bytes, const RecordPosition& position, bool after_snapshot) {
-  TaskRecord record;
-  if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
+void Dispatch::replay(const TaskRecord& record, const RecordPosition& position, bool after_snapshot) {
   if (record.has_submitted()) return replay_submitted(record.submitted(), position, after_snapshot);
   if (record.has_revised()) return replay_revised(record.revised(), position, after_snapshot);
   const std::string& of = record.has_assigned()       ? record.assigned().attempt().task()

@@ -41,8 +41,8 @@ std::optional<MissedPolicy> missed_policy(const std::string& text) {
   return MissedPolicy{MissedPolicy::kWithin, *window};
 }
 
-void read_labels(Section& s, std::map<std::string, std::string>& out) {
-  s.table("labels", [&](const toml::table& labels) {
+void read_labels(Section& s, std::string_view key, std::map<std::string, std::string>& out) {
+  s.table(key, [&](const toml::table& labels) {
     for (const auto& [key, node] : labels) {
       if (const auto* value = node.as_string()) {
         out.emplace(key.str(), value->get());
@@ -67,7 +67,9 @@ void read_schedule(Section& s, ScheduleEntry& out) {
   s.text("title", out.title);
   s.number("priority", out.priority, -kPriority, kPriority);
   s.duration("timeout", out.timeout);
-  read_labels(s, out.labels);
+  s.number("retries", out.retries, 0, 100);
+  read_labels(s, "labels", out.labels);
+  read_labels(s, "needs", out.needs);
 }
 
 }  // namespace

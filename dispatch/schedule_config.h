@@ -22,11 +22,13 @@ struct ScheduleEntry {
   std::string title;  // empty: the schedule's name
   int64_t priority = 0;
   Millis timeout{0};  // 0: the runner's own
-  std::map<std::string, std::string> labels;
+  uint32_t retries = 0;
+  std::map<std::string, std::string> labels, needs;
   std::string at;  // "detent.toml:12:1", for messages
   bool operator==(const ScheduleEntry& other) const {
     return schedule == other.schedule && enabled == other.enabled && runner == other.runner && prompt == other.prompt &&
-           title == other.title && priority == other.priority && timeout == other.timeout && labels == other.labels;
+           title == other.title && priority == other.priority && timeout == other.timeout && retries == other.retries &&
+           labels == other.labels && needs == other.needs;
   }
 };
 

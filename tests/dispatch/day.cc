@@ -14,6 +14,16 @@ namespace detent::test {
 namespace {
 constexpr int kTasks = 12;
 constexpr Millis kGrace{500};
+constexpr Millis kBegin{1'780'000'000'000};  // on the wall
+const char* const kSchedules[] = {"each", "other"};
+
+ScheduleEntry schedule(const char* name, const char* cron, MissedPolicy missed) {
+  ScheduleEntry entry;
+  entry.schedule = {name, Cron::parse(cron).value(), {}, Millis{0}, missed};
+  entry.runner = "a";
+  entry.prompt = "go";
+  return entry;
+}
 
 std::string text_of(const AttemptKey& attempt) { return fmt::format("{} {}", attempt.task.text(), attempt.epoch); }
 }  // namespace
@@ -37,6 +47,8 @@ ServerSocket::Sent Day::Socket::send(std::string_view peer, std::string_view mes
 
 Day::Day(uint64_t seed) : dice_(seed) {
   config_.state = "state";
+  config_.of<ScheduleConfig>().schedules = {schedule(kSchedules[0], "* * * * *", {}),
+                                            schedule(kSchedules[1], "*/2 * * * *", {MissedPolicy::kOnce, {}})};
   start_dispatcher();
   start_broker(consumer_);
   start_broker(producer_);
@@ -70,6 +82,7 @@ void Day::start_dispatcher() {
 void Day::crash_dispatcher() {
   ++counts_.crashes;
   const bool quiet = executor_->idle() && !dispatcher_->has_work();
+  if (chance(0.2)) set_clock();
   const std::string before = state();
   if (chance(0.5)) disk_.cut_power_at(disk_.calls() + 1 + below(8));
   for (int i = 0; i < 3 && executor_->journal_jobs() && chance(0.7); ++i) executor_->step_journal();
@@ -274,6 +287,10 @@ void Day::worker_turn(Worker& worker) {
   for (auto& start : std::exchange(worker.core->starts, {})) {
     ++counts_.attempts;
     Asked& task = tasks_[start.attempt.task];
+    if (is_due(start.attempt.task) && task.signal.empty()) {
+      task.signal = start.signal;
+      task.settled = true;  // the broker has nothing to do with it
+    }
     if (start.signal != task.signal) return broken("a task was changed on its way");
     if (!task.epochs.insert(start.attempt.epoch).second) return broken("an attempt was begun twice");
     if (++task.running > 1) return broken("two attempts of one task run: " + text_of(start.attempt));
@@ -315,6 +332,41 @@ void Day::dispatcher_turn() {
   }
 }
 
+// ---- schedules
+
+/// As a restart of the machine may set it; for each crash once, since what was due in between is late or comes again.
+void Day::set_clock() {
+  const Millis by = Millis{below(300'000)} - Millis{60'000};
+  jumps_.push_back({now_.wall - Millis{10'000}, now_.wall + by});
+  now_.wall += by;
+}
+
+bool Day::is_due(const Ulid& task) const {
+  return std::any_of(std::begin(kSchedules), std::end(kSchedules),
+                     [&](const char* name) { return task == firing_id(name, task.time()); });
+}
+
+/// They leave the config, so that what is left to be done ends.
+void Day::end_schedules() {
+  scheduled_until_ = now_.wall;
+  config_.of<ScheduleConfig>().schedules.clear();
+  crash_dispatcher();
+}
+
+void Day::check_schedules() {
+  for (int i = 0; i < 2; ++i) {
+    const Millis every = std::chrono::minutes{i + 1};
+    for (Millis at = kBegin + every - kBegin % every; at < scheduled_until_ - Millis{10'000}; at += every) {
+      const bool fired = told_.contains(firing_id(kSchedules[i], at));
+      counts_.fired += fired;
+      const bool unsure =
+          at < kBegin + Millis{10'000} ||
+          std::any_of(jumps_.begin(), jumps_.end(), [&](const Jump& jump) { return at >= jump.from && at <= jump.to; });
+      if (!fired && !unsure) return broken(fmt::format("\"{}\" did not fire at {}", kSchedules[i], utc(at)));
+    }
+  }
+}
+
 void Day::step(bool calm) {
   const Millis passed{1 + below(calm && network_.empty() ? 400 : 60)};
   now_.mono += passed;
@@ -347,10 +399,17 @@ void Day::step(bool calm) {
 
 bool Day::is_done() const {
   return std::all_of(tasks_.begin(), tasks_.end(), [&](const auto& entry) { return told_.contains(entry.first); }) &&
+         dispatcher_->core().queue().queued() == 0 && dispatcher_->core().queue().running().empty() &&
          dispatcher_->core().untold().empty() && !dispatcher_->has_work() && executor_->journal_jobs() == 0;
 }
 
 void Day::check_end() {
+  for (const auto& [id, types] : told_) {
+    const bool asked = std::find(order_.begin(), order_.end(), id) != order_.end();
+    if (!asked && !is_due(id)) return broken("a task ended that nobody asked for");
+    if (types.size() != 1) return broken(fmt::format("the end of {} was told {} times", id.text(), types.size()));
+  }
+  check_schedules();
   for (const auto& [id, task] : tasks_) {
     const auto& types = told_.at(id);
     if (types.size() != 1) {
@@ -392,6 +451,7 @@ void Day::check_end() {
 
 std::string Day::run() {
   for (int i = 0; i < 4000 && failure_.empty(); ++i) step(false);
+  end_schedules();
   calm_ = true;
   for (auto& worker : workers_) worker.cut_off_until = Millis{0};
   for (int i = 0; i < 40'000 && failure_.empty() && !is_done(); ++i) step(true);

@@ -32,6 +32,7 @@ class Day {
 
   struct Counts {
     uint64_t crashes = 0, attempts = 0, lost = 0, stale = 0, cancelled = 0, succeeded = 0, failed = 0, said = 0;
+    uint64_t fired = 0;
   };
   const Counts& counts() const { return counts_; }
 
@@ -74,6 +75,10 @@ class Day {
     std::map<uint32_t, std::string> results;
     int running = 0;
   };
+  /// Times between which the clock on the wall was set while the dispatcher may have forgotten what it did just before.
+  struct Jump {
+    Millis from{0}, to{0};
+  };
   struct Packet {
     std::string from, to;  // "dispatcher", "broker/consumer", "worker-1/3"
     std::string bytes;
@@ -96,6 +101,10 @@ class Day {
   void worker_turn(Worker& worker);
   void end(Worker& worker, const AttemptKey& attempt);
   void dispatcher_turn();
+  void set_clock();
+  void end_schedules();
+  bool is_due(const Ulid& task) const;
+  void check_schedules();
   void step(bool calm);
   std::string state() const;
   bool is_done() const;
@@ -120,6 +129,8 @@ class Day {
   uint64_t deliveries_ = 0;
   std::map<Ulid, Asked> tasks_;
   std::vector<Ulid> order_;
+  std::vector<Jump> jumps_;
+  Millis scheduled_until_{0};                      // wall
   std::map<std::string, std::string> said_;        // signals published, by id
   std::map<Ulid, std::vector<std::string>> told_;  // types, by task
   std::vector<Worker> workers_;

@@ -51,7 +51,9 @@ TEST(ScheduleConfig, ReadsEveryKey) {
     title = "Weekly review"
     priority = 5
     timeout = "2h"
+    retries = 2
     labels = { team = "infra" }
+    needs = { gpu = "1" }
   )");
   ASSERT_THAT(all, SizeIs(1));
   const ScheduleEntry& entry = all[0];
@@ -66,7 +68,9 @@ TEST(ScheduleConfig, ReadsEveryKey) {
   EXPECT_EQ(entry.title, "Weekly review");
   EXPECT_EQ(entry.priority, 5);
   EXPECT_EQ(entry.timeout, std::chrono::hours{2});
+  EXPECT_EQ(entry.retries, 2u);
   EXPECT_THAT(entry.labels, ElementsAre(Pair("team", "infra")));
+  EXPECT_THAT(entry.needs, ElementsAre(Pair("gpu", "1")));
   EXPECT_EQ(entry.at, "detent.toml:2:5");
 }
 

@@ -40,6 +40,7 @@ TEST(DispatchSimulation, EveryTaskHasOneEffectiveResultUnderEverySeed) {
           all.attempts += one.attempts;
           all.succeeded += one.succeeded;
           all.failed += one.failed;
+          all.fired += one.fired;
           if (what.empty()) continue;
           broken[seed] = what;
           next = first + count;
@@ -51,11 +52,12 @@ TEST(DispatchSimulation, EveryTaskHasOneEffectiveResultUnderEverySeed) {
     ADD_FAILURE() << what << "\nreplay with: DETENT_SEED=" << seed << " build/dev/bin/test_dispatch";
   if (!broken.empty()) return;
   std::cout << count << " seeds: " << all.crashes << " crashes, " << all.attempts << " attempts, " << all.succeeded
-            << " tasks succeeded and " << all.failed << " did not\n";
+            << " tasks succeeded and " << all.failed << " did not, " << all.fired << " by schedule\n";
   if (count > 10) {
     EXPECT_GT(all.crashes, count);
     EXPECT_GT(all.succeeded, count);
     EXPECT_GT(all.failed, 0u);
+    EXPECT_GT(all.fired, count);
   }
 }
 

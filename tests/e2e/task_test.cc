@@ -23,6 +23,19 @@ command = ["sh", "-c", "echo asked for: $(cat)"]
 command = ["sh", "-c", "echo so far so good; exit 3"]
 [runner.waits]
 command = ["sh", "-c", "read -r file; while [ ! -e $file ]; do sleep 0.1; done; echo done"]
+[[schedule]]
+name = "yearly"
+title = "The year"
+cron = "0 0 1 1 *"
+zone = "Asia/Tokyo"
+runner = "echo"
+prompt = "the year that ends"
+[[schedule]]
+name = "never"
+cron = "@hourly"
+enabled = false
+runner = "echo"
+prompt = "what is switched off"
 )toml";
     return plan;
   }
@@ -111,6 +124,32 @@ TEST_F(Tasks, ACancelledTaskEnds) {
   EXPECT_EQ(house.detent({"tasks", "cancel", id}).code, 0);
   EXPECT_TRUE(reaches(id, "cancelled"));
   EXPECT_EQ(house.detent({"tasks", "cancel", id}).code, 1) << "it is over";
+}
+
+TEST_F(Tasks, AScheduleShowsItsTimesAndIsRunByHand) {
+  start();
+  const Ended run = house.detent({"schedule", "run", "yearly", "--wait"});
+  EXPECT_EQ(run.code, 0) << run.output;
+  EXPECT_THAT(run.output, HasSubstr("asked for: the year that ends"));
+  EXPECT_TRUE(
+      eventually([&] { return House::count(house.discord("sub-agent-results"), "The year (by hand): done") == 1; }));
+  const std::string id = run.output.substr(0, 26);
+  EXPECT_EQ(show(id).at("signal").at("labels").at("scheduled"), json::string("by hand"));
+
+  const Ended listed = house.detent({"schedule", "list"});
+  EXPECT_EQ(listed.code, 0) << listed.output;
+  EXPECT_THAT(listed.output, HasSubstr("0 0 1 1 *  Asia/Tokyo  "));
+  EXPECT_THAT(listed.output, HasSubstr("-01-01 00:00 JST  never  none"));
+  EXPECT_THAT(listed.output, HasSubstr("disabled"));
+
+  const Ended next = house.detent({"schedule", "next", "--count", "2", "--json"});
+  EXPECT_EQ(next.code, 0) << next.output;
+  const auto times = json::parse(next.output).at("times").as_array();
+  ASSERT_EQ(times.size(), 2u);
+  EXPECT_GT(times[1].at("due_ms").as_int64() - times[0].at("due_ms").as_int64(), int64_t{364} * 86'400'000);
+
+  EXPECT_THAT(house.detent({"schedule", "run", "year"}).output, HasSubstr("no schedule \"year\", but: yearly, never"));
+  EXPECT_EQ(house.detent({"schedule", "run", "never"}).code, 0) << "a disabled one can be run";
 }
 
 }  // namespace
