@@ -210,7 +210,12 @@ void Core::on_tail(const Session& session, std::string_view body, Now now) {
   if (!tail.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
     return sessions_.malformed(session, "Tail cannot be read", now);
   }
-  tail_changes.push_back({session.id, tail.channel(), tail.type(), tail.since_ms(), tail.stop()});
+  tail_changes.push_back({session.id,
+                          tail.channel(),
+                          tail.type(),
+                          tail.since_ms(),
+                          tail.stop(),
+                          {tail.also_from().begin(), tail.also_from().end()}});
 }
 
 }  // namespace detent

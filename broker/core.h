@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,6 +37,7 @@ struct TailChange {
   std::string channel, type;
   int64_t since_ms = 0;
   bool stop = false;
+  std::set<std::string, std::less<>> also_from;
 };
 
 class Core {

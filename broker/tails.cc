@@ -33,7 +33,7 @@ bool Tails::feed(const LogPosition& synced) {
     const RecordPosition from =
         change.since_ms ? RecordPosition{} : RecordPosition{synced.segment, static_cast<uint32_t>(synced.offset), 0};
     tails_.insert_or_assign(change.session,
-                            Tail{change.channel, change.type, journal_.tail(from), change.since_ms, 0, false});
+                            Tail{change.channel, change.type, journal_.tail(from), change.since_ms, change.also_from});
   }
   core_.tail_changes.clear();
   bool more = false;
@@ -62,7 +62,10 @@ bool Tails::feed(uint64_t session, Tail& tail, const LogPosition& synced) {
     read += (*next)->bytes.size() + kTailRecord;
     const auto admitted = read_admitted((*next)->bytes);
     if (!admitted || admitted->at_ms < tail.since_ms) continue;
-    if (!tail.type.empty() && !glob_matches(tail.type, read_header(admitted->signal).type)) continue;
+    if (!tail.type.empty()) {
+      const SignalHeader head = read_header(admitted->signal);
+      if (!glob_matches(tail.type, head.type) && !tail.also_from.contains(head.source)) continue;
+    }
     const auto& channels = admitted->channels;
     if (!tail.channel.empty() && std::find(channels.begin(), channels.end(), tail.channel) == channels.end()) continue;
     auto& signal = *tailed.add_signals();

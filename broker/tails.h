@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "broker/core.h"
@@ -24,6 +25,7 @@ class Tails {
     std::string channel, type;
     std::unique_ptr<JournalTail> records;
     int64_t since_ms = 0;
+    std::set<std::string, std::less<>> also_from;
     size_t unpinged = 0;  // bytes sent behind the last PING
     bool caught_up = false;
   };

@@ -465,6 +465,33 @@ TEST(Broker, TailsSignalsThatTogetherAreMoreThanAFrame) {
   EXPECT_EQ(caller.lost, 0);
 }
 
+TEST(Broker, TailsATypeAndWhatElseNamedSourcesSay) {
+  Running running;
+  running.start();
+  Caller caller(running.endpoint());
+  const auto publish = [&](const char* type, const char* source) {
+    Signal signal;
+    signal.ParseFromString(signal_of("one", "", type));
+    signal.set_source(source);
+    caller.publish({signal.SerializeAsString()});
+  };
+  publish("heartbeat.ok", "web");
+  publish("cron.output", "web");
+  publish("cron.output", "backup");
+  caller.tail(1, "heartbeat.*", {"backup", "nobody"});
+  ASSERT_TRUE(caller.until([&] { return caller.tailed.size() >= 2; }));
+  publish("cron.output", "web");
+  publish("heartbeat.ok", "backup");
+  ASSERT_TRUE(caller.until([&] { return caller.tailed.size() >= 3; }));
+  std::vector<std::string> got;
+  for (const auto& tailed : caller.tailed) {
+    Signal signal;
+    signal.ParseFromString(tailed.signal());
+    got.push_back(signal.type() + " " + signal.source());
+  }
+  EXPECT_EQ(got, (std::vector<std::string>{"heartbeat.ok web", "cron.output backup", "heartbeat.ok backup"}));
+}
+
 TEST(Broker, ReadsNoFurtherForATailThanItsReaderDoes) {
   Running running;
   running.config.of<BrokerConfig>().segment = 8 << 20;

@@ -127,8 +127,10 @@ void Caller::credit(const std::string& channel, uint32_t count) {
   send(Frame::kCredit, credit.SerializeAsString());
 }
 
-void Caller::tail(int64_t since_ms) {
+void Caller::tail(int64_t since_ms, const std::string& type, const std::vector<std::string>& also_from) {
   Tail tail;
+  tail.set_type(type);
+  for (const auto& source : also_from) tail.add_also_from(source);
   tail.set_since_ms(since_ms);
   send(Frame::kTail, tail.SerializeAsString());
   until([] { return true; });

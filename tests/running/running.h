@@ -67,7 +67,7 @@ class Caller {
   /// Asks without waiting; the number that its answer will have.
   uint64_t begin_to_ask(const boost::json::object& call);
   void credit(const std::string& channel, uint32_t count);
-  void tail(int64_t since_ms);
+  void tail(int64_t since_ms, const std::string& type = {}, const std::vector<std::string>& also_from = {});
   void settle(const std::string& channel, uint64_t delivery);
   void give_up(const std::string& channel, uint64_t delivery);
 
