@@ -86,5 +86,6 @@ void add_audit(CLI::App& app, Invocation& invocation);
 void add_submit(CLI::App& app, Invocation& invocation);
 void add_tasks(CLI::App& app, Invocation& invocation);
 void add_schedule(CLI::App& app, Invocation& invocation);
+void add_expect(CLI::App& app, Invocation& invocation);
 
 }  // namespace detent

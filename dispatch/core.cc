@@ -250,6 +250,7 @@ void Dispatch::on_report(const Session& session, std::string_view body, Now now)
   worker.offer = {{report.runners().begin(), report.runners().end()}, labels_of(report.labels())};
   worker.draining = report.draining();
   worker.heard = now.mono;
+  reports.push_back(session.id);
 
   Leases leases = terms();
   leases.set_report(report.report());

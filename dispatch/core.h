@@ -135,6 +135,8 @@ class Dispatch {
     RecordPosition at;
   };
   std::vector<StaleEnd> stale;
+  /// Sessions of workers that have reported, since it was taken.
+  std::vector<uint64_t> reports;
 
   // ---- to look at
   const Queue& queue() const { return queue_; }
@@ -154,6 +156,7 @@ class Dispatch {
     uint64_t submitted = 0, repeats = 0, attempts = 0, lost = 0, stale = 0;
   };
   const Counters& counters() const { return counters_; }
+  Millis lease() const { return options_.lease; }
 
  private:
   /// To be sent once what is appended so far is durable.

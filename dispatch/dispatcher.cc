@@ -9,6 +9,7 @@
 #include "base/redact.h"
 #include "base/version.h"
 #include "dispatch/events.h"
+#include "dispatch/expect_admin.h"
 #include "dispatch/schedule_admin.h"
 #include "host/host.h"
 #include "proto/task.pb.h"
@@ -34,6 +35,12 @@ IdWindow open_ids(Disk& disk, const std::string& directory, uint64_t seed) {
   return std::move(*ids);
 }
 
+std::vector<std::string> expected(const ExpectConfig& config) {
+  std::vector<std::string> names;
+  for (const Expectation& one : config.sources) names.push_back(one.name);
+  return names;
+}
+
 Dispatch::Options options_of(Dispatch::Options options) {
   options.server = std::string("detent-dispatch ") + kVersion;
   return options;
@@ -48,7 +55,9 @@ Dispatcher::Dispatcher(const Config& config, Disk& disk, uint64_t seed, Dispatch
       ids_(open_ids(disk, directory(config), seed)),
       core_(options_of(std::move(core)), validator_, ids_, seed),
       recurring_(config.of<ScheduleConfig>(), core_, builder_, seed),
-      uplink_(seed | 1, seed ^ 0x9e3779b97f4a7c15) {}
+      outages_(config.of<ExpectConfig>(), core_, builder_),
+      uplink_(seed | 1, seed ^ 0x9e3779b97f4a7c15),
+      listener_(expected(config.of<ExpectConfig>()), (seed | 1) + 4, seed ^ 0x2545f4914f6cdd1d) {}
 
 Dispatcher::~Dispatcher() = default;
 
@@ -69,6 +78,7 @@ void Dispatcher::restore(std::string_view bytes) {
         "a snapshot whose checksum is right can be read");
   core_.restore(snapshot);
   recurring_.restore(snapshot);
+  outages_.restore(snapshot);
 }
 
 void Dispatcher::replay(std::string_view bytes, const RecordPosition& position, bool after_snapshot) {
@@ -76,6 +86,8 @@ void Dispatcher::replay(std::string_view bytes, const RecordPosition& position, 
   if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
   if (record.has_schedules_moved()) {
     if (after_snapshot) recurring_.replay(record.schedules_moved());
+  } else if (record.has_liveness_changed()) {
+    if (after_snapshot) outages_.replay(record.liveness_changed());
   } else {
     core_.replay(record, position, after_snapshot);
   }
@@ -85,6 +97,7 @@ std::string Dispatcher::snapshot() {
   TaskSnapshot snapshot;
   core_.add_to(snapshot);
   recurring_.add_to(snapshot);
+  outages_.add_to(snapshot);
   return snapshot.SerializeAsString();
 }
 
@@ -96,8 +109,10 @@ Result<void> Dispatcher::recovered(Journal& journal, Now now) {
   bodies_ = journal.reader();
   admin_ = std::make_unique<TaskAdmin>(core_, journal, files_.get());
   add_schedule_commands(*admin_, recurring_);
+  add_expect_commands(*admin_, outages_);
   const uint64_t missing = core_.recovered(now);
   recurring_.recovered();
+  outages_.recovered(now);
   if (missing) spdlog::error("{} tasks are missing from the journal: their signals are in the ledger", missing);
   spdlog::info("recovered {} queued and {} running tasks", core_.queue().queued(), core_.queue().running().size());
   if (files_) files_->recovered(journal, now);
@@ -106,7 +121,13 @@ Result<void> Dispatcher::recovered(Journal& journal, Now now) {
 
 // ---- a turn
 
+Millis Dispatcher::deadline() const {
+  return std::min(
+      {core_.deadline(), recurring_.deadline(), outages_.deadline(), uplink_.deadline(), listener_.deadline()});
+}
+
 void Dispatcher::receive(std::string_view peer, std::span<char> message, Now now) {
+  if (peer == Listener::kPeer) return listener_.receive({message.data(), message.size()}, now);
   if (!Uplink::is_broker(peer)) return core_.receive(peer, message, now);
   uplink_.receive(peer, {message.data(), message.size()}, now);
   take_in(now);
@@ -116,7 +137,9 @@ void Dispatcher::tick(Now now) {
   core_.tick(now);
   recurring_.pause(low_ || draining_);
   recurring_.tick(now);
+  outages_.tick(now);
   uplink_.tick(now);
+  listener_.tick(now);
 }
 
 void Dispatcher::take_in(Now now) {
@@ -138,6 +161,12 @@ void Dispatcher::flush(Now now) {
   for (const auto& question : std::exchange(core_.questions, {})) admin_->answer(question, now);
   core_.flush(now);
   admin_->tick(now);
+  for (const uint64_t session : std::exchange(core_.reports, {})) {
+    if (const auto worker = core_.workers().find(session); worker != core_.workers().end())
+      outages_.heard(worker->second, now);
+  }
+  outages_.heard(listener_, now);
+  outages_.say(uplink_);
   say_how_tasks_ended();
   if (files_) files_->turn(now);
 }
@@ -149,12 +178,14 @@ std::optional<Work> Dispatcher::take_work(Now) {
   taken_in_under_way_ = std::exchange(taken_in_, {});
   Work work;
   work.batch = core_.take_work();
+  outages_.taken();
   return work;
 }
 
 void Dispatcher::journalled(Work, const Appended& appended, Now now) {
   if (!std::exchange(work_taken_, false)) return;  // a snapshot alone
   core_.journalled(appended.segment, appended.base_offset, now);
+  outages_.journalled();
   uplink_.settle(std::exchange(taken_in_under_way_, {}));
   if (files_) files_->journalled();
 }
@@ -173,11 +204,13 @@ bool Dispatcher::send(const Send& send, Now now) {
   }
   for (const auto& message : std::exchange(core_.outgoing, {})) send(message.first, message.second);
   uplink_.flush(send, now);
+  listener_.flush(send);
   return false;
 }
 
 void Dispatcher::gone(std::string_view peer, Now now) {
-  if (!Uplink::is_broker(peer)) core_.gone(peer, now);  // of the broker the link finds out by itself
+  // Of the broker the links find out by themselves.
+  if (!Uplink::is_broker(peer) && peer != Listener::kPeer) core_.gone(peer, now);
 }
 
 void Dispatcher::drain() {

@@ -15,6 +15,7 @@
 #include "config/config.h"
 #include "dispatch/admin.h"
 #include "dispatch/core.h"
+#include "dispatch/outages.h"
 #include "dispatch/recurring.h"
 #include "dispatch/task_files.h"
 #include "dispatch/uplink.h"
@@ -38,6 +39,7 @@ class Dispatcher final : public Machine {
   IdWindow& ids() { return ids_; }
   const Dispatch& core() const { return core_; }
   const Recurring& recurring() const { return recurring_; }
+  const Outages& outages() const { return outages_; }
 
   // ---- Machine
   void restore(std::string_view snapshot) override;
@@ -74,7 +76,9 @@ class Dispatcher final : public Machine {
   IdWindow ids_;
   Dispatch core_;
   Recurring recurring_;
+  Outages outages_;
   Uplink uplink_;
+  Listener listener_;
   std::unique_ptr<JournalReader> bodies_;  // from `recovered` on
   std::unique_ptr<TaskFiles> files_;       // none: they are not kept
   std::unique_ptr<TaskAdmin> admin_;

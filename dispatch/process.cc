@@ -50,7 +50,7 @@ DispatchProcess::DispatchProcess(const Config& config, Disk& disk)
       dispatcher_(config, disk, random_seed(), core_options(config)),
       host_(dispatcher_, dispatcher_.ids(), socket_, executor_, disk, host_options(config)) {
   dispatcher_.keep_files(branch_options(config), executor_);
-  for (const auto peer : {Uplink::kConsumer, Uplink::kProducer})
+  for (const auto peer : {Uplink::kConsumer, Uplink::kProducer, Listener::kPeer})
     socket_.connect(std::string(peer), config.endpoint_of("broker"));
   if (auto opened = host_.open(system_now()); !opened) throw Failure(opened.error().what);
 }

@@ -11,6 +11,23 @@ Alone::Alone(const std::string& toml, Now now) : now_(now) {
 
 Alone::~Alone() = default;
 
+size_t Alone::Socket::receive(size_t count, size_t,
+                              const std::function<void(std::string_view, std::span<char>)>& take) {
+  size_t got = 0;
+  for (size_t i = 0; i < count && !arrived.empty(); ++i) {
+    auto [peer, message] = std::move(arrived.front());
+    arrived.pop_front();
+    got += message.size();
+    take(peer, message);
+  }
+  return got;
+}
+
+ServerSocket::Sent Alone::Socket::send(std::string_view peer, std::string_view message) {
+  if (alone.sent) alone.sent(peer, message);
+  return Sent::Yes;
+}
+
 void Alone::configure(const std::string& toml) {
   config_ = parse_config("state = \"/state\"\n" + toml, "detent.toml").value();
 }
@@ -35,7 +52,7 @@ void Alone::settle() {
     while (executor_->journal_jobs()) executor_->step_journal();
     while (executor_->chores()) executor_->step_chore();
     CHECK(!executor_->failure(), "the disk of this test does not fail");
-  } while (!executor_->idle() || dispatcher_->has_work());
+  } while (!executor_->idle() || dispatcher_->has_work() || !socket_.arrived.empty());
 }
 
 void Alone::pass(Millis span) {

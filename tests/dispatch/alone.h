@@ -1,6 +1,8 @@
-// A dispatcher on its real host over a disk in memory, without broker or workers: time goes by as a test says.
+// A dispatcher on its real host over a disk in memory, without broker or workers but for what a test plays of them:
+// time goes by as it says.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -33,11 +35,22 @@ class Alone {
   /// Only the clock on the wall is set.
   void set_clock(Millis by) { now_.wall += by; }
 
+  /// Told of each message that it sends; null: nobody is.
+  std::function<void(std::string_view peer, std::string_view message)> sent;
+  /// A message for its next turn.
+  void arrive(std::string_view peer, std::string message) {
+    socket_.arrived.emplace_back(std::string(peer), std::move(message));
+  }
+
  private:
   struct Socket : ServerSocket {
-    size_t receive(size_t, size_t, const std::function<void(std::string_view, std::span<char>)>&) override { return 0; }
-    Sent send(std::string_view, std::string_view) override { return Sent::Yes; }
+    explicit Socket(Alone& of) : alone(of) {}
+    size_t receive(size_t count, size_t bytes,
+                   const std::function<void(std::string_view, std::span<char>)>& take) override;
+    Sent send(std::string_view peer, std::string_view message) override;
     bool lost_someone() override { return false; }
+    Alone& alone;
+    std::deque<std::pair<std::string, std::string>> arrived;
   };
   void configure(const std::string& toml);
   void start();
@@ -47,7 +60,7 @@ class Alone {
   Config config_;
   Now now_;
   MemoryDisk disk_;
-  Socket socket_;
+  Socket socket_{*this};
   std::unique_ptr<SteppedExecutor> executor_;
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<Host> host_;

@@ -14,16 +14,6 @@ namespace detent::test {
 namespace {
 constexpr int kTasks = 12;
 constexpr Millis kGrace{500};
-constexpr Millis kBegin{1'780'000'000'000};  // on the wall
-const char* const kSchedules[] = {"each", "other"};
-
-ScheduleEntry schedule(const char* name, const char* cron, MissedPolicy missed) {
-  ScheduleEntry entry;
-  entry.schedule = {name, Cron::parse(cron).value(), {}, Millis{0}, missed};
-  entry.runner = "a";
-  entry.prompt = "go";
-  return entry;
-}
 
 std::string text_of(const AttemptKey& attempt) { return fmt::format("{} {}", attempt.task.text(), attempt.epoch); }
 }  // namespace
@@ -47,11 +37,11 @@ ServerSocket::Sent Day::Socket::send(std::string_view peer, std::string_view mes
 
 Day::Day(uint64_t seed) : dice_(seed) {
   config_.state = "state";
-  config_.of<ScheduleConfig>().schedules = {schedule(kSchedules[0], "* * * * *", {}),
-                                            schedule(kSchedules[1], "*/2 * * * *", {MissedPolicy::kOnce, {}})};
+  add_schedules();
   start_dispatcher();
   start_broker(consumer_);
   start_broker(producer_);
+  start_broker(listener_);
   for (int i = 0; i < 3; ++i) workers_.push_back({.number = i});
   for (auto& worker : workers_) start_worker(worker);
 }
@@ -186,7 +176,13 @@ void Day::on_broker(BrokerEnd& end, std::string bytes) {
       signal.ParseFromString(signal_bytes);
       const auto [known, is_new] = said_.emplace(signal.id(), signal_bytes);
       if (known->second != signal_bytes) broken("one id was used for two signals");
-      if (is_new) told_[*Ulid::from_bytes(signal.in_reply_to())].push_back(signal.type());
+      if (is_new && signal.type().starts_with("service.")) {
+        Service service;
+        service.ParseFromString(signal.payload());
+        on_silence(service.service(), signal.type() == "service.restored");
+      } else if (is_new) {
+        told_[*Ulid::from_bytes(signal.in_reply_to())].push_back(signal.type());
+      }
     }
     Published published;
     published.set_upto(publish.first() + static_cast<uint64_t>(publish.signals_size()) - 1);
@@ -247,7 +243,7 @@ void Day::deliver(Packet packet) {
     if (host_) socket_.arrived.emplace_back(std::move(packet.from), std::move(packet.bytes));
     return;
   }
-  for (auto* end : {&consumer_, &producer_}) {
+  for (auto* end : {&consumer_, &producer_, &listener_}) {
     if (packet.to == end->peer) return on_broker(*end, std::move(packet.bytes));
   }
   for (auto& worker : workers_) {
@@ -332,48 +328,14 @@ void Day::dispatcher_turn() {
   }
 }
 
-// ---- schedules
-
-/// As a restart of the machine may set it; for each crash once, since what was due in between is late or comes again.
-void Day::set_clock() {
-  const Millis by = Millis{below(300'000)} - Millis{60'000};
-  jumps_.push_back({now_.wall - Millis{10'000}, now_.wall + by});
-  now_.wall += by;
-}
-
-bool Day::is_due(const Ulid& task) const {
-  return std::any_of(std::begin(kSchedules), std::end(kSchedules),
-                     [&](const char* name) { return task == firing_id(name, task.time()); });
-}
-
-/// They leave the config, so that what is left to be done ends.
-void Day::end_schedules() {
-  scheduled_until_ = now_.wall;
-  config_.of<ScheduleConfig>().schedules.clear();
-  crash_dispatcher();
-}
-
-void Day::check_schedules() {
-  for (int i = 0; i < 2; ++i) {
-    const Millis every = std::chrono::minutes{i + 1};
-    for (Millis at = kBegin + every - kBegin % every; at < scheduled_until_ - Millis{10'000}; at += every) {
-      const bool fired = told_.contains(firing_id(kSchedules[i], at));
-      counts_.fired += fired;
-      const bool unsure =
-          at < kBegin + Millis{10'000} ||
-          std::any_of(jumps_.begin(), jumps_.end(), [&](const Jump& jump) { return at >= jump.from && at <= jump.to; });
-      if (!fired && !unsure) return broken(fmt::format("\"{}\" did not fire at {}", kSchedules[i], utc(at)));
-    }
-  }
-}
-
 void Day::step(bool calm) {
   const Millis passed{1 + below(calm && network_.empty() ? 400 : 60)};
   now_.mono += passed;
   now_.wall += passed;
   if (!calm) {
     if (chance(0.004)) crash_dispatcher();
-    if (chance(0.002)) start_broker(chance(0.5) ? consumer_ : producer_);
+    if (chance(0.002)) start_broker(chance(0.5) ? consumer_ : chance(0.5) ? producer_ : listener_);
+    if (chance(0.001)) beats_again_ = now_.mono + Millis{below(90'000)};
     for (auto& worker : workers_) {
       if (worker.link && chance(0.001)) crash_worker(worker);
       if (chance(0.001)) worker.cut_off_until = now_.mono + Millis{below(120'000)};
@@ -393,6 +355,8 @@ void Day::step(bool calm) {
   dispatcher_turn();
   consumer_.sessions->tick(now_);
   producer_.sessions->tick(now_);
+  listener_.sessions->tick(now_);
+  beat();
   hand_out();
   for (auto& worker : workers_) worker_turn(worker);
 }
@@ -400,7 +364,8 @@ void Day::step(bool calm) {
 bool Day::is_done() const {
   return std::all_of(tasks_.begin(), tasks_.end(), [&](const auto& entry) { return told_.contains(entry.first); }) &&
          dispatcher_->core().queue().queued() == 0 && dispatcher_->core().queue().running().empty() &&
-         dispatcher_->core().untold().empty() && !dispatcher_->has_work() && executor_->journal_jobs() == 0;
+         dispatcher_->core().untold().empty() && dispatcher_->outages().all_said() && silent_.empty() &&
+         !dispatcher_->has_work() && executor_->journal_jobs() == 0;
 }
 
 void Day::check_end() {
@@ -432,6 +397,7 @@ void Day::check_end() {
       return broken(fmt::format("{} did not succeed, and its last attempt did", id.text()));
     if (task.running) return broken("an attempt runs of a task that is over");
   }
+  if (!silent_.empty()) return broken(*silent_.begin() + " is told to be silent, and is not");
   for (const auto& [id, signal_bytes] : said_) {
     ++counts_.said;
     Signal signal;

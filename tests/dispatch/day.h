@@ -32,7 +32,7 @@ class Day {
 
   struct Counts {
     uint64_t crashes = 0, attempts = 0, lost = 0, stale = 0, cancelled = 0, succeeded = 0, failed = 0, said = 0;
-    uint64_t fired = 0;
+    uint64_t fired = 0, outages = 0;
   };
   const Counts& counts() const { return counts_; }
 
@@ -101,10 +101,13 @@ class Day {
   void worker_turn(Worker& worker);
   void end(Worker& worker, const AttemptKey& attempt);
   void dispatcher_turn();
+  void add_schedules();
   void set_clock();
   void end_schedules();
   bool is_due(const Ulid& task) const;
   void check_schedules();
+  void beat();
+  void on_silence(const std::string& service, bool restored);
   void step(bool calm);
   std::string state() const;
   bool is_done() const;
@@ -124,13 +127,16 @@ class Day {
   std::unique_ptr<Host> host_;
   Millis dispatcher_up_at_{0};
 
-  BrokerEnd consumer_{"broker/consumer", nullptr}, producer_{"broker/producer", nullptr};
+  BrokerEnd consumer_{"broker/consumer", nullptr}, producer_{"broker/producer", nullptr},
+      listener_{"broker/listener", nullptr};
   uint32_t credit_ = 0;
   uint64_t deliveries_ = 0;
   std::map<Ulid, Asked> tasks_;
   std::vector<Ulid> order_;
   std::vector<Jump> jumps_;
   Millis scheduled_until_{0};                      // wall
+  Millis beats_again_{0}, next_beat_{0};           // a source's
+  std::set<std::string> silent_;                   // as the broker was told
   std::map<std::string, std::string> said_;        // signals published, by id
   std::map<Ulid, std::vector<std::string>> told_;  // types, by task
   std::vector<Worker> workers_;

@@ -152,6 +152,32 @@ TEST_F(Tasks, AScheduleShowsItsTimesAndIsRunByHand) {
   EXPECT_EQ(house.detent({"schedule", "run", "never"}).code, 0) << "a disabled one can be run";
 }
 
+TEST_F(Tasks, WhoFallsSilentIsToldOfAndWhenItIsHeardAgain) {
+  house.rewrite_config(
+      [](Plan& plan) { plan.more += "[[expect]]\nsource = \"backup\"\nevery = \"2s\"\ngrace = \"1s\"\n"; });
+  house.start_broker();
+  house.start_dispatcher();
+  house.start_discord({"alerts"});
+  const auto told = [&](const char* what) {
+    return eventually([&] { return House::count(house.discord("alerts"), what) > 0; });
+  };
+  ASSERT_TRUE(told("backup has fallen silent"));
+  EXPECT_THAT(house.detent({"expect", "list"}).output, HasSubstr("SILENT since "));
+  house.kill("dispatcher");
+  house.start_dispatcher();
+  ASSERT_TRUE(eventually([&] {
+    // Again until the dispatcher listens: what came before it did, it has not heard.
+    house.detent({"publish", "cron.output", "done", "--source", "backup"});
+    return House::count(house.discord("alerts"), "resolved: backup is heard again") > 0;
+  }));
+  EXPECT_EQ(house.detent({"publish", "heartbeat.ok", "fine", "--source", "nas", "--field", "interval_s=600"}).code, 0);
+  EXPECT_TRUE(eventually([&] {
+    return house.detent({"expect", "list"}).output.find("nas     source  10 min") != std::string::npos;
+  }));
+  EXPECT_EQ(house.detent({"expect", "forget", "nas"}).code, 0);
+  EXPECT_EQ(house.detent({"expect", "forget", "nas"}).code, 1);
+}
+
 }  // namespace
 
 }  // namespace detent::house
