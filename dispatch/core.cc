@@ -69,6 +69,9 @@ Sessions::Rules Dispatch::rules(SignalValidator& validator) {
       .opened =
           [this](const Session& session) {
             if (session.role != Hello::WORKER) return;
+            for (auto& [id, other] : workers_) {
+              if (other.name == session.name) other.free = 0;  // another life of it
+            }
             Worker& worker = workers_[session.id];
             worker.session = session.id;
             worker.name = session.name;
@@ -242,10 +245,16 @@ void Dispatch::set(AttemptId& attempt, const Task& task) {
   attempt.set_epoch(task.epoch);
 }
 
+bool Dispatch::is_replaced(const Worker& worker) const {
+  return std::any_of(workers_.upper_bound(worker.session), workers_.end(),
+                     [&](const auto& later) { return later.second.name == worker.name; });
+}
+
 void Dispatch::on_report(const Session& session, std::string_view body, Now now) {
   WorkerReport report;
   if (!parse(report, body)) return sessions_.malformed(session, "WorkerReport cannot be read", now);
   Worker& worker = workers_[session.id];
+  if (is_replaced(worker)) return;
   worker.version = report.version();
   worker.offer = {{report.runners().begin(), report.runners().end()}, labels_of(report.labels())};
   worker.draining = report.draining();

@@ -182,6 +182,8 @@ class Dispatch {
   /// A record of which something is read again: it is known where it lies once it is durable.
   void append(const TaskRecord& record, const Task& task, Fresh::Holds holds, uint32_t number = 0);
 
+  /// Whether a later life of the worker is here: what this one said is late, or it is another of the same name.
+  bool is_replaced(const Worker& worker) const;
   void on_report(const Session& session, std::string_view body, Now now);
   void on_output(const Session& session, std::string_view body, Now now);
   void on_ended(const Session& session, std::string_view body, Now now);
