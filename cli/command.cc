@@ -49,6 +49,8 @@ void add_endpoint_option(CLI::App& command, const std::string& option, std::stri
       ->type_name("ENDPOINT");
 }
 
+}  // namespace
+
 void add_deadline_option(CLI::App& command, Invocation& invocation) {
   command
       .add_option_function<std::string>(
@@ -61,8 +63,6 @@ void add_deadline_option(CLI::App& command, Invocation& invocation) {
           "How long to wait for an answer (default: 5s)")
       ->type_name("DURATION");
 }
-
-}  // namespace
 
 void add_broker_option(CLI::App& command, Invocation& invocation) {
   add_endpoint_option(command, "--broker", invocation.broker,
@@ -132,9 +132,7 @@ int detent_command(const std::vector<std::string>& arguments, std::istream& in, 
   app.require_subcommand(1);
   app.fallthrough();
   app.footer("Exit codes: 0 done, 1 failed, 2 wrong usage or configuration. `detent COMMAND --help` shows examples.");
-  for (const auto add :
-       {add_publish, add_run, add_hook, add_tail, add_status, add_trace, add_routes, add_config, add_reload, add_dead,
-        add_channel, add_audit, add_submit, add_tasks, add_schedule, add_expect}) {
+  for (const auto add : {add_publish, add_run, add_hook, add_tail, add_status, add_trace, add_routes, add_config, add_reload, add_dead, add_channel, add_audit, add_submit, add_tasks, add_schedule, add_expect, add_mcp}) {
     add(app, invocation);
   }
   try {

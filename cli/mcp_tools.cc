@@ -1,0 +1,133 @@
+#include "cli/mcp_tools.h"
+
+#include <boost/json.hpp>
+
+#include "base/units.h"
+#include "base/utf8.h"
+#include "cli/mcp_arguments.h"
+#include "cli/publishing.h"
+
+namespace detent {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr const char* kPublishSchema = R"({"type": "object", "additionalProperties": false,
+  "required": ["type", "title"], "properties": {
+    "type": {"type": "string",
+      "description": "What it is: incident.detected, cron.output, briefing.morning, memory.updated, or one of your own (a.b)."},
+    "title": {"type": "string", "description": "One line: what happened."},
+    "body": {"type": "string", "description": "More of it, in Markdown."},
+    "severity": {"enum": ["info", "notice", "warning", "error", "critical"]},
+    "fields": {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]},
+      "description": "Short facts, such as {\"host\": \"web-1\"}."},
+    "labels": {"type": "object", "additionalProperties": {"type": "string"},
+      "description": "What the operator's routes look at."},
+    "thread": {"type": "string", "description": "Signals with the same key are delivered in order and shown together."},
+    "needs_response": {"type": "boolean",
+      "description": "The operator must do something: it reaches their phone. Leave it out for what is merely worth knowing."},
+    "id": {"type": "string", "description": "A ULID. Publishing the same id twice is publishing it once."}}})";
+
+constexpr const char* kSubmitSchema = R"({"type": "object", "additionalProperties": false,
+  "required": ["runner", "prompt"], "properties": {
+    "runner": {"type": "string", "description": "What is to run it: a name from the workers' configuration."},
+    "prompt": {"type": "string", "description": "The whole task; the runner knows nothing of this conversation."},
+    "title": {"type": "string", "description": "One line for lists (default: the prompt's first line)."},
+    "priority": {"type": "integer", "description": "Higher ones run first; 0 is usual."},
+    "timeout": {"type": "string", "description": "How long an attempt may take: 90s, 30m, 2h."},
+    "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+    "after": {"type": ["string", "array"], "items": {"type": "string"},
+      "description": "Ids of tasks that must have succeeded before it starts."}}})";
+
+constexpr const char* kTaskStatusSchema = R"({"type": "object", "additionalProperties": false,
+  "required": ["id"], "properties": {"id": {"type": "string", "description": "What submit answered."}}})";
+
+constexpr const char* kInboxSchema = R"({"type": "object", "additionalProperties": false, "properties": {
+    "keep": {"type": "boolean", "description": "Leave them unread."}}})";
+
+std::string published(const Ulid& id) {
+  return json::serialize(json::object{{"id", id.text()}, {"durability", "JOURNALED"}});
+}
+
+std::string publish(Invocation& invocation, const std::string& source, const json::object& given) {
+  const McpArguments arguments(
+      given, {"type", "title", "body", "severity", "fields", "labels", "thread", "needs_response", "id"});
+  Draft draft{.type = arguments.required_text("type"), .title = arguments.required_text("title"), .source = source};
+  draft.body = arguments.text("body");
+  if (const std::string severity = arguments.text("severity"); !severity.empty()) {
+    draft.severity = parse_severity(severity);
+    if (!draft.severity) throw Usage("\"severity\" must be one of info, notice, warning, error, critical");
+  }
+  draft.fields = arguments.pairs("fields");
+  draft.labels = arguments.pairs("labels");
+  draft.thread = arguments.text("thread");
+  draft.needs_response = arguments.flag("needs_response");
+  draft.id = arguments.id("id");
+  return published(publish_signal(invocation, draft));
+}
+
+/// At most what a title may have, on one line.
+std::string first_line(std::string_view text) {
+  constexpr size_t kMaxTitle = 200;
+  const size_t begin = std::min(text.find_first_not_of(" \t\r\n"), text.size());
+  text.remove_prefix(begin);
+  return std::string(head_of(text.substr(0, text.find_first_of("\r\n")), kMaxTitle));
+}
+
+/// A task is the signal that asks for it, and has its id.
+std::string submit(Invocation& invocation, const std::string& source, const json::object& given) {
+  const McpArguments arguments(given, {"runner", "prompt", "title", "priority", "timeout", "labels", "after"});
+  const std::string runner = arguments.required_text("runner"), prompt = arguments.required_text("prompt");
+  Draft draft{.type = "task.requested", .title = arguments.text("title"), .body = prompt, .source = source};
+  if (draft.title.empty()) draft.title = first_line(prompt);
+  draft.fields.emplace_back("runner", runner);
+  if (const auto priority = arguments.whole_number("priority"))
+    draft.fields.emplace_back("priority", std::to_string(*priority));
+  if (const auto timeout = arguments.duration("timeout"))
+    draft.fields.emplace_back("timeout_ms", std::to_string(timeout->count()));
+  for (const Ulid& id : arguments.ids("after")) draft.fields.emplace_back("after", id.text());
+  draft.labels = arguments.pairs("labels");
+  return published(publish_signal(invocation, draft));
+}
+
+}  // namespace
+
+std::vector<McpTool> mcp_tools(Invocation& invocation, const std::string& source, const AskJson& ask_dispatcher) {
+  std::vector<McpTool> tools{
+      {.name = "publish",
+       .title = "Publish a signal",
+       .description = "Publish a typed signal to Detent, which keeps it until it has reached the place where it "
+                      "belongs. Returns once it is safely on disk.",
+       .schema = kPublishSchema,
+       .call = [&invocation, source](const json::object& given) { return publish(invocation, source, given); }},
+      {.name = "submit",
+       .title = "Hand off a task",
+       .description = "Hand a long task to a worker on another machine and go on; its result comes back as a signal. "
+                      "Returns the task's id.",
+       .schema = kSubmitSchema,
+       .call = [&invocation, source](const json::object& given) { return submit(invocation, source, given); }}};
+  if (!ask_dispatcher) return tools;
+  tools.push_back({.name = "task_status",
+                   .title = "Look at a task",
+                   .description = "How a task is: its state, attempts, last log line, result.",
+                   .schema = kTaskStatusSchema,
+                   .reads_only = true,
+                   .call = [ask_dispatcher](const json::object& given) {
+                     const McpArguments arguments(given, {"id"});
+                     const Ulid id = arguments.id("id");
+                     if (id == Ulid{}) throw Usage("\"id\" is missing");
+                     return json::serialize(ask_dispatcher({{"command", "task"}, {"id", id.text()}}));
+                   }});
+  tools.push_back({.name = "inbox",
+                   .title = "Read results",
+                   .description = "Results of tasks that have not been read yet; they count as read afterwards.",
+                   .schema = kInboxSchema,
+                   .call = [ask_dispatcher](const json::object& given) {
+                     const McpArguments arguments(given, {"keep"});
+                     return json::serialize(ask_dispatcher({{"command", "inbox"}, {"keep", arguments.flag("keep")}}));
+                   }});
+  return tools;
+}
+
+}  // namespace detent
