@@ -65,6 +65,8 @@ std::string metrics(const Vitals& vitals) {
        {"gap", double(c.gaps)},
        {"stale", double(c.stale)}},
       "reason");
+  add("detent_hooks_rejected_total", "Bodies of a webhook that no signal could be made of.", counter,
+      {{"openclaw", double(vitals.hooks_rejected)}}, "hook");
   std::vector<std::pair<std::string, double>> pending, bytes, oldest, in_flight, dead, circuit, consumers;
   for (const auto& [name, channel] : core.deliveries().channels()) {
     const auto health = core.deliveries().health(name);

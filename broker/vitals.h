@@ -21,6 +21,7 @@ struct Vitals {
   Space space;
   std::string repository;  // of the ledger
   uint64_t ledger_seq = 0, ledger_commits = 0;
+  uint64_t hooks_rejected = 0;  // bodies of a webhook that no signal could be made of
 
   /// Signals that are in the journal and not in the ledger.
   uint64_t ledger_lag() const;

@@ -168,12 +168,14 @@ void tell_health(Draft& draft, const Signal& signal) {
 
 void tell_cron(Draft& draft, const Signal& signal) {
   const auto cron = read<CronOutput>(signal);
-  const bool failed = cron.exit_code() != 0;
+  const bool failed = cron.exit_code() != 0 || signal.severity() >= ERROR;
   draft.story.icon = failed ? "❌" : "⏱️";
   draft.story.tone = failed ? std::max(draft.story.tone, Tone::Orange) : Tone::Green;
   if (draft.story.title.empty()) draft.story.title = one_line(cron.job().empty() ? cron.command() : cron.job());
   fact(draft.story, "Job", cron.job());
-  fact(draft.story, "Exit code", std::to_string(cron.exit_code()));
+  // A job that is a prompt has none, and 0 is what a field that was not set reads as.
+  if (cron.exit_code() != 0 || !cron.command().empty())
+    fact(draft.story, "Exit code", std::to_string(cron.exit_code()));
   if (cron.took_ms() > 0) fact(draft.story, "Took", took(cron.took_ms()));
   fact(draft.story, "Command", shorten(one_line(cron.command()), 500), false);
   if (cron.output_cut()) fact(draft.story, "Output", "only its end was kept");

@@ -97,6 +97,8 @@ class Running {
   void start();
   void stop();
   std::string endpoint() const { return broker_->endpoint(); }
+  /// Where `config` asks for HTTP.
+  std::string http_url() const { return broker_->http_url(); }
   boost::json::value status() { return Caller(endpoint()).ask({{"command", "status"}}); }
   /// Asks for the status until `good` is content with it.
   bool wait_for(const std::function<bool(const boost::json::value&)>& good, Millis patience = Millis{120'000});

@@ -120,6 +120,17 @@ TEST(DiscordRender, ShowsCronOutputInAFenceWithItsExitCode) {
   }
 }
 
+TEST(DiscordRender, AJobThatFailedWithoutAnExitCodeShowsNoneAndIsNoSuccess) {
+  CronOutput cron;
+  cron.set_title("morning look failed");
+  cron.set_job("morning look");
+  const Signal failed = testing::signal("cron.output", cron, ERROR);
+  const auto card = embed(drawn(failed)[0]);
+  EXPECT_EQ(json::serialize(card).find("Exit code"), std::string::npos) << card;
+  EXPECT_TRUE(text(card, "title").starts_with("❌")) << card;
+  EXPECT_NE(card.at("color").as_int64(), 0x2ECC71);
+}
+
 TEST(DiscordRender, ShowsAMemoryUpdateAsADiff) {
   for (const Signal& signal : testing::one_of_each()) {
     if (signal.type() != "memory.updated") continue;
