@@ -18,7 +18,8 @@ right_openclaw() { [[ $(node node_modules/openclaw/openclaw.mjs --version 2>/dev
 
 skip() { echo "the real OpenClaw is not at hand: $1"; exit 77; }
 command -v npm >/dev/null || skip "there is no npm to get it with"
-timeout 30 npm view "openclaw@$openclaw" version >view.log 2>&1 || skip "npm does not reach its registry ($(grep -m1 . view.log | cut -c1-100))"
+timeout 30 npm view "openclaw@$openclaw" version >view.log 2>&1 ||
+  skip "npm does not reach its registry ($(grep -m1 . view.log | cut -c1-100 || echo no answer within 30 s))"
 fail() { echo "tests/openclaw/install.sh: $1:"; tail -n 20 install.log; exit 1; }
 [ -f package.json ] || echo '{"private": true}' >package.json
 npm install --no-audit --no-fund "node@$node" >install.log 2>&1 || fail "npm cannot install node@$node"
