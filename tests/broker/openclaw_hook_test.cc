@@ -58,8 +58,9 @@ std::string refusal(const std::string& body) {
 
 /// A broker that answers HTTP too.
 struct Served : test::Running {
-  Served() {
+  explicit Served(std::optional<Secret> token = {}) {
     config.of<BrokerConfig>().http = "127.0.0.1:0";
+    config.of<BrokerConfig>().http_token = std::move(token);
     start();
   }
   http::Response post(const std::string& body, http::Headers headers = {}) {
@@ -200,6 +201,19 @@ TEST(OpenClawHook, AMalformedBodyIsRefusedAndCounted) {
   EXPECT_THAT(answer.body, HasSubstr("runAtMs"));
   EXPECT_THAT(broker.metrics(), HasSubstr("detent_hooks_rejected_total{hook=\"openclaw\"} 1"));
   EXPECT_THAT(broker.taken(), IsEmpty());
+}
+
+TEST(OpenClawHook, WantsTheTokenWhereThereIsOne) {
+  Served broker(Secret::literal("hook-secret"));
+  EXPECT_EQ(broker.post(kCommand).status, 401);
+  EXPECT_EQ(broker.post(kCommand, {{"Authorization", "Bearer other-secret"}}).status, 401);
+  EXPECT_EQ(broker.post(kCommand, {{"Authorization", "Bearer hook-secret"}}).status, 200);
+  EXPECT_THAT(broker.taken(), SizeIs(1));
+}
+
+TEST(OpenClawHook, ABodyOverTheLimitIsRefused) {
+  Served broker;
+  EXPECT_EQ(broker.post(std::string(kMaxFrame + 1000, ' ')).status, 413);
 }
 
 TEST(OpenClawHook, AWebPageIsNoProducerHereEither) {

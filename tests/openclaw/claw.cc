@@ -26,6 +26,10 @@ fs::path installed() { return test::source_folder() / "build" / "openclaw"; }
 
 fs::path node() { return installed() / "node_modules/node/bin/node"; }
 
+constexpr const char* kToken = "the-http-token-of-this-house";
+
+fs::path token_file(const House& house) { return house.folder() / "http.token"; }
+
 int free_port() {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
@@ -66,6 +70,11 @@ Claw::Claw(House& house) : house_(house), folder_(house.folder() / "openclaw"), 
   write_config();
 }
 
+void Claw::want_token(House& house) {
+  house.write(token_file(house), std::string(kToken) + "\n");
+  house.rewrite_config([&](Plan& plan) { plan.broker = "http_token_file = \"" + token_file(house).string() + "\"\n"; });
+}
+
 void Claw::write_config() {
   const std::string plugin = test::source_folder() / "producers/openclaw";
   const std::string program = test::program_folder() / "detent";
@@ -84,11 +93,11 @@ void Claw::write_config() {
             {"apiKey", "sk-local"},
             {"api", "openai-completions"},
             {"models", json::array{{{"id", "fake"}, {"name", "Fake"}}}}}}}}}},
-      {"cron", {{"webhookSsrfPolicy", {{"allowedHostnames", {"127.0.0.1"}}}}}},
+      {"cron", {{"webhookToken", kToken}, {"webhookSsrfPolicy", {{"allowedHostnames", {"127.0.0.1"}}}}}},
       {"plugins", {{"load", {{"paths", {plugin}}}}, {"entries", {{"detent", {{"enabled", true}}}}}}},
       {"channels",
        {{"defaults", {{"heartbeatVisibility", {{"showOk", true}}}}},
-        {"detent", {{"enabled", true}, {"url", house_.http_url()}}}}},
+        {"detent", {{"enabled", true}, {"url", house_.http_url()}, {"tokenFile", token_file(house_).string()}}}}},
       {"tools", {{"toolSearch", false}, {"alsoAllow", {"detent_publish"}}}},
       {"mcp",
        {{"servers",
@@ -181,7 +190,7 @@ size_t Claw::spooled() const {
 }
 
 const std::vector<json::object>& Claw::signals() {
-  const size_t last = house_.status().at("next_seq").to_number<size_t>() - 1;
+  const size_t last = json::parse(house_.detent({"status", "--json"}).output).at("next_seq").to_number<size_t>() - 1;
   if (last == read_) return signals_;
   std::vector<json::object> all;
   std::istringstream lines(house_.detent({"tail", "--since", "1h", "--json", "--count", std::to_string(last)}).output);

@@ -17,6 +17,9 @@ class Claw {
   /// Why it is not on this machine and cannot be had; empty: it is here. Installs it the first time.
   static const std::string& missing();
 
+  /// From its next start on the house's broker wants a token over HTTP, which OpenClaw has.
+  static void want_token(House& house);
+
   /// The model runs; the gateway does not yet.
   explicit Claw(House& house);
   ~Claw();

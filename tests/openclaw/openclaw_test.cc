@@ -18,6 +18,7 @@ class OpenClaw : public testing::Test {
   static void SetUpTestSuite() {
     if (!Claw::missing().empty()) return;
     house_ = new House;
+    Claw::want_token(*house_);
     house_->start_broker();
     claw_ = new Claw(*house_);
     claw_->start_gateway();
@@ -113,6 +114,18 @@ TEST_F(OpenClaw, ACronJobThatFailsIsAnErrorWithItsExitCode) {
   const json::object signal = claw().signal_with("broken failed");
   EXPECT_EQ(text(signal, "severity"), "error");
   EXPECT_EQ(signal.at("exit_code").to_number<int>(), 3);
+}
+
+TEST_F(OpenClaw, TheAlertOfAJobThatKeepsFailingArrivesBesideItsRuns) {
+  const std::string job = add_job("hopeless", {"--command", "exit 5"});
+  ASSERT_FALSE(job.empty());
+  const Ended edited =
+      claw().run({"cron", "edit", job, "--failure-alert", "--failure-alert-after", "1", "--failure-alert-mode",
+                  "webhook", "--failure-alert-to", house().http_url() + "/v1/hooks/openclaw"});
+  EXPECT_EQ(edited.code, 0) << edited.output;
+  claw().run({"cron", "run", job, "--wait"});
+  EXPECT_EQ(text(claw().signal_with("hopeless failed"), "severity"), "error");
+  EXPECT_EQ(text(claw().signal_with("hopeless keeps failing"), "severity"), "error");
 }
 
 TEST_F(OpenClaw, ACronJobThatIsAPromptArrivesWithTheModelsWordsAndWithoutThePrompt) {
