@@ -116,6 +116,7 @@ export default definePluginEntry({
     const { source } = account(api.config);
     const subagents = (shared.subagents ??= new Subagents({ source, publish: publishSeen }));
     api.on("subagent_spawned", (event) => subagents.spawned(event));
+    api.on("subagent_progress", (event) => subagents.progress(event));
     api.on("subagent_ended", (event) => subagents.ended(event));
     api.on("message_sent", (event, ctx) => subagents.told(event, ctx?.channelId));
     api.on("gateway_stop", () => subagents.close());

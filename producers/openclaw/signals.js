@@ -85,7 +85,8 @@ export function signalOfSubagent({ runId, label, agentId, outcome, error, endedA
   if (agentId) signal.agent = cut(agentId, 64);
   if (label) signal.task = cut(label, 64);
   if (startedAt && endedAt >= startedAt) signal.took_ms = endedAt - startedAt;
-  if (!ok) signal.error = cut(error || outcome || "unknown", 200);
+  const cause = error || (outcome === "error" ? "" : outcome); // "error" says nothing that the type does not
+  if (!ok && cause) signal.error = cut(cause, 200);
   if (model) signal.fields = { Model: cut(model, 200) };
   return signal;
 }

@@ -1,11 +1,15 @@
-// Sub-agents as OpenClaw's hooks tell of them, in three events: that one began (its label), that it ended (how), and
-// what its requester was told (the text). They are joined by the run's id into one signal.
+// Sub-agents as OpenClaw's hooks tell of them: that one began (its label), that it ended (how; at once), what its
+// requester was told (the text), and that this is settled (why it failed; once the requester was told, or cannot be).
+// They are joined by the run's id into one signal.
 import { announcedRun, signalOfSubagent } from "./signals.js";
 
 export class Subagents {
-  /** `publish` gets each signal once. `answerMs`: how long the text of a run that ended is waited for. */
-  constructor({ publish, source, now = Date.now, answerMs = 180_000, maxRuns = 1_000 }) {
-    Object.assign(this, { publish, source, now, answerMs, maxRuns, runs: new Map() });
+  /**
+   * `publish` gets each signal once. `answerMs`: how long the text of a run that ended well is waited for, and `causeMs`
+   * the cause of one that failed.
+   */
+  constructor({ publish, source, now = Date.now, answerMs = 180_000, causeMs = 5_000, maxRuns = 1_000 }) {
+    Object.assign(this, { publish, source, now, answerMs, causeMs, maxRuns, runs: new Map() });
   }
 
   spawned({ runId, childSessionKey, label, agentId, resolvedModel }) {
@@ -13,15 +17,14 @@ export class Subagents {
     Object.assign(this.#run(runId), { childSessionKey, label, agentId, model: resolvedModel, startedAt: this.now() });
   }
 
+  progress({ phase, runId, outcome }) {
+    if (phase === "ended" && runId) this.#ended(runId, { outcome: outcome ?? "unknown" });
+  }
+
   ended({ runId, outcome, reason, error, endedAt }) {
-    const run = runId && this.#run(runId);
-    if (!run || run.outcome) return;
-    run.outcome = outcome ?? (reason === "subagent-complete" ? "ok" : reason ?? "unknown");
-    Object.assign(run, { error, endedAt: endedAt ?? this.now() });
-    // The requester's model words the answer first, which takes as long as a turn; one that is killed is not told of.
-    if (run.text !== undefined) return void this.#done(runId); // nobody waits in a hook
-    run.timer = setTimeout(() => this.#done(runId), this.answerMs);
-    run.timer.unref?.();
+    if (!runId) return;
+    this.#ended(runId, { outcome: outcome ?? (reason === "subagent-complete" ? "ok" : reason ?? "unknown"), error, endedAt });
+    if (error) void this.#done(runId); // nobody waits in a hook
   }
 
   /** `channel`: where it went. One that came by Detent's own channel as a sub-agent's result is a signal already. */
@@ -38,6 +41,16 @@ export class Subagents {
   async close() {
     const waiting = [...this.runs].filter(([, run]) => run.outcome && !run.done).map(([runId]) => this.#done(runId));
     await Promise.all(waiting);
+  }
+
+  #ended(runId, { outcome, error, endedAt }) {
+    const run = this.#run(runId);
+    if (run.done) return;
+    Object.assign(run, { outcome: run.outcome ?? outcome, error: error ?? run.error, endedAt: endedAt ?? run.endedAt ?? this.now() });
+    if (run.text !== undefined) return void this.#done(runId);
+    // The requester's model words the answer first, which takes as long as a turn; one that is killed is not told of.
+    run.timer ??= setTimeout(() => this.#done(runId), run.outcome === "ok" ? this.answerMs : this.causeMs);
+    run.timer.unref?.();
   }
 
   #run(runId) {

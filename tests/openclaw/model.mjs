@@ -1,7 +1,7 @@
 // A model of the test's own behind OpenAI's chat completions: it does what the conversation's last order says.
 //   node model.mjs            prints its port, serves until it is ended
 // An order stands in a user message as order(BASE64 of JSON): {"say": "text"}, or {"call": "tool", "args": {…}, "then":
-// "text"}; after the tool has answered, `then` is said (else what the tool answered). Without an order it says "Hello.".
+// "text"}, or {"fail": 400}, an HTTP status; after the tool has answered, `then` is said (else what the tool answered). Without an order it says "Hello.".
 import { createServer } from "node:http";
 
 const textOf = (content) => (typeof content === "string" ? content : (content ?? []).map((part) => part.text ?? "").join(""));
@@ -29,7 +29,9 @@ const server = createServer((request, response) => {
   request.on("data", (part) => (raw += part)).on("end", () => {
     if (request.method === "GET") return response.end(JSON.stringify({ object: "list", data: [{ id: "fake", object: "model" }] }));
     const { messages = [], model, stream, tools = [] } = JSON.parse(raw);
-    const [message, finish] = messageOf(answerTo(messages));
+    const order = answerTo(messages);
+    if (order.fail) return response.writeHead(order.fail, { "content-type": "application/json" }).end('{"error":{"message":"ordered to fail"}}');
+    const [message, finish] = messageOf(order);
     if (process.env.MODEL_LOG) console.error(JSON.stringify({ tools: tools.map((tool) => tool.function?.name), message, last: textOf(messages.at(-1)?.content).slice(0, 300) }));
     const head = { id: `cmpl-${Date.now()}`, created: Math.floor(Date.now() / 1000), model };
     const usage = { prompt_tokens: 100, completion_tokens: 10, total_tokens: 110 };

@@ -204,4 +204,16 @@ TEST_F(OpenClaw, ASubagentsEndIsASignalWithWhatItFound) {
   EXPECT_EQ(claw().count_with("look around is done"), 1u);
 }
 
+TEST_F(OpenClaw, ASubagentThatFailsIsAnError) {
+  const Ended done = turn("failing",
+                          {{"call", "sessions_spawn"},
+                           {"args", {{"label", "try it"}, {"task", Claw::order({{"fail", 400}})}}},
+                           {"then", "It is on its way."}},
+                          {"--deliver", "--reply-channel", "detent", "--reply-to", "chat.message"});
+  EXPECT_EQ(done.code, 0) << done.output;
+  const json::object signal = claw().signal_with("try it failed");
+  EXPECT_EQ(text(signal, "type"), "subagent.failed");
+  EXPECT_EQ(text(signal, "severity"), "error");
+}
+
 }  // namespace detent::house

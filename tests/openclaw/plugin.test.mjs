@@ -52,13 +52,14 @@ test("a call without a type or a title is refused", () => {
   assert.deepEqual(signalOfCall({ type: "a.b", title: "x" }, mine), { type: "a.b", source: "openclaw", title: "x" });
 });
 
-test("three events of a run are one signal", () => {
+test("all events of a run are one signal", () => {
   assert.equal(announcedRun("announce:v1:agent:main:subagent:1:run-1"), "run-1");
   assert.equal(announcedRun("run-1"), undefined);
   const published = [];
   const all = new Subagents({ source: "openclaw", publish: (signal) => published.push(signal), now: () => 5_000 });
   for (let twice = 0; twice < 2; ++twice) {
     all.spawned({ runId: "run-1", childSessionKey: "s", label: "look around", agentId: "main" });
+    all.progress({ phase: "ended", runId: "run-1", outcome: "ok" });
     all.ended({ runId: "run-1", outcome: "ok", endedAt: 9_000 });
     all.told({ runId: "announce:v1:s:run-1", to: "chat", content: "It is fine.", success: true }, "detent");
   }
@@ -72,18 +73,20 @@ test("a run whose text never comes is published without it, and one that was tol
   const published = [];
   let seen;
   const first = new Promise((done) => (seen = done));
-  const all = new Subagents({ source: "openclaw", publish: (signal) => seen(published.push(signal)), answerMs: 20 });
+  const all = new Subagents({ source: "openclaw", publish: (signal) => seen(published.push(signal)), causeMs: 20 });
   const running = setInterval(() => {}, 1_000); // the plugin's own timers keep no process alive
-  all.ended({ runId: "r1", outcome: "error", error: "boom", endedAt: 9 });
+  all.progress({ phase: "ended", runId: "r0", outcome: "error" }); // its requester cannot be told: no more will come
   await first;
+  all.progress({ phase: "ended", runId: "r1", outcome: "error" });
+  all.ended({ runId: "r1", outcome: "error", error: "boom", endedAt: 9 });
   clearInterval(running);
-  assert.deepEqual(published.map(({ type, severity, error }) => [type, severity, error]), [["subagent.failed", "error", "boom"]]);
+  assert.deepEqual(published.map(({ type, severity, error }) => [type, severity, error]), [["subagent.failed", "error", undefined], ["subagent.failed", "error", "boom"]]);
   all.spawned({ runId: "r2" });
   all.ended({ runId: "r2", outcome: "ok", endedAt: 9 });
   all.told({ runId: "announce:v1:s:r2", to: "subagent.completed", content: "x", success: true }, "detent");
   all.ended({ runId: "r3", outcome: "timeout", endedAt: 9 });
   await all.close();
-  assert.deepEqual(published.slice(1).map(({ title }) => title), ["sub-agent ran out of time"]);
+  assert.deepEqual(published.slice(2).map(({ title }) => title), ["sub-agent ran out of time"]);
   assert.equal(signalOfSubagent({ runId: "r", outcome: "killed", endedAt: 9 }, mine).type, "subagent.failed");
 });
 
