@@ -93,7 +93,7 @@ std::string submit(Invocation& invocation, const std::string& source, const json
 
 }  // namespace
 
-std::vector<McpTool> mcp_tools(Invocation& invocation, const std::string& source, const AskJson& ask_dispatcher) {
+std::vector<McpTool> mcp_tools(Invocation& invocation, const std::string& source, const McpDispatcher& dispatcher) {
   std::vector<McpTool> tools{
       {.name = "publish",
        .title = "Publish a signal",
@@ -107,26 +107,29 @@ std::vector<McpTool> mcp_tools(Invocation& invocation, const std::string& source
                       "Returns the task's id.",
        .schema = kSubmitSchema,
        .call = [&invocation, source](const json::object& given) { return submit(invocation, source, given); }}};
-  if (!ask_dispatcher) return tools;
-  tools.push_back({.name = "task_status",
-                   .title = "Look at a task",
-                   .description = "How a task is: its state, attempts, last log line, result.",
-                   .schema = kTaskStatusSchema,
-                   .reads_only = true,
-                   .call = [ask_dispatcher](const json::object& given) {
-                     const McpArguments arguments(given, {"id"});
-                     const Ulid id = arguments.id("id");
-                     if (id == Ulid{}) throw Usage("\"id\" is missing");
-                     return json::serialize(ask_dispatcher({{"command", "task"}, {"id", id.text()}}));
-                   }});
-  tools.push_back({.name = "inbox",
-                   .title = "Read results",
-                   .description = "Results of tasks that have not been read yet; they count as read afterwards.",
-                   .schema = kInboxSchema,
-                   .call = [ask_dispatcher](const json::object& given) {
-                     const McpArguments arguments(given, {"keep"});
-                     return json::serialize(ask_dispatcher({{"command", "inbox"}, {"keep", arguments.flag("keep")}}));
-                   }});
+  if (dispatcher.task_status) {
+    tools.push_back({.name = "task_status",
+                     .title = "Look at a task",
+                     .description = "How a task is: its state, attempts, result.",
+                     .schema = kTaskStatusSchema,
+                     .reads_only = true,
+                     .call = [ask = dispatcher.task_status](const json::object& given) {
+                       const McpArguments arguments(given, {"id"});
+                       const Ulid id = arguments.id("id");
+                       if (id == Ulid{}) throw Usage("\"id\" is missing");
+                       return json::serialize(ask({{"command", "task.show"}, {"id", id.text()}}));
+                     }});
+  }
+  if (dispatcher.inbox) {
+    tools.push_back({.name = "inbox",
+                     .title = "Read results",
+                     .description = "Results of tasks that have not been read yet; they count as read afterwards.",
+                     .schema = kInboxSchema,
+                     .call = [ask = dispatcher.inbox](const json::object& given) {
+                       const McpArguments arguments(given, {"keep"});
+                       return json::serialize(ask({{"command", "inbox"}, {"keep", arguments.flag("keep")}}));
+                     }});
+  }
   return tools;
 }
 

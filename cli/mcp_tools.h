@@ -23,8 +23,12 @@ struct McpTool {
 /// Asks one command and gives the answer; throws Failure with the reason.
 using AskJson = std::function<boost::json::value(const boost::json::object& command)>;
 
-/// Publishing tools; `source` says who speaks. Those that ask the dispatcher are there where `ask_dispatcher` is. What
-/// is given outlives them.
-std::vector<McpTool> mcp_tools(Invocation& invocation, const std::string& source, const AskJson& ask_dispatcher);
+/// Who answers for the dispatcher. A tool is there where what it asks is.
+struct McpDispatcher {
+  AskJson task_status{}, inbox{};
+};
+
+/// `source` says who speaks. `invocation` outlives them.
+std::vector<McpTool> mcp_tools(Invocation& invocation, const std::string& source, const McpDispatcher& dispatcher);
 
 }  // namespace detent

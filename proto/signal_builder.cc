@@ -39,8 +39,13 @@ std::optional<Number> number(std::string_view text) {
 /// Sets the payload's own field of that name. False where it has none; an error where the value does not fit.
 Result<bool> set_own_field(Message& payload, const std::string& name, const std::string& value) {
   const auto* field = payload.GetDescriptor()->FindFieldByName(name);
-  if (!field || field->number() < kFirstOwnField || field->is_repeated()) return false;
+  if (!field || field->number() < kFirstOwnField) return false;
   const auto& reflection = *payload.GetReflection();
+  if (field->is_repeated()) {
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_STRING) return false;
+    reflection.AddString(&payload, field, value);
+    return true;
+  }
   const auto wrong = [&](std::string_view expected) {
     return Error{fmt::format("field {}: \"{}\" is not {}", name, value, expected)};
   };
@@ -56,6 +61,12 @@ Result<bool> set_own_field(Message& payload, const std::string& name, const std:
       return wrong("a whole number");
     case FieldDescriptor::CPPTYPE_INT32:
       if (const auto v = number<int32_t>(value)) return reflection.SetInt32(&payload, field, *v), true;
+      return wrong("a whole number");
+    case FieldDescriptor::CPPTYPE_UINT64:
+      if (const auto v = number<uint64_t>(value)) return reflection.SetUInt64(&payload, field, *v), true;
+      return wrong("a whole number");
+    case FieldDescriptor::CPPTYPE_UINT32:
+      if (const auto v = number<uint32_t>(value)) return reflection.SetUInt32(&payload, field, *v), true;
       return wrong("a whole number");
     case FieldDescriptor::CPPTYPE_BOOL:
       if (value == "true" || value == "false") return reflection.SetBool(&payload, field, value == "true"), true;

@@ -218,10 +218,12 @@ TEST(Mcp, TasksAreShownByWhoeverAnswersForTheDispatcher) {
   std::ostringstream out, err;
   Invocation invocation(in, out, err, "detent");
   json::array asked;
-  McpServer server(mcp_tools(invocation, "agent", [&](const json::object& command) -> json::value {
+  const AskJson ask = [&](const json::object& command) -> json::value {
     asked.push_back(command);
     return {{"state", "running"}};
-  }));
+  };
+  EXPECT_THAT(mcp_tools(invocation, "agent", {.task_status = ask}), SizeIs(3));
+  McpServer server(mcp_tools(invocation, "agent", {.task_status = ask, .inbox = ask}));
   EXPECT_THAT(*server.answer(call("task_status", {{"id", "01ARZ3NDEKTSV4RRFFQ69G5FAV"}})), HasSubstr("running"));
   EXPECT_THAT(*server.answer(call("task_status", {})), HasSubstr("missing"));
   EXPECT_THAT(*server.answer(call("inbox", {})), HasSubstr("running"));
