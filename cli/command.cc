@@ -75,10 +75,14 @@ void add_asking_options(CLI::App& command, Invocation& invocation) {
   add_deadline_option(command, invocation);
 }
 
-void add_task_options(CLI::App& command, Invocation& invocation) {
-  add_json_option(command, invocation);
+void add_dispatcher_option(CLI::App& command, Invocation& invocation) {
   add_endpoint_option(command, "--dispatcher", invocation.dispatcher,
                       "Where the dispatcher listens (default: [dispatch] listen of the config)");
+}
+
+void add_task_options(CLI::App& command, Invocation& invocation) {
+  add_json_option(command, invocation);
+  add_dispatcher_option(command, invocation);
   add_deadline_option(command, invocation);
 }
 

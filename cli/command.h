@@ -69,6 +69,7 @@ void add_asking_options(CLI::App& command, Invocation& invocation);
 void add_task_options(CLI::App& command, Invocation& invocation);
 void add_json_option(CLI::App& command, Invocation& invocation);
 void add_broker_option(CLI::App& command, Invocation& invocation);
+void add_dispatcher_option(CLI::App& command, Invocation& invocation);
 void add_deadline_option(CLI::App& command, Invocation& invocation);
 
 // One for each command, in the file of its name. Each adds its subcommand to `app`.

@@ -1,6 +1,8 @@
 #include <CLI/CLI.hpp>
+#include <boost/json.hpp>
 #include <memory>
 
+#include "cli/broker_client.h"
 #include "cli/command.h"
 #include "cli/mcp_server.h"
 #include "cli/publishing.h"
@@ -12,6 +14,7 @@ void add_mcp(CLI::App& app, Invocation& invocation) {
   auto* command = app.add_subcommand("mcp", "Serve an agent's tools over stdin and stdout (Model Context Protocol)");
   command->add_option("--source", *source, "Who says what is published (default: this host's name)")->type_name("NAME");
   add_broker_option(*command, invocation);
+  add_dispatcher_option(*command, invocation);
   add_deadline_option(*command, invocation);
   command->footer(
       "For the agent's configuration, not for people. It ends when its input ends; what it has to say to people goes "
@@ -21,7 +24,11 @@ void add_mcp(CLI::App& app, Invocation& invocation) {
       "  mcp: { servers: { detent: { command: \"detent\", args: [\"mcp\"] } } }");
   command->callback([&invocation, source] {
     // Nothing is read or connected before a tool is called: an agent starts this often, and looks at its tools only.
-    McpServer(mcp_tools(invocation, source->empty() ? host_name() : *source, {})).serve(invocation.in, invocation.out);
+    const AskJson ask = [&invocation](const boost::json::object& question) {
+      return BrokerClient(invocation.dispatcher_endpoint(), invocation.deadline, "dispatcher").ask(question);
+    };
+    McpServer(mcp_tools(invocation, source->empty() ? host_name() : *source, {.task_status = ask}))
+        .serve(invocation.in, invocation.out);
   });
 }
 

@@ -1,11 +1,13 @@
 #include "cli/mcp_tools.h"
 
 #include <boost/json.hpp>
+#include <utility>
 
 #include "base/units.h"
-#include "base/utf8.h"
 #include "cli/mcp_arguments.h"
 #include "cli/publishing.h"
+#include "cli/tasks.h"
+#include "proto/signal.pb.h"
 
 namespace detent {
 
@@ -67,28 +69,33 @@ std::string publish(Invocation& invocation, const std::string& source, const jso
   return published(publish_signal(invocation, draft));
 }
 
-/// At most what a title may have, on one line.
-std::string first_line(std::string_view text) {
-  constexpr size_t kMaxTitle = 200;
-  const size_t begin = std::min(text.find_first_not_of(" \t\r\n"), text.size());
-  text.remove_prefix(begin);
-  return std::string(head_of(text.substr(0, text.find_first_of("\r\n")), kMaxTitle));
-}
-
-/// A task is the signal that asks for it, and has its id.
+/// As `detent submit` does it.
 std::string submit(Invocation& invocation, const std::string& source, const json::object& given) {
   const McpArguments arguments(given, {"runner", "prompt", "title", "priority", "timeout", "labels", "after"});
-  const std::string runner = arguments.required_text("runner"), prompt = arguments.required_text("prompt");
-  Draft draft{.type = "task.requested", .title = arguments.text("title"), .body = prompt, .source = source};
-  if (draft.title.empty()) draft.title = first_line(prompt);
-  draft.fields.emplace_back("runner", runner);
-  if (const auto priority = arguments.whole_number("priority"))
-    draft.fields.emplace_back("priority", std::to_string(*priority));
+  TaskRequest request;
+  request.set_runner(arguments.required_text("runner"));
+  request.set_body(arguments.required_text("prompt"));
+  const std::string title = arguments.text("title");
+  request.set_title(title.empty() ? title_of(request.body()) : title);
+  if (const auto priority = arguments.whole_number("priority")) {
+    if (!std::in_range<int32_t>(*priority)) throw Usage("\"priority\" is out of range");
+    request.set_priority(static_cast<int32_t>(*priority));
+  }
   if (const auto timeout = arguments.duration("timeout"))
-    draft.fields.emplace_back("timeout_ms", std::to_string(timeout->count()));
-  for (const Ulid& id : arguments.ids("after")) draft.fields.emplace_back("after", id.text());
+    request.set_timeout_ms(static_cast<uint64_t>(timeout->count()));
+  for (const Ulid& id : arguments.ids("after")) request.add_after(id.text());
+  Draft draft{.type = "task.requested", .source = source};
   draft.labels = arguments.pairs("labels");
-  return published(publish_signal(invocation, draft));
+  return published(publish_signal(invocation, draft, &request));
+}
+
+std::string task_status(const AskJson& ask, const json::object& given) {
+  const McpArguments arguments(given, {"id"});
+  const Ulid id = arguments.id("id");
+  if (id == Ulid{}) throw Usage("\"id\" is missing");
+  json::value task = ask({{"command", "task.show"}, {"id", id.text()}});
+  task.as_object().erase("signal");  // the prompt, which the model may have by heart
+  return json::serialize(task);
 }
 
 }  // namespace
@@ -108,17 +115,13 @@ std::vector<McpTool> mcp_tools(Invocation& invocation, const std::string& source
        .schema = kSubmitSchema,
        .call = [&invocation, source](const json::object& given) { return submit(invocation, source, given); }}};
   if (dispatcher.task_status) {
-    tools.push_back({.name = "task_status",
-                     .title = "Look at a task",
-                     .description = "How a task is: its state, attempts, result.",
-                     .schema = kTaskStatusSchema,
-                     .reads_only = true,
-                     .call = [ask = dispatcher.task_status](const json::object& given) {
-                       const McpArguments arguments(given, {"id"});
-                       const Ulid id = arguments.id("id");
-                       if (id == Ulid{}) throw Usage("\"id\" is missing");
-                       return json::serialize(ask({{"command", "task.show"}, {"id", id.text()}}));
-                     }});
+    tools.push_back(
+        {.name = "task_status",
+         .title = "Look at a task",
+         .description = "How a task is: its state, attempts, result.",
+         .schema = kTaskStatusSchema,
+         .reads_only = true,
+         .call = [ask = dispatcher.task_status](const json::object& given) { return task_status(ask, given); }});
   }
   if (dispatcher.inbox) {
     tools.push_back({.name = "inbox",

@@ -7,7 +7,6 @@
 #include <memory>
 
 #include "base/units.h"
-#include "base/utf8.h"
 #include "cli/command.h"
 #include "cli/publishing.h"
 #include "cli/tasks.h"
@@ -26,27 +25,12 @@ struct Options {
   bool wait = false;
 };
 
-/// The prompt's first line that says something, without Markdown's marks in front.
-std::string first_line(std::string_view prompt) {
-  while (!prompt.empty()) {
-    const auto end = prompt.find('\n');
-    std::string_view line = prompt.substr(0, end);
-    prompt.remove_prefix(end == std::string_view::npos ? prompt.size() : end + 1);
-    const auto begin = line.find_first_not_of("#*- \t\r");
-    if (begin == std::string_view::npos) continue;
-    line = line.substr(begin);
-    while (!line.empty() && (line.back() == ' ' || line.back() == '\r' || line.back() == '\t')) line.remove_suffix(1);
-    return std::string(head_of(line, 120));
-  }
-  return {};
-}
-
 void submit(Invocation& invocation, const Options& options) {
   TaskRequest request;
   std::string prompt = options.prompt;
   if (prompt == "-") prompt.assign(std::istreambuf_iterator<char>(invocation.in), {});
   if (prompt.find_first_not_of(" \t\r\n") == std::string::npos) throw Usage("the prompt is empty");
-  request.set_title(options.title.empty() ? first_line(prompt) : options.title);
+  request.set_title(options.title.empty() ? title_of(prompt) : options.title);
   request.set_body(std::move(prompt));
   request.set_runner(options.runner);
   request.set_priority(options.priority);

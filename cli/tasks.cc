@@ -8,6 +8,7 @@
 #include <iostream>
 #include <memory>
 
+#include "base/utf8.h"
 #include "cli/broker_client.h"
 #include "cli/text.h"
 
@@ -137,6 +138,20 @@ void logs(Invocation& invocation, const std::string& id, bool follows) {
 }
 
 }  // namespace
+
+std::string title_of(std::string_view prompt) {
+  while (!prompt.empty()) {
+    const auto end = prompt.find('\n');
+    std::string_view line = prompt.substr(0, end);
+    prompt.remove_prefix(end == std::string_view::npos ? prompt.size() : end + 1);
+    const auto begin = line.find_first_not_of("#*- \t\r");
+    if (begin == std::string_view::npos) continue;
+    line = line.substr(begin);
+    while (!line.empty() && (line.back() == ' ' || line.back() == '\r' || line.back() == '\t')) line.remove_suffix(1);
+    return std::string(head_of(line, 120));
+  }
+  return {};
+}
 
 void wait_for_task(Invocation& invocation, const std::string& id) {
   const bool shows = !invocation.json;

@@ -2,10 +2,14 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "cli/command.h"
 
 namespace detent {
+
+/// A title where none was given: the prompt's first line that says something, without Markdown's marks in front.
+std::string title_of(std::string_view prompt);
 
 /// Shows what the task prints while it runs, and how it ended; the invocation's exit is failed where it did not
 /// succeed. A dispatcher that is away is waited for. Throws Failure where none answers at the beginning.

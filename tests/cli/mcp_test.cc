@@ -69,12 +69,13 @@ TEST(Mcp, OpensASessionAsOpenClawDoesAndEndsWithItsInput) {
   EXPECT_EQ(talk.answer(1).at("id").as_string(), "p");
   EXPECT_THAT(talk.answer(1).at("result").as_object(), IsEmpty());
   const auto& tools = talk.answer(2).at("result").at("tools").as_array();
-  ASSERT_THAT(tools, SizeIs(2));
+  ASSERT_THAT(tools, SizeIs(3));
   EXPECT_EQ(tools[0].at("name").as_string(), "publish");
   EXPECT_EQ(tools[1].at("name").as_string(), "submit");
+  EXPECT_EQ(tools[2].at("name").as_string(), "task_status");
   for (const auto& tool : tools) {
     EXPECT_EQ(tool.at("inputSchema").at("type").as_string(), "object");
-    EXPECT_FALSE(tool.at("annotations").at("readOnlyHint").as_bool());
+    EXPECT_EQ(tool.at("annotations").at("readOnlyHint").as_bool(), tool.at("name") == "task_status");
     EXPECT_FALSE(tool.at("annotations").at("destructiveHint").as_bool());
   }
 }
@@ -126,7 +127,7 @@ TEST(Mcp, TheSameCallTwiceIsTwoSignalsAndWithAnIdOne) {
 TEST(Mcp, ATaskIsASignalThatAsksForIt) {
   test::StartedBroker broker;
   const Talk talk({call("submit", {{"runner", "openclaw"},
-                                   {"prompt", "\n  Review the week.\nAll of it."},
+                                   {"prompt", "\n# Review the week.\nAll of it."},
                                    {"priority", 3},
                                    {"timeout", "2h"},
                                    {"labels", {{"gpu", "no"}}},
@@ -139,12 +140,15 @@ TEST(Mcp, ATaskIsASignalThatAsksForIt) {
   EXPECT_EQ(signal.type(), "task.requested");
   EXPECT_THAT(talk.told(0), HasSubstr(Ulid::from_bytes(signal.id())->text()));
   EXPECT_EQ(signal.labels(0).key(), "gpu");
-  Note note;
-  ASSERT_TRUE(note.ParseFromString(signal.payload()));
-  EXPECT_EQ(note.title(), "Review the week.");
-  EXPECT_EQ(note.body(), "\n  Review the week.\nAll of it.");
-  const std::string payload = signal.payload();
-  for (const char* value : {"openclaw", "01ARZ3NDEKTSV4RRFFQ69G5FAV"}) EXPECT_THAT(payload, HasSubstr(value));
+  TaskRequest request;
+  ASSERT_TRUE(request.ParseFromString(signal.payload()));
+  EXPECT_EQ(request.title(), "Review the week.");
+  EXPECT_EQ(request.body(), "\n# Review the week.\nAll of it.");
+  EXPECT_EQ(request.runner(), "openclaw");
+  EXPECT_EQ(request.priority(), 3);
+  EXPECT_EQ(request.timeout_ms(), 7'200'000u);
+  ASSERT_EQ(request.after_size(), 1);
+  EXPECT_EQ(request.after(0), "01ARZ3NDEKTSV4RRFFQ69G5FAV");
 }
 
 TEST(Mcp, ABadArgumentIsToldToTheModelInOneLine) {
@@ -167,6 +171,15 @@ TEST(Mcp, ABadArgumentIsToldToTheModelInOneLine) {
               HasSubstr("duration"));
   EXPECT_THAT(Talk({call("submit", {{"runner", "r"}, {"prompt", "p"}, {"priority", 1.5}})}).told(0),
               HasSubstr("whole number"));
+  EXPECT_THAT(Talk({call("submit", {{"runner", "r"}, {"prompt", "p"}, {"priority", 5'000'000'000}})}).told(0),
+              HasSubstr("out of range"));
+}
+
+TEST(Mcp, ADispatcherThatIsAwayIsAnErrorOfTheTool) {
+  const std::string asks = call("task_status", {{"id", "01ARZ3NDEKTSV4RRFFQ69G5FAV"}});
+  const Invoked done = invoke({"mcp", "--dispatcher", kNobody, "--deadline", "200ms"}, asks + "\n");
+  EXPECT_EQ(done.exit, 0) << done.err;
+  EXPECT_THAT(done.out, testing::AllOf(HasSubstr("dispatcher"), HasSubstr("\"isError\":true")));
 }
 
 TEST(Mcp, ABrokerThatIsAwayIsAnErrorOfTheToolAndTheSessionGoesOn) {
@@ -220,11 +233,12 @@ TEST(Mcp, TasksAreShownByWhoeverAnswersForTheDispatcher) {
   json::array asked;
   const AskJson ask = [&](const json::object& command) -> json::value {
     asked.push_back(command);
-    return {{"state", "running"}};
+    return {{"state", "running"}, {"signal", {{"body", "the prompt"}}}};
   };
   EXPECT_THAT(mcp_tools(invocation, "agent", {.task_status = ask}), SizeIs(3));
   McpServer server(mcp_tools(invocation, "agent", {.task_status = ask, .inbox = ask}));
-  EXPECT_THAT(*server.answer(call("task_status", {{"id", "01ARZ3NDEKTSV4RRFFQ69G5FAV"}})), HasSubstr("running"));
+  EXPECT_THAT(*server.answer(call("task_status", {{"id", "01ARZ3NDEKTSV4RRFFQ69G5FAV"}})),
+              testing::AllOf(HasSubstr("running"), testing::Not(HasSubstr("the prompt"))));
   EXPECT_THAT(*server.answer(call("task_status", {})), HasSubstr("missing"));
   EXPECT_THAT(*server.answer(call("inbox", {})), HasSubstr("running"));
   ASSERT_THAT(asked, SizeIs(2));

@@ -70,6 +70,7 @@ TEST_F(OpenClaw, FindsTheToolsOfDetentMcpAndHasNothingToSayAgainstThem) {
   EXPECT_EQ(probed.code, 0) << probed.output;
   EXPECT_THAT(probed.output, HasSubstr("detent__publish"));
   EXPECT_THAT(probed.output, HasSubstr("detent__submit"));
+  EXPECT_THAT(probed.output, HasSubstr("detent__task_status"));
   EXPECT_THAT(probed.output, Not(HasSubstr("nnotation")));
 }
 
