@@ -89,6 +89,7 @@ void add_submit(CLI::App& app, Invocation& invocation);
 void add_tasks(CLI::App& app, Invocation& invocation);
 void add_schedule(CLI::App& app, Invocation& invocation);
 void add_expect(CLI::App& app, Invocation& invocation);
+void add_inbox(CLI::App& app, Invocation& invocation);
 void add_mcp(CLI::App& app, Invocation& invocation);
 
 }  // namespace detent

@@ -27,8 +27,7 @@ void add_mcp(CLI::App& app, Invocation& invocation) {
     const AskJson ask = [&invocation](const boost::json::object& question) {
       return BrokerClient(invocation.dispatcher_endpoint(), invocation.deadline, "dispatcher").ask(question);
     };
-    McpServer(mcp_tools(invocation, source->empty() ? host_name() : *source, {.task_status = ask}))
-        .serve(invocation.in, invocation.out);
+    McpServer(mcp_tools(invocation, source->empty() ? host_name() : *source, ask)).serve(invocation.in, invocation.out);
   });
 }
 

@@ -9,6 +9,7 @@
 #include <istream>
 #include <ostream>
 #include <stdexcept>
+#include <utility>
 
 #include "base/version.h"
 
@@ -69,7 +70,17 @@ void McpServer::serve(std::istream& in, std::ostream& out) {
     const auto said = read == Line::TooLong
                           ? error_answer(nullptr, kInvalidRequest, fmt::format("a message of over {} bytes", kMaxLine))
                           : answer(line);
-    if (said) out << *said << '\n' << std::flush;
+    if (said && out << *said << '\n' << std::flush) follow();
+  }
+}
+
+void McpServer::follow() {
+  const auto follows = std::exchange(once_written_, nullptr);
+  if (!follows) return;
+  try {
+    follows();
+  } catch (const std::exception& error) {
+    spdlog::warn("mcp: results were shown and could not be marked as read: {}", error.what());
   }
 }
 
@@ -143,7 +154,9 @@ json::object McpServer::call(const json::object& params) {
   const json::value* given = params.if_contains("arguments");
   if (given && !given->is_object()) throw RpcError(kInvalidParams, "\"arguments\" must be an object");
   try {
-    return told(tool->call(given ? given->get_object() : json::object{}), false);
+    McpAnswer answer = tool->call(given ? given->get_object() : json::object{});
+    once_written_ = std::move(answer.once_written);
+    return told(answer.text, false);
   } catch (const std::exception& error) {
     spdlog::warn("mcp: {}: {}", tool->name, error.what());
     return told(error.what(), true);

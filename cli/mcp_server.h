@@ -3,6 +3,7 @@
 #pragma once
 
 #include <boost/json/fwd.hpp>
+#include <functional>
 #include <iosfwd>
 #include <optional>
 #include <string>
@@ -27,7 +28,11 @@ class McpServer {
   boost::json::object list() const;
   boost::json::object call(const boost::json::object& params);
 
+  /// What is to follow once the last answer was written.
+  void follow();
+
   std::vector<McpTool> tools_;
+  std::function<void()> once_written_;
 };
 
 }  // namespace detent

@@ -46,13 +46,13 @@ constexpr const char* kTaskStatusSchema = R"({"type": "object", "additionalPrope
   "required": ["id"], "properties": {"id": {"type": "string", "description": "What submit answered."}}})";
 
 constexpr const char* kInboxSchema = R"({"type": "object", "additionalProperties": false, "properties": {
-    "keep": {"type": "boolean", "description": "Leave them unread."}}})";
+    "peek": {"type": "boolean", "description": "Leave them unread."}}})";
 
-std::string published(const Ulid& id) {
-  return json::serialize(json::object{{"id", id.text()}, {"durability", "JOURNALED"}});
+McpAnswer published(const Ulid& id) {
+  return {.text = json::serialize(json::object{{"id", id.text()}, {"durability", "JOURNALED"}})};
 }
 
-std::string publish(Invocation& invocation, const std::string& source, const json::object& given) {
+McpAnswer publish(Invocation& invocation, const std::string& source, const json::object& given) {
   const McpArguments arguments(
       given, {"type", "title", "body", "severity", "fields", "labels", "thread", "needs_response", "id"});
   Draft draft{.type = arguments.required_text("type"), .title = arguments.required_text("title"), .source = source};
@@ -70,7 +70,7 @@ std::string publish(Invocation& invocation, const std::string& source, const jso
 }
 
 /// As `detent submit` does it.
-std::string submit(Invocation& invocation, const std::string& source, const json::object& given) {
+McpAnswer submit(Invocation& invocation, const std::string& source, const json::object& given) {
   const McpArguments arguments(given, {"runner", "prompt", "title", "priority", "timeout", "labels", "after"});
   TaskRequest request;
   request.set_runner(arguments.required_text("runner"));
@@ -89,19 +89,28 @@ std::string submit(Invocation& invocation, const std::string& source, const json
   return published(publish_signal(invocation, draft, &request));
 }
 
-std::string task_status(const AskJson& ask, const json::object& given) {
+McpAnswer task_status(const AskJson& ask, const json::object& given) {
   const McpArguments arguments(given, {"id"});
   const Ulid id = arguments.id("id");
   if (id == Ulid{}) throw Usage("\"id\" is missing");
   json::value task = ask({{"command", "task.show"}, {"id", id.text()}});
   task.as_object().erase("signal");  // the prompt, which the model may have by heart
-  return json::serialize(task);
+  return {.text = json::serialize(task)};
+}
+
+McpAnswer inbox(const AskJson& ask, const json::object& given) {
+  const McpArguments arguments(given, {"peek"});
+  const bool peeks = arguments.flag("peek");
+  json::value inbox = read_inbox(ask);
+  McpAnswer answer{.text = json::serialize(inbox)};
+  if (!peeks) answer.once_written = [ask, inbox = std::move(inbox)] { mark_read(ask, inbox); };
+  return answer;
 }
 
 }  // namespace
 
-std::vector<McpTool> mcp_tools(Invocation& invocation, const std::string& source, const McpDispatcher& dispatcher) {
-  std::vector<McpTool> tools{
+std::vector<McpTool> mcp_tools(Invocation& invocation, const std::string& source, const AskJson& dispatcher) {
+  return {
       {.name = "publish",
        .title = "Publish a signal",
        .description = "Publish a typed signal to Detent, which keeps it until it has reached the place where it "
@@ -113,27 +122,20 @@ std::vector<McpTool> mcp_tools(Invocation& invocation, const std::string& source
        .description = "Hand a long task to a worker on another machine and go on; its result comes back as a signal. "
                       "Returns the task's id.",
        .schema = kSubmitSchema,
-       .call = [&invocation, source](const json::object& given) { return submit(invocation, source, given); }}};
-  if (dispatcher.task_status) {
-    tools.push_back(
-        {.name = "task_status",
-         .title = "Look at a task",
-         .description = "How a task is: its state, attempts, result.",
-         .schema = kTaskStatusSchema,
-         .reads_only = true,
-         .call = [ask = dispatcher.task_status](const json::object& given) { return task_status(ask, given); }});
-  }
-  if (dispatcher.inbox) {
-    tools.push_back({.name = "inbox",
-                     .title = "Read results",
-                     .description = "Results of tasks that have not been read yet; they count as read afterwards.",
-                     .schema = kInboxSchema,
-                     .call = [ask = dispatcher.inbox](const json::object& given) {
-                       const McpArguments arguments(given, {"keep"});
-                       return json::serialize(ask({{"command", "inbox"}, {"keep", arguments.flag("keep")}}));
-                     }});
-  }
-  return tools;
+       .call = [&invocation, source](const json::object& given) { return submit(invocation, source, given); }},
+      {.name = "task_status",
+       .title = "Look at a task",
+       .description = "How a task is: its state, attempts, result.",
+       .schema = kTaskStatusSchema,
+       .reads_only = true,
+       .call = [dispatcher](const json::object& given) { return task_status(dispatcher, given); }},
+      {.name = "inbox",
+       .title = "Read results",
+       .description =
+           "How tasks ended that nobody has read yet, with their results, the oldest first; they count as read "
+           "afterwards. left_off says how many more there are.",
+       .schema = kInboxSchema,
+       .call = [dispatcher](const json::object& given) { return inbox(dispatcher, given); }}};
 }
 
 }  // namespace detent

@@ -7,8 +7,15 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/inbox.h"
 
 namespace detent {
+
+/// What a tool answers.
+struct McpAnswer {
+  std::string text;                      // for the model
+  std::function<void()> once_written{};  // what is to follow once it was handed over; may throw
+};
 
 struct McpTool {
   std::string name;
@@ -16,19 +23,11 @@ struct McpTool {
   std::string description;  // for the model
   std::string schema;       // of its arguments: a JSON Schema
   bool reads_only = false;
-  /// The answer for the model. Throws Usage where an argument is not a good one, anything else where it cannot be done.
-  std::function<std::string(const boost::json::object& arguments)> call;
+  /// Throws Usage where an argument is not a good one, anything else where it cannot be done.
+  std::function<McpAnswer(const boost::json::object& arguments)> call;
 };
 
-/// Asks one command and gives the answer; throws Failure with the reason.
-using AskJson = std::function<boost::json::value(const boost::json::object& command)>;
-
-/// Who answers for the dispatcher. A tool is there where what it asks is.
-struct McpDispatcher {
-  AskJson task_status{}, inbox{};
-};
-
-/// `source` says who speaks. `invocation` outlives them.
-std::vector<McpTool> mcp_tools(Invocation& invocation, const std::string& source, const McpDispatcher& dispatcher);
+/// `source` says who speaks, `dispatcher` answers for the dispatcher. `invocation` outlives them.
+std::vector<McpTool> mcp_tools(Invocation& invocation, const std::string& source, const AskJson& dispatcher);
 
 }  // namespace detent

@@ -26,8 +26,9 @@ std::string span(uint64_t ms) { return roughly(Millis{static_cast<int64_t>(ms)})
 
 bool is_over(const std::string& state) { return state != "queued" && state != "running" && state != "unknown"; }
 
-/// "running on worker-1 for 12 min: reading the log", "failed after 3 s: exit code 2".
-std::string how(const json::value& task) {
+}  // namespace
+
+std::string how_it_is(const json::value& task) {
   const std::string state = text_of(task, "state"), error = plain(text_of(task, "error"));
   if (state == "running") {
     const std::string line = plain(text_of(task, "last_line"));
@@ -42,6 +43,8 @@ std::string how(const json::value& task) {
   const uint64_t took = number_of(task, "took_ms");
   return state + (took ? " after " + span(took) : "") + (error.empty() ? "" : ": " + error);
 }
+
+namespace {
 
 void list(Invocation& invocation, const std::string& state, uint64_t limit) {
   json::object question{{"command", "task.list"}, {"limit", limit}};
@@ -60,7 +63,8 @@ void list(Invocation& invocation, const std::string& state, uint64_t limit) {
   }
   std::vector<std::vector<std::string>> rows{{"ID", "RUNNER", "TITLE", "STATE"}};
   for (const auto& task : tasks)
-    rows.push_back({text_of(task, "id"), plain(text_of(task, "runner")), plain(text_of(task, "title")), how(task)});
+    rows.push_back(
+        {text_of(task, "id"), plain(text_of(task, "runner")), plain(text_of(task, "title")), how_it_is(task)});
   print_table(invocation.out, rows);
   if (const auto more = number_of(answer, "left_off")) invocation.out << "and " << more << " more: see --limit\n";
 }
@@ -73,7 +77,7 @@ void show(Invocation& invocation, const std::string& id) {
   }
   invocation.out << plain(text_of(task, "title")) << "\n";
   std::vector<std::vector<std::string>> rows{
-      {"id", text_of(task, "id")}, {"runner", plain(text_of(task, "runner"))}, {"state", how(task)}};
+      {"id", text_of(task, "id")}, {"runner", plain(text_of(task, "runner"))}, {"state", how_it_is(task)}};
   if (const auto attempts = number_of(task, "attempts")) rows.push_back({"attempts", std::to_string(attempts)});
   if (const auto worker = plain(text_of(task, "worker")); !worker.empty()) rows.push_back({"worker", worker});
   print_table(invocation.out, rows);
@@ -161,7 +165,7 @@ void wait_for_task(Invocation& invocation, const std::string& id) {
   follow(invocation, id, [&](const json::value& task) {
     if (!shows) return;
     const std::string state = text_of(task, "state");
-    if (state != said && state != "unknown" && !is_over(state)) invocation.err << how(task) << "\n";
+    if (state != said && state != "unknown" && !is_over(state)) invocation.err << how_it_is(task) << "\n";
     said = state;
     print(task);
   });
@@ -169,7 +173,7 @@ void wait_for_task(Invocation& invocation, const std::string& id) {
   if (invocation.json) {
     invocation.out << task << "\n";
   } else {
-    invocation.err << how(task) << "\n";
+    invocation.err << how_it_is(task) << "\n";
     if (const std::string result = text_of(task, "result"); !result.empty()) invocation.out << result << "\n";
   }
   if (text_of(task, "state") != "succeeded") invocation.exit = kFailed;

@@ -26,6 +26,8 @@ std::string text(const json::object& object, std::string_view name) {
 
 json::string string(std::string_view value) { return json::string(value.data(), value.size()); }
 
+}  // namespace
+
 json::object brief(const Task& task, const Queue& queue, Now now) {
   json::object out{{"id", task.id.text()},      {"title", task.title},
                    {"runner", task.runner},     {"state", string(state_of(task))},
@@ -44,10 +46,9 @@ json::object brief(const Task& task, const Queue& queue, Now now) {
     out["exit_code"] = task.last->exit_code;
     if (!task.last->error.empty()) out["error"] = task.last->error;
   }
+  if (task.is_over()) out["read"] = task.read;
   return out;
 }
-
-}  // namespace
 
 TaskAdmin::TaskAdmin(Dispatch& core, Journal& journal, const TaskFiles* files)
     : core_(core), files_(files), bodies_(journal.reader(64 << 10)) {}
@@ -71,6 +72,8 @@ void TaskAdmin::answer(const TaskQuestion& question, Now now) {
 Result<json::object> TaskAdmin::answer(const json::object& question, Now now) {
   const std::string command = text(question, "command");
   if (command == "task.list") return list(question, now);
+  if (command == "inbox") return inbox(question, now);
+  if (command == "inbox.read") return mark_read(question);
   if (command == "worker.list") return workers(now);
   if (command == "status") return status(now);
   if (const auto more = more_.find(command); more != more_.end()) return more->second(question, now);
@@ -112,19 +115,25 @@ json::object TaskAdmin::list(const json::object& question, Now now) const {
 json::object TaskAdmin::show(const Task& task, Now now) {
   json::object out = brief(task, core_.queue(), now);
   TaskRecord record;
-  const auto read = [&](const RecordPosition& at) {
-    const auto bytes = at.segment ? bodies_->read(at) : Result<std::string_view>(std::string_view());
-    return bytes && record.ParseFromArray(bytes->data(), static_cast<int>(bytes->size()));
-  };
-  if (read(task.at)) {
+  const auto bytes = task.at.segment ? bodies_->read(task.at) : Result<std::string_view>(std::string_view());
+  if (bytes && record.ParseFromArray(bytes->data(), static_cast<int>(bytes->size()))) {
     boost::system::error_code bad;
     if (auto signal = json::parse(signal_to_json(signal_of(record)), bad); !bad) out["signal"] = signal;
   }
-  if (task.last && read(task.last->at)) {
-    out["result"] = record.ended().ended().result();
-    out["output_bytes"] = record.ended().ended().output_bytes();
-  }
+  if (const auto added = add_result(task, out); !added) out["result_error"] = added.error().what;
   return out;
+}
+
+Result<void> TaskAdmin::add_result(const Task& task, json::object& out) {
+  if (!task.last || !task.last->at.segment) return {};
+  const auto bytes = bodies_->read(task.last->at);
+  if (!bytes) return bytes.error();
+  TaskRecord record;
+  if (!record.ParseFromArray(bytes->data(), static_cast<int>(bytes->size())))
+    return Error{"the record of its end is malformed", EBADMSG};
+  out["result"] = record.ended().ended().result();
+  out["output_bytes"] = record.ended().ended().output_bytes();
+  return {};
 }
 
 json::object TaskAdmin::logs(const Task& task, Now now) const {

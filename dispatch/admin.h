@@ -13,6 +13,9 @@ namespace detent {
 
 class TaskFiles;
 
+/// A task as lists show it: all but its prompt and its result.
+boost::json::object brief(const Task& task, const Queue& queue, Now now);
+
 class TaskAdmin {
  public:
   /// `files`: null where they are not kept.
@@ -39,6 +42,10 @@ class TaskAdmin {
   Result<boost::json::object> answer(const boost::json::object& question, Now now);
   boost::json::object list(const boost::json::object& question, Now now) const;
   boost::json::object show(const Task& task, Now now);
+  /// How its last attempt ended, from the journal, to `out`.
+  Result<void> add_result(const Task& task, boost::json::object& out);
+  Result<boost::json::object> inbox(const boost::json::object& question, Now now);
+  Result<boost::json::object> mark_read(const boost::json::object& question);
   boost::json::object logs(const Task& task, Now now) const;
   void wait(const TaskQuestion& question, const boost::json::object& asked, Now now);
   boost::json::object workers(Now now) const;

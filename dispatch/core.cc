@@ -231,6 +231,16 @@ void Dispatch::filed(const Ulid& id) {
   if (task && task->is_over()) queue_.filed(*task);
 }
 
+bool Dispatch::mark_read(const Ulid& id, uint32_t end) {
+  Task* task = queue_.find(id);
+  if (!task || !task->is_over() || task->last->number != end || std::exchange(task->read, true)) return false;
+  TaskRecord record;
+  record.mutable_read()->set_task(std::string(id.view()));
+  record.mutable_read()->set_end(end);
+  keep(record);
+  return true;
+}
+
 // ---- workers
 
 Leases Dispatch::terms() const {

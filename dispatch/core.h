@@ -93,6 +93,9 @@ class Dispatch {
   void filed(const Ulid& task);
   /// The task is to ask for what this signal says, from its next attempt on. False where it is not known, or over.
   bool revise(const Ulid& task, std::string_view signal, Now now);
+  /// How the task ended was read by whom it was for: `end` is the number of that end. False where that is not how it
+  /// stands, or was read before.
+  bool mark_read(const Ulid& task, uint32_t end);
   /// The prompt of an assignment could not be read. `lost`: it never will be.
   void unreadable(const Ulid& task, uint32_t epoch, bool lost, std::string_view why, Now now);
   void answer(const TaskQuestion& question, std::string_view json, std::string_view error);

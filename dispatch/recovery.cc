@@ -38,6 +38,7 @@ void Dispatch::add_to(TaskSnapshot& snapshot) const {
     out.set_losses(task.losses);
     out.set_cancel_asked(task.cancel_asked);
     out.set_told(task.told);
+    out.set_read(task.read);
     out.set_unblocked(task.after.empty());
     if (task.lease) {
       out.mutable_assigned()->set_worker(task.lease->worker);
@@ -74,6 +75,7 @@ void Dispatch::replay(const TaskRecord& record, const RecordPosition& position, 
   const std::string& of = record.has_assigned()       ? record.assigned().attempt().task()
                           : record.has_ended()        ? record.ended().ended().attempt().task()
                           : record.has_cancel_asked() ? record.cancel_asked().task()
+                          : record.has_read()         ? record.read().task()
                                                       : record.told().task();
   const auto id = Ulid::from_bytes(of);
   Task* task = id ? queue_.find(*id) : nullptr;
@@ -95,6 +97,8 @@ void Dispatch::replay(const TaskRecord& record, const RecordPosition& position, 
     queue_.began(*task);
   } else if (record.has_cancel_asked()) {
     task->cancel_asked = true;
+  } else if (record.has_read()) {
+    task->read = task->is_over() && task->last->number == record.read().end();
   } else if (record.has_told()) {
     untold_.erase(task->id);
     queue_.told(*task);
@@ -139,6 +143,7 @@ void Dispatch::restore_state(Task& task, const std::string& encoded) {
   if (state.has_last()) take_end(task, state.last(), Now{});
   task.failures = state.failures();
   task.losses = state.losses();
+  task.read = state.read();
   if (state.has_assigned()) {
     task.lease = Lease{state.assigned().worker(), state.assigned().instance()};
     queue_.began(task);

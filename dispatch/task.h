@@ -64,6 +64,7 @@ struct Task {
   std::optional<End> last;     // its last attempt's; how the task ended once it is over
   bool told = false;           // the broker has the signal that says how it ended
   bool filed = false;          // its result is in git, or is not to be
+  bool read = false;           // somebody has taken how it ended out of the inbox
   std::string last_line;       // printed by the attempt that runs
 
   bool is_over() const { return phase == Phase::Over; }

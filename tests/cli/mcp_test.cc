@@ -69,10 +69,11 @@ TEST(Mcp, OpensASessionAsOpenClawDoesAndEndsWithItsInput) {
   EXPECT_EQ(talk.answer(1).at("id").as_string(), "p");
   EXPECT_THAT(talk.answer(1).at("result").as_object(), IsEmpty());
   const auto& tools = talk.answer(2).at("result").at("tools").as_array();
-  ASSERT_THAT(tools, SizeIs(3));
+  ASSERT_THAT(tools, SizeIs(4));
   EXPECT_EQ(tools[0].at("name").as_string(), "publish");
   EXPECT_EQ(tools[1].at("name").as_string(), "submit");
   EXPECT_EQ(tools[2].at("name").as_string(), "task_status");
+  EXPECT_EQ(tools[3].at("name").as_string(), "inbox");
   for (const auto& tool : tools) {
     EXPECT_EQ(tool.at("inputSchema").at("type").as_string(), "object");
     EXPECT_EQ(tool.at("annotations").at("readOnlyHint").as_bool(), tool.at("name") == "task_status");
@@ -226,24 +227,54 @@ TEST(Mcp, AConfigThatDoesNotLoadIsAnErrorOfTheToolThatNeedsIt) {
   EXPECT_THAT(done.out, HasSubstr("\"isError\":true"));
 }
 
-TEST(Mcp, TasksAreShownByWhoeverAnswersForTheDispatcher) {
-  std::istringstream in;
-  std::ostringstream out, err;
-  Invocation invocation(in, out, err, "detent");
+/// A server whose dispatcher is played: it answers each question with `answer`.
+struct Played {
+  explicit Played(json::object answer) : answers(std::move(answer)) {}
+  /// What it says to these lines.
+  std::string serve(const std::string& lines) {
+    std::istringstream in(lines);
+    std::ostringstream out;
+    server.serve(in, out);
+    return out.str();
+  }
+
+  json::object answers;
   json::array asked;
-  const AskJson ask = [&](const json::object& command) -> json::value {
-    asked.push_back(command);
-    return {{"state", "running"}, {"signal", {{"body", "the prompt"}}}};
-  };
-  EXPECT_THAT(mcp_tools(invocation, "agent", {.task_status = ask}), SizeIs(3));
-  McpServer server(mcp_tools(invocation, "agent", {.task_status = ask, .inbox = ask}));
-  EXPECT_THAT(*server.answer(call("task_status", {{"id", "01ARZ3NDEKTSV4RRFFQ69G5FAV"}})),
+  std::istringstream nothing;
+  std::ostringstream nowhere;
+  Invocation invocation{nothing, nowhere, nowhere, "detent"};
+  McpServer server{mcp_tools(invocation, "agent", [this](const json::object& question) -> json::value {
+    asked.push_back(question);
+    return answers;
+  })};
+};
+
+TEST(Mcp, ATaskIsShownWithoutItsPrompt) {
+  Played played({{"state", "running"}, {"signal", {{"body", "the prompt"}}}});
+  EXPECT_THAT(played.serve(call("task_status", {{"id", "01ARZ3NDEKTSV4RRFFQ69G5FAV"}})),
               testing::AllOf(HasSubstr("running"), testing::Not(HasSubstr("the prompt"))));
-  EXPECT_THAT(*server.answer(call("task_status", {})), HasSubstr("missing"));
-  EXPECT_THAT(*server.answer(call("inbox", {})), HasSubstr("running"));
-  ASSERT_THAT(asked, SizeIs(2));
-  EXPECT_EQ(asked[0].at("id").as_string(), "01ARZ3NDEKTSV4RRFFQ69G5FAV");
-  EXPECT_FALSE(asked[1].at("keep").as_bool());
+  EXPECT_THAT(played.serve(call("task_status", {})), HasSubstr("missing"));
+  ASSERT_THAT(played.asked, SizeIs(1));
+  EXPECT_EQ(played.asked[0].at("command").as_string(), "task.show");
+  EXPECT_EQ(played.asked[0].at("id").as_string(), "01ARZ3NDEKTSV4RRFFQ69G5FAV");
+}
+
+TEST(Mcp, ResultsCountAsReadOnceTheyAreHandedOverAndNotBefore) {
+  const json::object one{{"id", "01ARZ3NDEKTSV4RRFFQ69G5FAV"}, {"end", 3}, {"result", "all is well"}};
+  Played played({{"tasks", json::array{one}}, {"left_off", 0}});
+  EXPECT_THAT(played.serve(call("inbox", {{"peek", true}})), HasSubstr("all is well"));
+  EXPECT_THAT(*played.server.answer(call("inbox", {})), HasSubstr("all is well"));
+  EXPECT_THAT(played.asked, SizeIs(2)) << "nothing was written";
+  EXPECT_THAT(played.serve(call("inbox", {})), HasSubstr("all is well"));
+  ASSERT_THAT(played.asked, SizeIs(4));
+  EXPECT_EQ(json::serialize(played.asked[3]),
+            R"({"command":"inbox.read","read":[{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","end":3}]})");
+}
+
+TEST(Mcp, AnEmptyInboxIsAskedForAndNothingIsMarked) {
+  Played played({{"tasks", json::array{}}, {"left_off", 0}});
+  EXPECT_THAT(played.serve(call("inbox", {})), HasSubstr("left_off"));
+  EXPECT_THAT(played.asked, SizeIs(1));
 }
 
 }  // namespace detent

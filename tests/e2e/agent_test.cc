@@ -10,7 +10,9 @@ namespace detent::house {
 
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 class Agent : public testing::Test {
  protected:
@@ -26,12 +28,11 @@ command = ["sh", "-c", "echo asked for: $(cat)"]
   /// What the model reads of one call, in a session of its own.
   std::string call(const std::string& tool, const json::object& arguments) {
     const auto input = house.folder() / "mcp.in";
-    house.write(input,
-                json::serialize(json::object{{"jsonrpc", "2.0"},
-                                             {"id", 1},
-                                             {"method", "tools/call"},
-                                             {"params", {{"name", tool}, {"arguments", arguments}}}}) +
-                    "\n");
+    house.write(input, json::serialize(json::object{{"jsonrpc", "2.0"},
+                                                    {"id", 1},
+                                                    {"method", "tools/call"},
+                                                    {"params", {{"name", tool}, {"arguments", arguments}}}}) +
+                           "\n");
     const Ended ended = run({"sh", "-c", R"(exec "$1" --config "$2" mcp --source agent 2>"$3.err" <"$3")", "sh",
                              (test::program_folder() / "detent").string(), house.config().string(), input.string()});
     EXPECT_EQ(ended.code, 0) << ended.output;
@@ -60,6 +61,37 @@ TEST_F(Agent, HandsOffATaskAndSeesWhatBecameOfIt) {
   })) << shown;
   EXPECT_THAT(shown, HasSubstr(R"("title":"Weekly review")"));
   EXPECT_THAT(shown, HasSubstr("asked for: # Weekly review"));
+}
+
+TEST_F(Agent, ReadsEachResultOnceThoughTheDispatcherDiesInBetween) {
+  house.start_broker();
+  house.start_dispatcher();
+  house.start_worker();
+  for (const char* what : {"one", "two"}) EXPECT_EQ(house.detent({"submit", "echo", what, "--wait"}).code, 0);
+  EXPECT_THAT(call("inbox", {{"peek", true}}), AllOf(HasSubstr("asked for: one"), HasSubstr("asked for: two")));
+  EXPECT_THAT(house.detent({"inbox", "--peek"}).output, HasSubstr("asked for: one"));
+  EXPECT_THAT(call("inbox", {}), AllOf(HasSubstr("asked for: one"), HasSubstr("asked for: two")));
+  house.kill("dispatcher");
+  house.start_dispatcher();
+  EXPECT_THAT(call("inbox", {}), HasSubstr(R"("tasks":[])"));
+  EXPECT_EQ(house.detent({"submit", "echo", "three", "--wait"}).code, 0);
+  const Ended read = house.detent({"inbox"});
+  EXPECT_EQ(read.code, 0);
+  EXPECT_THAT(read.output, AllOf(HasSubstr("three: succeeded"), HasSubstr("asked for: three"), Not(HasSubstr("one"))));
+  EXPECT_THAT(house.detent({"inbox"}).output, HasSubstr("no unread results"));
+  EXPECT_EQ(house.detent({"inbox", "--json"}).output, "{\"tasks\":[],\"left_off\":0}\n");
+}
+
+TEST_F(Agent, ResultsThatCouldNotBePrintedStayUnread) {
+  house.start_broker();
+  house.start_dispatcher();
+  house.start_worker();
+  EXPECT_EQ(house.detent({"submit", "echo", "one", "--wait"}).code, 0);
+  const Ended full = run({"sh", "-c", R"("$1" --config "$2" inbox >/dev/full)", "sh",
+                          (test::program_folder() / "detent").string(), house.config().string()});
+  EXPECT_EQ(full.code, 1);
+  EXPECT_THAT(full.output, HasSubstr("stay unread"));
+  EXPECT_THAT(house.detent({"inbox"}).output, HasSubstr("asked for: one"));
 }
 
 }  // namespace

@@ -71,6 +71,7 @@ TEST_F(OpenClaw, FindsTheToolsOfDetentMcpAndHasNothingToSayAgainstThem) {
   EXPECT_THAT(probed.output, HasSubstr("detent__publish"));
   EXPECT_THAT(probed.output, HasSubstr("detent__submit"));
   EXPECT_THAT(probed.output, HasSubstr("detent__task_status"));
+  EXPECT_THAT(probed.output, HasSubstr("detent__inbox"));
   EXPECT_THAT(probed.output, Not(HasSubstr("nnotation")));
 }
 
