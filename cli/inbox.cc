@@ -56,7 +56,8 @@ void mark_read(const AskJson& ask, const json::value& inbox) {
 
 void add_inbox(CLI::App& app, Invocation& invocation) {
   auto peeks = std::make_shared<bool>(false);
-  auto* command = app.add_subcommand("inbox", "Results of tasks that nobody has read yet; afterwards they count as read");
+  auto* command =
+      app.add_subcommand("inbox", "Results of tasks that nobody has read yet; afterwards they count as read");
   command->add_flag("--peek", *peeks, "Leave them unread");
   add_task_options(*command, invocation);
   command->callback([&invocation, peeks] { show(invocation, *peeks); });

@@ -93,6 +93,15 @@ void cancel(Invocation& invocation, const std::string& id) {
   }
 }
 
+void retry(Invocation& invocation, const std::string& id) {
+  const json::value task = ask(invocation, {{"command", "task.retry"}, {"id", id}});
+  if (invocation.json) {
+    invocation.out << task << "\n";
+  } else {
+    invocation.out << "queued again\n";
+  }
+}
+
 /// Prints what the task prints, as it comes, until it is over. What it was when last heard of.
 json::value follow(Invocation& invocation, const std::string& id, const std::function<void(const json::value&)>& each) {
   BrokerClient client(invocation.dispatcher_endpoint(), invocation.deadline, "dispatcher");
@@ -186,7 +195,7 @@ void add_tasks(CLI::App& app, Invocation& invocation) {
     bool follow = false;
   };
   auto options = std::make_shared<Options>();
-  auto* tasks = app.add_subcommand("tasks", "Tasks: see them, what they print, cancel them");
+  auto* tasks = app.add_subcommand("tasks", "Tasks: see them, what they print, cancel and retry them");
   tasks->require_subcommand(1);
   auto* listing = tasks->add_subcommand("list", "The newest first: what runs, what waits and why, how they ended");
   listing->add_option("--state", options->state, "Only these")
@@ -203,6 +212,9 @@ void add_tasks(CLI::App& app, Invocation& invocation) {
   add("show", "One of them, with its result")->callback([&invocation, options] { show(invocation, options->id); });
   add("cancel", "End it; where it runs, its worker is told")->callback([&invocation, options] {
     cancel(invocation, options->id);
+  });
+  add("retry", "Queue one again that failed, timed out, was cancelled or lost")->callback([&invocation, options] {
+    retry(invocation, options->id);
   });
   auto* logging = add("logs", "What its running attempt has printed");
   logging->add_flag("--follow,-f", options->follow, "Go on until it is over; exit 0 if it succeeded");

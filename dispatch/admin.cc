@@ -77,7 +77,7 @@ Result<json::object> TaskAdmin::answer(const json::object& question, Now now) {
   if (command == "worker.list") return workers(now);
   if (command == "status") return status(now);
   if (const auto more = more_.find(command); more != more_.end()) return more->second(question, now);
-  if (command != "task.show" && command != "task.cancel" && command != "task.logs")
+  if (command != "task.show" && command != "task.cancel" && command != "task.logs" && command != "task.retry")
     return Error{fmt::format("the dispatcher has no command \"{}\"", command)};
   const std::string id = text(question, "id");
   const auto parsed = Ulid::parse(id);
@@ -86,6 +86,10 @@ Result<json::object> TaskAdmin::answer(const json::object& question, Now now) {
   if (!task) return Error{fmt::format("no task {} is known: `detent tasks list` shows those that are", id)};
   if (command == "task.show") return show(*task, now);
   if (command == "task.logs") return logs(*task, now);
+  if (command == "task.retry") {
+    if (const auto retried = core_.retry(*parsed, now); !retried) return retried.error();
+    return brief(*task, core_.queue(), now);
+  }
   if (!core_.cancel(*parsed, now)) return Error{fmt::format("task {} is over: {}", id, state_of(*task))};
   return brief(*task, core_.queue(), now);
 }

@@ -218,17 +218,22 @@ bool Dispatch::cancel(const Ulid& id, Now now) {
   return true;
 }
 
-void Dispatch::told(const Ulid& id) {
-  if (!untold_.erase(id)) return;
+void Dispatch::told(const Ulid& id, uint32_t end) {
+  Task* task = queue_.find(id);
+  // Where it was retried in the meantime, another end is to be told, or will be.
+  if (!task || !task->is_over() || task->last->number != end || !untold_.erase(id)) return;
   TaskRecord record;
   record.mutable_told()->set_task(std::string(id.view()));
-  batch_.append(record.SerializeAsString());
-  if (Task* task = queue_.find(id)) queue_.told(*task);
+  keep(record);
+  queue_.told(*task);
+  queue_.forget();
 }
 
 void Dispatch::filed(const Ulid& id) {
   Task* task = queue_.find(id);
-  if (task && task->is_over()) queue_.filed(*task);
+  if (!task || !task->is_over()) return;
+  queue_.filed(*task);
+  queue_.forget();
 }
 
 bool Dispatch::mark_read(const Ulid& id, uint32_t end) {

@@ -87,8 +87,11 @@ class Dispatch {
   void gone(std::string_view peer, Now now) { sessions_.gone(peer, now); }
   /// It runs no more, or never will. False where it is not known, or over.
   bool cancel(const Ulid& task, Now now);
-  /// The broker has the signal that tells how the task ended.
-  void told(const Ulid& task);
+  /// A task that did not succeed is queued again, as if it had not run yet; its next attempt has the next epoch. An
+  /// error where it is not over, has succeeded, or cannot run.
+  Result<void> retry(const Ulid& task, Now now);
+  /// The broker has the signal that tells how the task ended: `end` is the number of that end.
+  void told(const Ulid& task, uint32_t end);
   /// Its result is in git.
   void filed(const Ulid& task);
   /// The task is to ask for what this signal says, from its next attempt on. False where it is not known, or over.
@@ -199,6 +202,7 @@ class Dispatch {
   /// `for_good`: no other attempt follows.
   void end_attempt(Task& task, AttemptEnded ended, Now now, bool for_good = false);
   void take_end(Task& task, const TaskEnded& record, Now now);
+  void take_retry(Task& task, Now now);
   void keep_stale(const Task& task, AttemptEnded ended, const std::string& worker, Now now);
   void lose(Task& task, std::string_view why, Now now);
   void fail(Task& task, std::string_view why, Now now);

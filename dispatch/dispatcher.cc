@@ -233,10 +233,10 @@ std::optional<std::string> Dispatcher::result_of(const Task& task) {
 
 void Dispatcher::say_how_tasks_ended() {
   while (!said_.empty() && said_.begin()->first <= uplink_.published()) {
-    const Ulid id = said_.begin()->second;
+    const auto [id, end] = said_.begin()->second;
     said_.erase(said_.begin());
     saying_.erase(id);
-    core_.told(id);
+    core_.told(id, end);
   }
   for (const Ulid& id : core_.untold()) {
     if (said_.size() >= kMaxSaid) return;
@@ -249,7 +249,7 @@ void Dispatcher::say_how_tasks_ended() {
     CHECK(signal, "what the dispatcher says is within the limits");
     const auto ticket = uplink_.publish(signal->signal);
     if (!ticket) return;
-    said_[*ticket] = id;
+    said_[*ticket] = {id, task.last->number};
     saying_.insert(id);
   }
 }

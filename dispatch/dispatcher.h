@@ -84,7 +84,7 @@ class Dispatcher final : public Machine {
   std::unique_ptr<TaskAdmin> admin_;
 
   std::vector<Uplink::Delivered> taken_in_, taken_in_under_way_;  // settled once durable
-  std::map<uint64_t, Ulid> said_;                                 // published and not acknowledged, by ticket
+  std::map<uint64_t, std::pair<Ulid, uint32_t>> said_;            // ends published and not acknowledged, by ticket
   std::set<Ulid> saying_;                                         // the same
   bool work_taken_ = false;
   bool low_ = false;  // the disk

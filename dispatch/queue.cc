@@ -126,6 +126,11 @@ std::string Queue::why_waiting(const Task& task, Now now) const {
   return "not before " + utc(task.not_before);
 }
 
+void Queue::reopen(Task& task) {
+  leave(task);
+  if (std::exchange(task.told, false)) std::erase(finished_, &task);
+}
+
 // ---- where it lies
 
 void Queue::count_segment(const RecordPosition& at, int64_t change) {
@@ -209,16 +214,14 @@ void Queue::revise(Task& task, Task asked, Now now) {
 }
 
 void Queue::told(Task& task) {
-  if (!std::exchange(task.told, true) && task.filed) forget_oldest(task);
+  if (!std::exchange(task.told, true) && task.filed) finished_.push_back(&task);
 }
 
 void Queue::filed(Task& task) {
-  if (!std::exchange(task.filed, true) && task.told) forget_oldest(task);
+  if (!std::exchange(task.filed, true) && task.told) finished_.push_back(&task);
 }
 
-/// This one may be forgotten as well.
-void Queue::forget_oldest(Task& done) {
-  finished_.push_back(&done);
+void Queue::forget() {
   while (finished_.size() > keep_finished_) {
     Task* oldest = finished_.front();
     finished_.pop_front();

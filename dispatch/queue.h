@@ -46,6 +46,8 @@ class Queue {
   void began(Task& task);
   /// It is over; `task.last` says how. Those that wait for it are ready, or `blocked`.
   void finished(Task& task, Now now);
+  /// One that is over is to run again after all; it is in no queue before `enqueue`.
+  void reopen(Task& task);
   /// Where its prompt lies in the journal, and its last attempt's result.
   void lies_at(Task& task, const RecordPosition& at);
   void ended_at(Task& task, const RecordPosition& at);
@@ -54,9 +56,11 @@ class Queue {
   /// Segments in which prompts and results lie.
   std::set<uint32_t> segments_in_use() const;
 
-  /// Of a task that is over: the broker has heard of it, or git; once both have, it may be forgotten.
+  /// Of a task that is over: the broker has heard of it, or git; once both have, `forget` may take it.
   void told(Task& task);
   void filed(Task& task);
+  /// Forgets the oldest of these, but for as many as are kept.
+  void forget();
   /// What it asks for takes the place of what the task asked for. It is queued anew where it is queued.
   void revise(Task& task, Task asked, Now now);
 
@@ -85,7 +89,6 @@ class Queue {
   };
 
   void leave(Task& task);
-  void forget_oldest(Task& done);
   void count_segment(const RecordPosition& at, int64_t change);
   void wake(std::multimap<Millis, Ulid>& waiting, Millis time, Now now);
 

@@ -76,6 +76,7 @@ void Dispatch::replay(const TaskRecord& record, const RecordPosition& position, 
                           : record.has_ended()        ? record.ended().ended().attempt().task()
                           : record.has_cancel_asked() ? record.cancel_asked().task()
                           : record.has_read()         ? record.read().task()
+                          : record.has_retried()      ? record.retried().task()
                                                       : record.told().task();
   const auto id = Ulid::from_bytes(of);
   Task* task = id ? queue_.find(*id) : nullptr;
@@ -99,6 +100,8 @@ void Dispatch::replay(const TaskRecord& record, const RecordPosition& position, 
     task->cancel_asked = true;
   } else if (record.has_read()) {
     task->read = task->is_over() && task->last->number == record.read().end();
+  } else if (record.has_retried()) {
+    if (task->is_over()) take_retry(*task, Now{});
   } else if (record.has_told()) {
     untold_.erase(task->id);
     queue_.told(*task);
@@ -180,6 +183,8 @@ uint64_t Dispatch::recovered(Now now) {
       queue_.enqueue(task, now);
     }
   }
+  // Not before: a record read later may have said that one was retried.
+  queue_.forget();
   return missing_;
 }
 

@@ -74,6 +74,7 @@ void Day::crash_dispatcher() {
   const bool quiet = executor_->idle() && !dispatcher_->has_work();
   if (chance(0.2)) set_clock();
   const std::string before = state();
+  const std::set<Ulid> read = this->read();
   if (chance(0.5)) disk_.cut_power_at(disk_.calls() + 1 + below(8));
   for (int i = 0; i < 3 && executor_->journal_jobs() && chance(0.7); ++i) executor_->step_journal();
   host_.reset();
@@ -84,6 +85,19 @@ void Day::crash_dispatcher() {
   disk_.power_on(static_cast<Cut>(below(3)), dice_());
   start_dispatcher();
   if (quiet && state() != before) broken("a restart changed\n" + before + "to\n" + state());
+  for (const Ulid& id : read) {
+    // Which of the tasks that were told are forgotten may differ.
+    const Task* task = dispatcher_->core().queue().find(id);
+    if (quiet && task && !task->read) broken(id.text() + " was read, and is unread after a restart");
+  }
+}
+
+std::set<Ulid> Day::read() const {
+  std::set<Ulid> read;
+  for (const auto& [number, task] : dispatcher_->core().queue().all()) {
+    if (task->read) read.insert(task->id);
+  }
+  return read;
 }
 
 /// Of every task that is not over, or not told: what a restart must not change.
@@ -91,9 +105,9 @@ std::string Day::state() const {
   std::string out;
   for (const auto& [number, task] : dispatcher_->core().queue().all()) {
     if (task->told) continue;
-    out += fmt::format("{} {} epoch {} failures {} losses {} {}{}{}\n", number, state_of(*task), task->epoch,
+    out += fmt::format("{} {} epoch {} failures {} losses {} {}{}{}{}\n", number, state_of(*task), task->epoch,
                        task->failures, task->losses, task->lease ? task->lease->worker : "",
-                       task->cancel_asked ? " cancel" : "",
+                       task->cancel_asked ? " cancel" : "", task->read ? " read" : "",
                        task->last ? fmt::format(" last {} at {}", task->last->epoch, task->last->at.segment != 0) : "");
   }
   return out;
@@ -227,6 +241,42 @@ void Day::submit() {
   order_.push_back(id);
 }
 
+/// Somebody cancels a task, reads how one ended, or retries one.
+void Day::meddle() {
+  auto& core = const_cast<Dispatch&>(dispatcher_->core());
+  const Ulid id = order_[below(order_.size())];
+  const Task* task = core.queue().find(id);
+  switch (below(3)) {
+    case 0:
+      core.cancel(id, now_);
+      tasks_[id].cancelled = true;
+      return;
+    case 1:
+      if (!task || !task->is_over()) return;
+      if (core.mark_read(id, task->last->number + 1)) broken("an end was read that there is not");
+      core.mark_read(id, task->last->number);
+      return;
+    default:
+      const bool may = task && task->is_over() && task->last->state != SUCCEEDED;
+      const bool retried = static_cast<bool>(core.retry(id, now_));
+      if (retried && !may) broken("a task was retried that did not fail");
+      tasks_[id].retries += retried;
+      counts_.retried += retried;
+  }
+}
+
+/// Somebody cancels what waits for a task that was forgotten before this one came.
+void Day::cancel_stranded() {
+  auto& core = const_cast<Dispatch&>(dispatcher_->core());
+  for (const auto& [number, task] : core.queue().all()) {
+    const auto before = task->is_over() ? std::nullopt : core.queue().waits_for(*task);
+    if (!before || core.queue().find(*before) || !told_.contains(*before)) continue;
+    tasks_[task->id].cancelled = true;
+    core.cancel(task->id, now_);
+    return;
+  }
+}
+
 // ---- the network
 
 void Day::send(std::string from, std::string to, std::string bytes) {
@@ -341,17 +391,14 @@ void Day::step(bool calm) {
       if (chance(0.001)) worker.cut_off_until = now_.mono + Millis{below(120'000)};
     }
     if (order_.size() < kTasks && chance(0.02)) submit();
-    if (!order_.empty() && chance(0.002)) {
-      const Ulid id = order_[below(order_.size())];
-      const_cast<Dispatch&>(dispatcher_->core()).cancel(id, now_);
-      tasks_[id].cancelled = true;
-    }
+    if (!order_.empty() && chance(0.006)) meddle();
   }
   while (!network_.empty() && network_.begin()->first.first <= now_.mono) {
     Packet packet = std::move(network_.begin()->second);
     network_.erase(network_.begin());
     deliver(std::move(packet));
   }
+  if (calm) cancel_stranded();
   dispatcher_turn();
   consumer_.sessions->tick(now_);
   producer_.sessions->tick(now_);
@@ -362,8 +409,9 @@ void Day::step(bool calm) {
 }
 
 bool Day::is_done() const {
+  const auto& all = dispatcher_->core().queue().all();
   return std::all_of(tasks_.begin(), tasks_.end(), [&](const auto& entry) { return told_.contains(entry.first); }) &&
-         dispatcher_->core().queue().queued() == 0 && dispatcher_->core().queue().running().empty() &&
+         std::all_of(all.begin(), all.end(), [](const auto& entry) { return entry.second->is_over(); }) &&
          dispatcher_->core().untold().empty() && dispatcher_->outages().all_said() && silent_.empty() &&
          !dispatcher_->has_work() && executor_->journal_jobs() == 0;
 }
@@ -377,7 +425,8 @@ void Day::check_end() {
   check_schedules();
   for (const auto& [id, task] : tasks_) {
     const auto& types = told_.at(id);
-    if (types.size() != 1) {
+    const auto good = std::count(types.begin(), types.end(), "subagent.completed");
+    if (types.size() > 1 + task.retries || good > 1) {
       std::string what = fmt::format("the end of {} was told {} times:", id.text(), types.size());
       for (const auto& entry : said_) {
         Signal signal;
@@ -390,7 +439,7 @@ void Day::check_end() {
       }
       return broken(what);
     }
-    const bool succeeded = types[0] == "subagent.completed";
+    const bool succeeded = good == 1;
     ++(succeeded ? counts_.succeeded : counts_.failed);
     if (succeeded && task.results.empty()) return broken("a task succeeded that no attempt made succeed");
     if (!succeeded && !task.cancelled && !task.epochs.empty() && task.results.contains(*task.epochs.rbegin()))

@@ -31,7 +31,7 @@ class Day {
   std::string run();
 
   struct Counts {
-    uint64_t crashes = 0, attempts = 0, lost = 0, stale = 0, cancelled = 0, succeeded = 0, failed = 0, said = 0;
+    uint64_t crashes = 0, attempts = 0, lost = 0, stale = 0, retried = 0, succeeded = 0, failed = 0, said = 0;
     uint64_t fired = 0, outages = 0;
   };
   const Counts& counts() const { return counts_; }
@@ -71,6 +71,7 @@ class Day {
     bool settled = false, in_flight = false;
     uint64_t delivery = 0;
     bool cancelled = false;  // by the operator
+    size_t retries = 0;      // by the operator
     std::set<uint32_t> epochs;
     std::map<uint32_t, std::string> results;
     int running = 0;
@@ -98,6 +99,8 @@ class Day {
   void on_broker(BrokerEnd& end, std::string bytes);
   void hand_out();
   void submit();
+  void meddle();
+  void cancel_stranded();
   void worker_turn(Worker& worker);
   void end(Worker& worker, const AttemptKey& attempt);
   void dispatcher_turn();
@@ -110,6 +113,8 @@ class Day {
   void on_silence(const std::string& service, bool restored);
   void step(bool calm);
   std::string state() const;
+  /// Tasks whose ends were read.
+  std::set<Ulid> read() const;
   bool is_done() const;
   void check_end();
 

@@ -139,8 +139,7 @@ class Desk : public testing::Test {
   struct Socket : ServerSocket {
     std::deque<std::pair<std::string, std::string>> arrived;
     std::vector<std::pair<std::string, std::string>> sent;
-    size_t receive(size_t count, size_t,
-                   const std::function<void(std::string_view, std::span<char>)>& take) override {
+    size_t receive(size_t count, size_t, const std::function<void(std::string_view, std::span<char>)>& take) override {
       size_t got = 0;
       for (size_t i = 0; i < count && !arrived.empty(); ++i) {
         auto [peer, message] = std::move(arrived.front());

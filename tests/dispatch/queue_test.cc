@@ -109,6 +109,7 @@ TEST_F(QueueTest, OfTasksThatAreOverTheOldestAreForgottenWithWhatTheyKept) {
     end(task, SUCCEEDED);
     queue.filed(task);
     queue.told(task);
+    queue.forget();
   }
   EXPECT_EQ(queue.find(id(1)), nullptr);
   EXPECT_NE(queue.find(id(2)), nullptr);

@@ -42,6 +42,7 @@ TEST(DispatchSimulation, EveryTaskHasOneEffectiveResultUnderEverySeed) {
           all.failed += one.failed;
           all.fired += one.fired;
           all.outages += one.outages;
+          all.retried += one.retried;
           if (what.empty()) continue;
           broken[seed] = what;
           next = first + count;
@@ -53,14 +54,15 @@ TEST(DispatchSimulation, EveryTaskHasOneEffectiveResultUnderEverySeed) {
     ADD_FAILURE() << what << "\nreplay with: DETENT_SEED=" << seed << " build/dev/bin/test_dispatch";
   if (!broken.empty()) return;
   std::cout << count << " seeds: " << all.crashes << " crashes, " << all.attempts << " attempts, " << all.succeeded
-            << " tasks succeeded and " << all.failed << " did not, " << all.fired << " by schedule, " << all.outages
-            << " outages\n";
+              << " tasks succeeded and " << all.failed << " did not, " << all.retried << " were retried, " << all.fired
+              << " by schedule, " << all.outages << " outages\n";
   if (count > 10) {
     EXPECT_GT(all.crashes, count);
     EXPECT_GT(all.succeeded, count);
     EXPECT_GT(all.failed, 0u);
     EXPECT_GT(all.fired, count);
     EXPECT_GT(all.outages, 0u);
+    EXPECT_GT(all.retried, 0u);
   }
 }
 

@@ -21,6 +21,8 @@ class Tasks : public testing::Test {
 command = ["sh", "-c", "echo asked for: $(cat)"]
 [runner.fails]
 command = ["sh", "-c", "echo so far so good; exit 3"]
+[runner.wants]
+command = ["sh", "-c", "read -r file; if [ ! -e $file ]; then exit 4; fi; echo found it"]
 [runner.waits]
 command = ["sh", "-c", "read -r file; while [ ! -e $file ]; do sleep 0.1; done; echo done"]
 [[schedule]]
@@ -176,6 +178,29 @@ TEST_F(Tasks, WhoFallsSilentIsToldOfAndWhenItIsHeardAgain) {
   }));
   EXPECT_EQ(house.detent({"expect", "forget", "nas"}).code, 0);
   EXPECT_EQ(house.detent({"expect", "forget", "nas"}).code, 1);
+}
+
+TEST_F(Tasks, OneThatFailedIsRetriedThoughTheDispatcherDiesInBetween) {
+  start();
+  const auto wanted = house.folder() / "wanted";
+  const std::string id = submit("wants", wanted.string());
+  ASSERT_TRUE(reaches(id, "failed"));
+  EXPECT_TRUE(eventually([&] { return House::count(house.discord("sub-agent-results"), "exited with 4") == 1; }));
+  EXPECT_EQ(house.stop("worker"), 0);
+  house.write(wanted, "");
+  const Ended retried = house.detent({"tasks", "retry", id});
+  EXPECT_EQ(retried.code, 0);
+  EXPECT_EQ(retried.output, "queued again\n");
+  house.kill("dispatcher");
+  house.start_dispatcher();
+  EXPECT_TRUE(reaches(id, "queued"));
+  house.start_worker();
+  ASSERT_TRUE(reaches(id, "succeeded"));
+  EXPECT_EQ(show(id).at("attempts"), 2);
+  EXPECT_TRUE(eventually([&] { return House::count(house.discord("sub-agent-results"), "found it") == 1; }));
+  const Ended again = house.detent({"tasks", "retry", id});
+  EXPECT_EQ(again.code, 1);
+  EXPECT_THAT(again.output, HasSubstr("has succeeded"));
 }
 
 }  // namespace
