@@ -57,12 +57,13 @@ void Dispatch::on_ended(const Session& session, std::string_view body, Now now) 
   const auto id = Ulid::from_bytes(ended.attempt().task());
   Task* task = id ? queue_.find(*id) : nullptr;
   const uint32_t epoch = ended.attempt().epoch();
-  const bool is_repeat = task && task->last && task->last->epoch >= epoch && !task->lease && task->epoch == epoch;
+  const bool is_last = task && task->epoch == epoch;
+  // Also where it was believed lost and none has begun since: what is done need not be done again.
+  const bool is_found = is_last && !task->is_over() && !task->lease && task->last && task->last->state == LOST &&
+                        ended.state() == SUCCEEDED;
+  const bool is_repeat = is_last && !task->lease && task->last && task->last->epoch >= epoch && !is_found;
   if (task && !is_repeat) {
-    // Of the last attempt, also where it was believed lost and none has begun since: what is done need not be done
-    // again.
-    const bool counts = !task->is_over() && task->epoch == epoch && (task->lease || ended.state() == SUCCEEDED);
-    if (counts) {
+    if (is_found || (is_last && task->lease && !task->is_over())) {
       end_attempt(*task, std::move(ended), now);
     } else {
       taken.set_stale(true);

@@ -10,7 +10,8 @@ namespace detent {
 Result<void> Dispatch::retry(const Ulid& id, Now now) {
   Task* task = queue_.find(id);
   if (!task) return Error{fmt::format("no task {} is known", id.text())};
-  if (!task->is_over()) return Error{fmt::format("task {} is {}: only one that is over is retried", id.text(), state_of(*task))};
+  if (!task->is_over())
+    return Error{fmt::format("task {} is {}: only one that is over is retried", id.text(), state_of(*task))};
   if (task->last->state == SUCCEEDED)
     return Error{fmt::format("task {} has succeeded: submit another to have it done once more", id.text())};
   if (task->runner.empty()) return Error{fmt::format("task {} names no runner", id.text())};
@@ -18,8 +19,9 @@ Result<void> Dispatch::retry(const Ulid& id, Now now) {
   if (const auto before = queue_.waits_for(*task)) {
     const Task* other = queue_.find(*before);
     if (!other || other->is_over())
-      return Error{fmt::format("task {} comes after {}, which {}", id.text(), before->text(),
-                               other ? "did not succeed: retry that one first" : "is not known any more: submit it anew")};
+      return Error{
+          fmt::format("task {} comes after {}, which {}", id.text(), before->text(),
+                      other ? "did not succeed: retry that one first" : "is not known any more: submit it anew")};
   }
   TaskRecord record;
   record.mutable_retried()->set_task(std::string(id.view()));
