@@ -136,7 +136,9 @@ int detent_command(const std::vector<std::string>& arguments, std::istream& in, 
   app.require_subcommand(1);
   app.fallthrough();
   app.footer("Exit codes: 0 done, 1 failed, 2 wrong usage or configuration. `detent COMMAND --help` shows examples.");
-  for (const auto add : {add_publish, add_run, add_hook, add_tail, add_status, add_trace, add_routes, add_config, add_reload, add_dead, add_channel, add_audit, add_submit, add_tasks, add_schedule, add_expect, add_mcp, add_inbox}) {
+  for (const auto add :
+       {add_publish, add_run, add_hook, add_tail, add_status, add_trace, add_routes, add_config, add_reload, add_dead,
+        add_channel, add_audit, add_submit, add_tasks, add_schedule, add_expect, add_mcp, add_inbox}) {
     add(app, invocation);
   }
   try {

@@ -165,8 +165,10 @@ Task Dispatch::task_of(const TaskSubmitted& submitted) const {
   return task;
 }
 
+void Dispatch::keep(const TaskRecord& record) { batch_.append(record.SerializeAsString()); }
+
 void Dispatch::append(const TaskRecord& record, const Task& task) {
-  batch_.append(record.SerializeAsString());
+  keep(record);
   changed_.insert(task.id);
 }
 

@@ -115,7 +115,7 @@ class Dispatch {
   bool has_work() const { return !under_way_ && (!batch_.empty() || !held_.empty()); }
   size_t unsynced_bytes() const { return batch_.bytes(); }
   /// A record that is not about a task: durable with what is decided beside it.
-  void keep(const TaskRecord& record) { append(record); }
+  void keep(const TaskRecord& record);
   Batch take_work();
   void add_to(TaskSnapshot& snapshot) const;
   /// The work taken last is durable, its records' offsets relative to `base`.

@@ -65,11 +65,6 @@ void Dispatcher::keep_files(TaskBranch::Options options, Executor& executor) {
   files_ = std::make_unique<TaskFiles>(std::move(options), secrets_, executor, core_, builder_);
 }
 
-Millis Dispatcher::deadline() const {
-  const Millis next = std::min({core_.deadline(), uplink_.deadline(), recurring_.deadline()});
-  return files_ ? std::min(next, files_->deadline()) : next;
-}
-
 // ---- recovery
 
 void Dispatcher::restore(std::string_view bytes) {
@@ -122,8 +117,8 @@ Result<void> Dispatcher::recovered(Journal& journal, Now now) {
 // ---- a turn
 
 Millis Dispatcher::deadline() const {
-  return std::min(
-      {core_.deadline(), recurring_.deadline(), outages_.deadline(), uplink_.deadline(), listener_.deadline()});
+  return std::min({core_.deadline(), recurring_.deadline(), outages_.deadline(), uplink_.deadline(),
+                   listener_.deadline(), files_ ? files_->deadline() : Millis::max()});
 }
 
 void Dispatcher::receive(std::string_view peer, std::span<char> message, Now now) {

@@ -44,8 +44,7 @@ void TaskFiles::ask_for(const HandEdit& edit, Now now) {
     const auto bytes = known->at.segment ? bodies_->read(known->at) : Result<std::string_view>(std::string_view());
     if (!bytes || !record.ParseFromArray(bytes->data(), static_cast<int>(bytes->size())) ||
         !signal.ParseFromString(signal_of(record)) || !request.ParseFromString(signal.payload())) {
-      spdlog::warn("tasks: an edit of {} is not taken in: what it asked for before cannot be read",
-                   edit.id.text());
+      spdlog::warn("tasks: an edit of {} is not taken in: what it asked for before cannot be read", edit.id.text());
       return;
     }
   }

@@ -129,6 +129,7 @@ std::string Queue::why_waiting(const Task& task, Now now) const {
 void Queue::reopen(Task& task) {
   leave(task);
   if (std::exchange(task.told, false)) std::erase(finished_, &task);
+  task.filed = !files_;
 }
 
 // ---- where it lies

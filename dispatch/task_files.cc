@@ -20,9 +20,7 @@ constexpr int kShare = 20;  // writing takes no more than this part of the time,
 constexpr Millis kRetry{5'000};
 constexpr Millis kBetweenHeartbeats{300'000};
 
-QueueState queue_state(const Task& task) {
-  return parse_queue_state(state_of(task)).value_or(QueueState::queued);
-}
+QueueState queue_state(const Task& task) { return parse_queue_state(state_of(task)).value_or(QueueState::queued); }
 
 Millis wall_of(int64_t ms) { return Millis{ms}; }
 
@@ -122,7 +120,7 @@ class TaskFiles::Clerk {
       }
     }
     if (item.result) {
-      const auto there = item.stale ? Result<bool>(false) : branch_->has_result(item.result->id);
+      const auto there = item.stale ? Result<bool>(false) : branch_->has_result(item.result->id, item.result->epoch);
       if (!there) return there.error();
       if (*there) {
         done.filed.push_back(item.result->id);
@@ -233,9 +231,10 @@ std::string TaskFiles::heartbeat(Now now) {
                                          worker.draining ? "- draining: yes\n" : "")};
   }
   if (workers_.empty()) return {};
-  std::string text = fmt::format("# Workers\n\n{} queued, {} running.\n", core_.queue().queued(),
-                                 core_.queue().running().size());
-  for (const auto& [name, seen] : workers_) text += fmt::format("\n## {}\n\n- heard: {}\n{}", name, utc(seen.wall), seen.about);
+  std::string text =
+      fmt::format("# Workers\n\n{} queued, {} running.\n", core_.queue().queued(), core_.queue().running().size());
+  for (const auto& [name, seen] : workers_)
+    text += fmt::format("\n## {}\n\n- heard: {}\n{}", name, utc(seen.wall), seen.about);
   return text;
 }
 

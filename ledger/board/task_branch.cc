@@ -93,12 +93,13 @@ Result<QueueFile> TaskBranch::queue_at(const std::optional<Oid>& tree) const {
   return QueueFile::parse(text->value_or(std::string(kEmptyQueue)));
 }
 
-Result<bool> TaskBranch::has_result(const std::string& id) {
-  if (results_.contains(result_path(id))) return true;
-  if (!branch_.ours_tree()) return false;
-  const auto flat = repository_.find(*branch_.ours_tree(), result_path(id));
-  if (!flat) return flat.error();
-  return flat->has_value();
+Result<bool> TaskBranch::has_result(const std::string& id, std::uint32_t epoch) const {
+  const std::string path = result_path(id);
+  if (const auto waits = results_.find(path); waits != results_.end())
+    return read_result(waits->second).result.epoch >= epoch;
+  const auto there = file_at(branch_.ours_tree(), path);
+  if (!there) return there.error();
+  return *there && read_result(**there).result.epoch >= epoch;
 }
 
 Result<std::vector<HandEdit>> TaskBranch::forgotten(const std::set<std::string>& known) const {

@@ -55,8 +55,8 @@ class TaskBranch {
   /// How it ended. `stale`: by an attempt that no longer counts.
   void ended(const TaskResult& result, bool stale);
   void heartbeat(std::string markdown) { heartbeat_ = std::move(markdown); }
-  /// Whether the task's result is there already.
-  Result<bool> has_result(const std::string& id);
+  /// Whether the result of the task's attempt `epoch` is there already, or a later one's.
+  Result<bool> has_result(const std::string& id, std::uint32_t epoch) const;
   /// Somebody may have pushed to the remote.
   void stirred();
   /// Tasks of QUEUE.md that are not over and not among `known`: the dispatcher's journal was lost, and they are to be

@@ -141,8 +141,10 @@ TEST_F(QueueTest, ATaskIsForgottenOnceBothTheBrokerAndGitHaveHeard) {
     end(add(number), SUCCEEDED);
     queue.told(*queue.find(id(number)));
   }
+  queue.forget();
   EXPECT_EQ(queue.all().size(), 3u) << "git has not";
   for (uint64_t number = 1; number <= 3; ++number) queue.filed(*queue.find(id(number)));
+  queue.forget();
   EXPECT_EQ(queue.all().size(), 2u);
   EXPECT_EQ(queue.find(id(1)), nullptr);
 }

@@ -54,8 +54,8 @@ TEST(DispatchSimulation, EveryTaskHasOneEffectiveResultUnderEverySeed) {
     ADD_FAILURE() << what << "\nreplay with: DETENT_SEED=" << seed << " build/dev/bin/test_dispatch";
   if (!broken.empty()) return;
   std::cout << count << " seeds: " << all.crashes << " crashes, " << all.attempts << " attempts, " << all.succeeded
-              << " tasks succeeded and " << all.failed << " did not, " << all.retried << " were retried, " << all.fired
-              << " by schedule, " << all.outages << " outages\n";
+            << " tasks succeeded and " << all.failed << " did not, " << all.retried << " were retried, " << all.fired
+            << " by schedule, " << all.outages << " outages\n";
   if (count > 10) {
     EXPECT_GT(all.crashes, count);
     EXPECT_GT(all.succeeded, count);

@@ -111,12 +111,14 @@ TEST_F(TaskBranchTest, TellsWhatBecameOfATaskInOneLineAndItsResultInAFile) {
   TaskResult result;
   result.id = kFirst;
   result.state = "succeeded";
+  result.epoch = 1;
   result.body = "All is well.";
   branch->changed(task(kFirst, QueueState::succeeded), kNoon);
   branch->ended(result, false);
-  EXPECT_FALSE(branch->has_result(kSecond).value());
+  EXPECT_FALSE(branch->has_result(kSecond, 1).value());
   EXPECT_THAT(turn(*branch).filed, ElementsAre(kFirst));
-  EXPECT_TRUE(branch->has_result(kFirst).value());
+  EXPECT_TRUE(branch->has_result(kFirst, 1).value());
+  EXPECT_FALSE(branch->has_result(kFirst, 2).value()) << "it was retried";
   EXPECT_EQ(file("QUEUE.md"), replaced(before, "queued", "succeeded"));
   EXPECT_THAT(file("RESULTS/" + kFirst + ".md"), HasSubstr("All is well."));
   EXPECT_EQ(git(path(), {"log", "-1", "--format=%s", "detent/tasks"}), "succeeded: Weekly review");
