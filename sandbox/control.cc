@@ -16,6 +16,7 @@ http::Outgoing Control::answer(const http::Incoming& in, std::string_view path, 
   if (in.method == "GET") {
     if (path == "messages") return messages(in);
     if (path == "faults") return with(faults.list());
+    if (path == "digitalocean") return ocean.advance(now), with(ocean.snapshot());
     if (path == "state") {
       return with(json::object{{"discord", discord.snapshot()}, {"telegram", telegram.snapshot()}});
     }
@@ -35,6 +36,10 @@ http::Outgoing Control::answer(const http::Incoming& in, std::string_view path, 
   }
   if (path == "telegram/send") return send(body, now);
   if (path == "telegram/press") return press(body, now);
+  if (path == "digitalocean") {
+    const auto changed = ocean.settings.change(body);
+    return changed ? done() : wrong(changed.error().what);
+  }
   if (path == "migrate") return migrate(body);
   if (path == "permissions") return permissions(body);
   if (path == "name") return name(body);

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "http/server.h"
+#include "sandbox/digitalocean.h"
 #include "sandbox/discord_api.h"
 #include "sandbox/faults.h"
 #include "sandbox/telegram.h"
@@ -14,6 +15,7 @@ struct Control {
   Discord& discord;
   DiscordApi& discord_api;
   Telegram& telegram;
+  DigitalOcean& ocean;
   Faults& faults;
 
   /// `path` is what follows "/control/".

@@ -46,7 +46,8 @@ Result<> Faults::order(const json::object& body) {
   }
   Fault fault;
   fault.service = text_of(body, "service");
-  if (fault.service != "discord" && fault.service != "telegram") return Error{"service: discord or telegram"};
+  if (fault.service != "discord" && fault.service != "telegram" && fault.service != "digitalocean")
+    return Error{"service: discord, telegram or digitalocean"};
   fault.name = text_of(body, "kind");
   const Named* named = nullptr;
   for (const Named& each : kKinds) {

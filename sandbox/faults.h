@@ -13,7 +13,7 @@ namespace detent::sandbox {
 
 struct Fault {
   enum class Kind { Status, Timeout, Reset, AcceptThenReset, AcceptThenTimeout, Slow };
-  std::string service;  // "discord", "telegram"
+  std::string service;  // "discord", "telegram", "digitalocean"
   std::string name;     // the kind as it was ordered
   Kind kind = Kind::Status;
   int status = 0;          // of Kind::Status
@@ -21,8 +21,8 @@ struct Fault {
   double retry_after = 1;  // seconds, of a 429
   double seconds = 3;      // of Kind::Slow
   std::string scope;       // of Discord's 429: "user", "global", "shared", or "sublimit" (Remaining stays above 0)
-  std::string channel;     // only requests about this channel or chat; empty: all
-  std::string method;      // only this HTTP method (Discord) or Bot API method (Telegram); empty: all but getUpdates
+  std::string channel;     // only requests about this channel, chat or kind of resource ("droplets"); empty: all
+  std::string method;      // only this HTTP method, or Bot API method (Telegram); empty: all but getUpdates
 };
 
 /// The orders, oldest first; each request meets at most one.

@@ -1,4 +1,5 @@
-// detent-sandbox: a local stand-in for the Discord and Telegram APIs, with a page that shows what a person would see.
+// detent-sandbox: a local stand-in for the APIs of Discord, Telegram and DigitalOcean, with a page that shows what a
+// person would see.
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
@@ -16,8 +17,8 @@ int main(int argc, char** argv) {
   sandbox::SandboxOptions options;
   std::string discord_limit = "50/1", discord_global = "50/1", telegram_limit = "off", log_format = "text";
   CLI::App app(
-      "Stands in for the Discord API (/discord/api/v10) and the Telegram Bot API (/telegram/bot<token>/) on this "
-      "machine. "
+      "Stands in for the Discord API (/discord/api/v10), the Telegram Bot API (/telegram/bot<token>/) and "
+      "DigitalOcean's API (/digitalocean/v2) on this machine. "
       "It takes any channel, chat and token (one with \"bad\" in it is refused), starts empty and keeps all in memory. "
       "GET / shows what a person would see; /control/ is described in sandbox/README.md.",
       "detent-sandbox");

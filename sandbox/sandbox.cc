@@ -9,6 +9,7 @@
 #include "http/browser.h"
 #include "http/server.h"
 #include "sandbox/control.h"
+#include "sandbox/digitalocean_api.h"
 #include "sandbox/page.h"
 #include "sandbox/record.h"
 #include "sandbox/telegram_api.h"
@@ -66,6 +67,7 @@ class Sandbox::Town {
   void serve(http::Incoming in, http::Reply reply);
   void serve_discord(http::Incoming in, std::string_view path, http::Reply reply);
   void serve_telegram(http::Incoming in, std::string_view rest, http::Reply reply);
+  void serve_digitalocean(http::Incoming in, std::string_view path, http::Reply reply);
   void serve_control(const http::Incoming& in, std::string_view path, http::Reply reply);
   void listen_to_events(http::Reply reply);
   void wait_for_updates(TelegramCall call, http::Reply reply);
@@ -97,6 +99,8 @@ class Sandbox::Town {
                      [this](const std::string& token) { server_.post([this, token] { wake(token); }); }};
   DiscordApi discord_api_;
   TelegramApi telegram_api_;
+  DigitalOcean ocean_;
+  DigitalOceanApi ocean_api_{ocean_};
   http::Server server_;  // last: it stops before what it serves goes
 };
 
@@ -114,6 +118,9 @@ void Sandbox::Town::serve(http::Incoming in, http::Reply reply) {
     }
   }
   if (const auto rest = behind(path, "/telegram/bot")) return serve_telegram(std::move(in), *rest, std::move(reply));
+  if (const auto rest = behind(path, "/digitalocean"); rest && rest->starts_with("/v2/")) {
+    return serve_digitalocean(std::move(in), *rest, std::move(reply));
+  }
   if (const auto rest = behind(path, "/control/")) return serve_control(in, *rest, std::move(reply));
   if (behind(path, "/discord/attachments/")) {
     const std::size_t name = path.rfind('/'), id = path.rfind('/', name - 1);
@@ -191,6 +198,24 @@ void Sandbox::Town::serve_telegram(http::Incoming in, std::string_view rest, htt
   wait_for_updates(std::move(call), std::move(reply));
 }
 
+void Sandbox::Town::serve_digitalocean(http::Incoming in, std::string_view path, http::Reply reply) {
+  const Now now = system_now();
+  const DigitalOceanCall call = parse_digitalocean_call(in, path);
+  const std::string_view about = call.segments.empty() ? std::string_view() : std::string_view(call.segments[0]);
+  const std::optional<Fault> fault = faults_.meet("digitalocean", about, "", call.method);
+  Recorded asked{.service = "digitalocean",
+                 .method = call.method,
+                 .path = call.path + query_of(in.target),
+                 .headers = std::move(in.headers),
+                 .body = call.malformed ? json::value() : call.body,
+                 .fault = fault ? fault->name : ""};
+  if (refused_at_the_door(fault, reply)) return record_.add(asked, now);
+  http::Outgoing out = ocean_api_.answer(call, fault && fault->kind == Fault::Kind::Status ? &*fault : nullptr, now);
+  asked.status = out.status;
+  record_.add(asked, now);
+  finish(std::move(out), fault, std::move(reply));
+}
+
 void Sandbox::Town::wait_for_updates(TelegramCall call, http::Reply reply) {
   const std::uint64_t number = next_++;
   const std::string token = call.token;
@@ -237,11 +262,13 @@ void Sandbox::Town::serve_control(const http::Incoming& in, std::string_view pat
     telegram_.clear();
     discord_api_.clear();
     telegram_api_.clear();
+    ocean_.clear();
+    ocean_api_.clear();
     faults_.clear();
     tell({{"type", "reset"}});
     return reply.send({.body = R"({"ok":true})"});
   }
-  Control control{discord_, discord_api_, telegram_, faults_};
+  Control control{discord_, discord_api_, telegram_, ocean_, faults_};
   reply.send(control.answer(in, path, system_now()));
 }
 

@@ -1,4 +1,4 @@
-// The sandbox as a whole: both services, the control routes and the page behind one listening address.
+// The sandbox as a whole: the services, the control routes and the page behind one listening address.
 #pragma once
 
 #include <memory>
