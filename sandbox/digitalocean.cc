@@ -18,10 +18,10 @@ constexpr DigitalOcean::Size kSizes[] = {
 struct Named {
   std::string_view slug, name;
 };
-constexpr Named kRegions[] = {{"ams3", "Amsterdam 3"},     {"blr1", "Bangalore 1"},     {"fra1", "Frankfurt 1"},
-                              {"lon1", "London 1"},        {"nyc1", "New York 1"},      {"nyc2", "New York 2"},
-                              {"nyc3", "New York 3"},      {"sfo2", "San Francisco 2"}, {"sfo3", "San Francisco 3"},
-                              {"sgp1", "Singapore 1"},     {"syd1", "Sydney 1"},        {"tor1", "Toronto 1"}};
+constexpr Named kRegions[] = {{"ams3", "Amsterdam 3"}, {"blr1", "Bangalore 1"},     {"fra1", "Frankfurt 1"},
+                              {"lon1", "London 1"},    {"nyc1", "New York 1"},      {"nyc2", "New York 2"},
+                              {"nyc3", "New York 3"},  {"sfo2", "San Francisco 2"}, {"sfo3", "San Francisco 3"},
+                              {"sgp1", "Singapore 1"}, {"syd1", "Sydney 1"},        {"tor1", "Toronto 1"}};
 constexpr Named kImages[] = {{"ubuntu-22-04-x64", "22.04 (LTS) x64"},
                              {"ubuntu-24-04-x64", "24.04 (LTS) x64"},
                              {"debian-12-x64", "12 x64"},
@@ -140,15 +140,9 @@ std::optional<std::string_view> DigitalOcean::image_name(std::string_view slug) 
 json::object DigitalOcean::describe_size(const Size& size) {
   json::array regions;
   for (const Named& region : kRegions) regions.push_back(json::string(region.slug));
-  return {{"slug", size.slug},
-          {"memory", size.memory},
-          {"vcpus", size.vcpus},
-          {"disk", size.disk},
-          {"transfer", size.transfer},
-          {"price_monthly", size.monthly},
-          {"price_hourly", size.hourly},
-          {"regions", std::move(regions)},
-          {"available", true},
+  return {{"slug", size.slug},           {"memory", size.memory},         {"vcpus", size.vcpus},
+          {"disk", size.disk},           {"transfer", size.transfer},     {"price_monthly", size.monthly},
+          {"price_hourly", size.hourly}, {"regions", std::move(regions)}, {"available", true},
           {"description", "Basic"}};
 }
 
@@ -169,9 +163,11 @@ json::object DigitalOcean::describe(const Droplet& droplet) const {
   if (droplet.backups) features.push_back("backups");
   if (droplet.ipv6) features.push_back("ipv6");
   if (droplet.status != "new") {  // a droplet has no address before it is active
-    addresses.push_back({{"ip_address", "10.108.0.2"}, {"netmask", "255.255.240.0"}, {"gateway", nullptr},
-                         {"type", "private"}});
-    addresses.push_back({{"ip_address", settings.address}, {"netmask", "255.255.240.0"}, {"gateway", "203.0.113.1"},
+    addresses.push_back(
+        {{"ip_address", "10.108.0.2"}, {"netmask", "255.255.240.0"}, {"gateway", nullptr}, {"type", "private"}});
+    addresses.push_back({{"ip_address", settings.address},
+                         {"netmask", "255.255.240.0"},
+                         {"gateway", "203.0.113.1"},
                          {"type", "public"}});
   }
   for (const std::int64_t id : droplet.snapshots) snapshots.push_back(id);
@@ -264,7 +260,8 @@ json::object DigitalOcean::snapshot() const {
   json::array droplets, keys;
   for (const auto& [id, droplet] : droplets_) {
     json::object one = describe(droplet);
-    one["sandbox"] = {{"user_data", droplet.user_data}, {"ssh_keys", json::array(droplet.keys.begin(), droplet.keys.end())}};
+    one["sandbox"] = {{"user_data", droplet.user_data},
+                      {"ssh_keys", json::array(droplet.keys.begin(), droplet.keys.end())}};
     droplets.push_back(std::move(one));
   }
   for (const auto& [id, key] : keys_) keys.push_back(describe(key));

@@ -1,91 +1,14 @@
 #include "sandbox/digitalocean_api.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <cmath>
 
-#include "http/url.h"
+#include "sandbox/digitalocean_answers.h"
 #include "sandbox/digitalocean_form.h"
 
 namespace detent::sandbox {
 
 namespace {
 using Out = http::Outgoing;
-constexpr std::int64_t kPageSize = 20, kMaxPageSize = 200;
-
-Out with(json::object body, int status = 200) {
-  return {.status = status, .body = json::serialize(body), .content_type = "application/json; charset=utf-8"};
-}
-Out refusal(int status, std::string_view id, std::string_view message) {
-  return with({{"id", id}, {"message", message}}, status);
-}
-Out unauthorized() { return refusal(401, "unauthorized", "Unable to authenticate you."); }
-Out missing() { return refusal(404, "not_found", "The resource you were accessing could not be found."); }
-Out unprocessable(std::string_view what) { return refusal(422, "unprocessable_entity", what); }
-Out too_many() { return refusal(429, "too_many_requests", "API rate limit exceeded."); }
-Out nothing() { return {.status = 204, .content_type = "application/json; charset=utf-8"}; }
-
-Out faulty(const Fault& fault, Now now) {
-  switch (fault.status) {
-    case 401:
-      return unauthorized();
-    case 403:
-      return refusal(403, "forbidden", "You are not authorized to perform this operation");
-    case 404:
-      return missing();
-    case 429: {
-      Out out = too_many();
-      out.headers = {{"retry-after", std::to_string(std::llround(std::ceil(fault.retry_after)))},
-                     {"ratelimit-limit", "5000"},
-                     {"ratelimit-remaining", "0"},
-                     {"ratelimit-reset", std::to_string(now.wall.count() / 1000 + std::llround(fault.retry_after))}};
-      return out;
-    }
-    case 500:
-      return refusal(500, "server_error", "Unexpected server-side error");
-    default:  // comes from the proxy before the service
-      return {.status = fault.status,
-              .body = fmt::format("<html><body><h1>{}</h1></body></html>\n", fault.status),
-              .content_type = "text/html"};
-  }
-}
-
-/// "/v2/droplets?tag_name=x" with another page.
-std::string page_link(const DigitalOceanCall& call, std::int64_t page) {
-  std::string out = call.base + call.path + "?page=" + std::to_string(page);
-  for (const auto& [name, value] : call.query) {
-    if (name != "page") out += "&" + http::percent_encode(name) + "=" + http::percent_encode(value);
-  }
-  return out;
-}
-
-/// The page of `all` that the call asks for, with links and total.
-Out paged(const DigitalOceanCall& call, std::string_view name, json::array all) {
-  const auto asked = [&](std::string_view key, std::int64_t otherwise) {
-    const std::string* text = call.parameter(key);
-    return text ? parse_whole(*text) : std::optional(otherwise);
-  };
-  const auto page = asked("page", 1), size = asked("per_page", kPageSize);
-  if (!page || *page < 1) return unprocessable("page must be a whole number from 1.");
-  if (!size || *size < 1 || *size > kMaxPageSize) return unprocessable("per_page must be between 1 and 200.");
-  const auto total = static_cast<std::int64_t>(all.size());
-  const std::int64_t last = std::max<std::int64_t>(1, (total + *size - 1) / *size);
-  json::array items;
-  for (std::int64_t at = (*page - 1) * *size; at < std::min(total, *page * *size); ++at)
-    items.push_back(std::move(all[static_cast<std::size_t>(at)]));
-  json::object links, pages;
-  if (*page > 1) {
-    pages["first"] = page_link(call, 1);
-    pages["prev"] = page_link(call, *page - 1);
-  }
-  if (*page < last) {
-    pages["next"] = page_link(call, *page + 1);
-    pages["last"] = page_link(call, last);
-  }
-  if (!pages.empty()) links["pages"] = std::move(pages);
-  return with({{name, std::move(items)}, {"links", std::move(links)}, {"meta", {{"total", total}}}});
-}
 
 bool same_word(std::string_view one, std::string_view other) { return http::same_name(one, other); }
 
@@ -105,7 +28,8 @@ DigitalOceanCall parse_digitalocean_call(const http::Incoming& in, std::string_v
     rest.remove_prefix(end);
   }
   call.base = "http://" + std::string(in.header("Host")) + "/digitalocean";
-  if (const std::string_view given = in.header("Authorization"); given.starts_with("Bearer ")) call.token = given.substr(7);
+  if (const std::string_view given = in.header("Authorization"); given.starts_with("Bearer "))
+    call.token = given.substr(7);
   if (in.body.empty()) return call;
   boost::system::error_code failed;
   call.body = json::parse(in.body, failed);
@@ -146,8 +70,8 @@ const DigitalOceanApi::Operation DigitalOceanApi::kOperations[] = {
 
 Out DigitalOceanApi::answer(const DigitalOceanCall& call, const Fault* fault, Now now) {
   ocean_.advance(now);
-  if (call.token.empty() || call.token.find("bad") != call.token.npos) return unauthorized();
-  if (fault) return faulty(*fault, now);
+  if (call.token.empty() || call.token.find("bad") != call.token.npos) return ocean_unauthorized();
+  if (fault) return ocean_fault(*fault, now);
   const auto fits = [&](const Operation& operation) {
     return operation.method == call.method &&
            std::equal(operation.path.begin(), operation.path.end(), call.segments.begin(), call.segments.end(),
@@ -163,23 +87,25 @@ Out DigitalOceanApi::answer(const DigitalOceanCall& call, const Fault* fault, No
     out.headers.emplace_back("ratelimit-reset", std::to_string(reset.count() / 1000));
     return out;
   };
-  if (!limits.hour.take(now.mono)) return finish(too_many());
+  if (!limits.hour.take(now.mono)) return finish(ocean_too_many());
   if (!limits.minute.take(now.mono)) {  // only the burst's refusal says when to come again
-    Out out = finish(too_many());
+    Out out = finish(ocean_too_many());
     const Millis wait = limits.minute.oldest_ends_in(now.mono);
     out.headers.emplace_back("retry-after", std::to_string((wait.count() + 999) / 1000));
     return out;
   }
   const auto found = std::find_if(std::begin(kOperations), std::end(kOperations), fits);
-  if (found == std::end(kOperations)) return finish(missing());
+  if (found == std::end(kOperations)) return finish(ocean_missing());
   for (const auto& [name, value] : call.query) {
     if (std::find(found->queries.begin(), found->queries.end(), name) == found->queries.end())
-      return finish(unprocessable(name + " is not a known parameter."));
+      return finish(ocean_unprocessable(name + " is not a known parameter."));
   }
-  if (call.not_json || call.malformed) return finish(refusal(400, "bad_request", "The request body is not valid JSON."));
-  if (!call.body.is_null() && call.method != "POST") return finish(unprocessable("this operation takes no body."));
-  if (call.body.is_null() && call.method == "POST") return finish(unprocessable("a body is required."));
-  if (found->answer == &DigitalOceanApi::list_keys && !limits.key_lists.take(now.mono)) return finish(too_many());
+  if (call.not_json || call.malformed)
+    return finish(ocean_refusal(400, "bad_request", "The request body is not valid JSON."));
+  if (!call.body.is_null() && call.method != "POST")
+    return finish(ocean_unprocessable("this operation takes no body."));
+  if (call.body.is_null() && call.method == "POST") return finish(ocean_unprocessable("a body is required."));
+  if (found->answer == &DigitalOceanApi::list_keys && !limits.key_lists.take(now.mono)) return finish(ocean_too_many());
   return finish((this->*found->answer)(call, now));
 }
 
@@ -188,46 +114,46 @@ DigitalOcean::Droplet* DigitalOceanApi::named(const DigitalOceanCall& call, Now 
   return droplet && ocean_.shown(*droplet, now) ? droplet : nullptr;
 }
 
-Out DigitalOceanApi::account(const DigitalOceanCall&, Now) { return with({{"account", ocean_.account()}}); }
+Out DigitalOceanApi::account(const DigitalOceanCall&, Now) { return ocean_answer({{"account", ocean_.account()}}); }
 
 Out DigitalOceanApi::list_keys(const DigitalOceanCall& call, Now) {
   json::array all;
   for (const auto& [id, key] : ocean_.keys()) all.push_back(DigitalOcean::describe(key));
-  return paged(call, "ssh_keys", std::move(all));
+  return ocean_page(call, "ssh_keys", std::move(all));
 }
 
 Out DigitalOceanApi::add_key(const DigitalOceanCall& call, Now) {
   const json::object& body = call.body.get_object();
   if (const std::string key = unknown_member(body, {"name", "public_key"}); !key.empty())
-    return unprocessable(key + " is not a known attribute.");
+    return ocean_unprocessable(key + " is not a known attribute.");
   const std::string name = text_of(body, "name"), text = text_of(body, "public_key");
-  if (name.empty()) return unprocessable("Name can't be blank");
+  if (name.empty()) return ocean_unprocessable("Name can't be blank");
   const auto fingerprint = key_fingerprint(text);
-  if (!fingerprint) return unprocessable(fingerprint.error().what);
+  if (!fingerprint) return ocean_unprocessable(fingerprint.error().what);
   for (const auto& [id, key] : ocean_.keys()) {
-    if (key.fingerprint == *fingerprint) return unprocessable("SSH Key is already in use on your account");
+    if (key.fingerprint == *fingerprint) return ocean_unprocessable("SSH Key is already in use on your account");
   }
-  return with({{"ssh_key", DigitalOcean::describe(ocean_.add_key(name, text, *fingerprint))}}, 201);
+  return ocean_answer({{"ssh_key", DigitalOcean::describe(ocean_.add_key(name, text, *fingerprint))}}, 201);
 }
 
 Out DigitalOceanApi::list_droplets(const DigitalOceanCall& call, Now now) {
   const std::string* name = call.parameter("name");
   const std::string* tag = call.parameter("tag_name");
   const std::string* type = call.parameter("type");
-  if (tag && (name || type)) return unprocessable("tag_name cannot be combined with name or type.");
-  if (type && *type != "droplets" && *type != "gpus") return unprocessable("type must be droplets or gpus.");
+  if (tag && (name || type)) return ocean_unprocessable("tag_name cannot be combined with name or type.");
+  if (type && *type != "droplets" && *type != "gpus") return ocean_unprocessable("type must be droplets or gpus.");
   json::array all;
   for (const auto& [id, droplet] : ocean_.droplets()) {
     if (!ocean_.shown(droplet, now) || (type && *type == "gpus")) continue;
     if ((name && !same_word(*name, droplet.name)) || (tag && !tagged(droplet, *tag))) continue;
     all.push_back(ocean_.describe(droplet));
   }
-  return paged(call, "droplets", std::move(all));
+  return ocean_page(call, "droplets", std::move(all));
 }
 
 Out DigitalOceanApi::create_droplets(const DigitalOceanCall& call, Now now) {
   auto drafts = droplets_from(call.body.get_object(), ocean_);
-  if (!drafts) return unprocessable(drafts.error().what);
+  if (!drafts) return ocean_unprocessable(drafts.error().what);
   json::array droplets, actions;
   for (DigitalOcean::Droplet& draft : *drafts) {
     const DigitalOcean::Droplet& made = ocean_.create(std::move(draft), now);
@@ -243,83 +169,84 @@ Out DigitalOceanApi::create_droplets(const DigitalOceanCall& call, Now now) {
     out["droplet"] = std::move(droplets[0]);
   }
   out["links"] = {{"actions", std::move(actions)}};
-  return with(std::move(out), 202);
+  return ocean_answer(std::move(out), 202);
 }
 
 Out DigitalOceanApi::get_droplet(const DigitalOceanCall& call, Now now) {
   const DigitalOcean::Droplet* droplet = named(call, now);
-  return droplet ? with({{"droplet", ocean_.describe(*droplet)}}) : missing();
+  return droplet ? ocean_answer({{"droplet", ocean_.describe(*droplet)}}) : ocean_missing();
 }
 
 Out DigitalOceanApi::destroy_droplet(const DigitalOceanCall& call, Now now) {
   const DigitalOcean::Droplet* droplet = named(call, now);
-  if (!droplet) return missing();
-  if (droplet->pending) return unprocessable("Droplet currently has a pending event.");
+  if (!droplet) return ocean_missing();
+  if (droplet->pending) return ocean_unprocessable("Droplet currently has a pending event.");
   ocean_.destroy(droplet->id);
-  return nothing();
+  return ocean_nothing();
 }
 
 Out DigitalOceanApi::destroy_tagged(const DigitalOceanCall& call, Now now) {
   const std::string* tag = call.parameter("tag_name");
-  if (!tag) return unprocessable("tag_name is required.");
+  if (!tag) return ocean_unprocessable("tag_name is required.");
   std::vector<std::int64_t> doomed;
   for (const auto& [id, droplet] : ocean_.droplets()) {
     if (ocean_.shown(droplet, now) && tagged(droplet, *tag)) doomed.push_back(id);
   }
   for (const std::int64_t id : doomed) ocean_.destroy(id);
-  return nothing();
+  return ocean_nothing();
 }
 
 Out DigitalOceanApi::list_actions(const DigitalOceanCall& call, Now now) {
   const DigitalOcean::Droplet* droplet = named(call, now);
-  if (!droplet) return missing();
+  if (!droplet) return ocean_missing();
   json::array all;
   for (const auto& [id, action] : ocean_.actions()) {
     if (action.droplet == droplet->id) all.push_back(DigitalOcean::describe(action));
   }
-  return paged(call, "actions", std::move(all));
+  return ocean_page(call, "actions", std::move(all));
 }
 
 Out DigitalOceanApi::act(const DigitalOceanCall& call, Now now) {
   DigitalOcean::Droplet* droplet = named(call, now);
-  if (!droplet) return missing();
+  if (!droplet) return ocean_missing();
   const json::object& body = call.body.get_object();
   if (const std::string key = unknown_member(body, {"type", "name"}); !key.empty())
-    return unprocessable(key + " is not a known attribute.");
+    return ocean_unprocessable(key + " is not a known attribute.");
   const std::string type = text_of(body, "type"), name = text_of(body, "name");
   if (type != "snapshot" && type != "shutdown" && type != "power_off" && type != "power_on" && type != "reboot" &&
       type != "power_cycle")
-    return unprocessable("You specified an invalid action type.");
-  if (droplet->pending) return unprocessable("Droplet currently has a pending event.");
-  if (type == "power_on" && droplet->status == "active") return unprocessable("Droplet is already powered on.");
+    return ocean_unprocessable("You specified an invalid action type.");
+  if (droplet->pending) return ocean_unprocessable("Droplet currently has a pending event.");
+  if (type == "power_on" && droplet->status == "active") return ocean_unprocessable("Droplet is already powered on.");
   if ((type == "power_off" || type == "shutdown") && droplet->status == "off")
-    return unprocessable("Droplet is already powered off.");
-  return with({{"action", DigitalOcean::describe(ocean_.begin(*droplet, type, name, now))}}, 201);
+    return ocean_unprocessable("Droplet is already powered off.");
+  return ocean_answer({{"action", DigitalOcean::describe(ocean_.begin(*droplet, type, name, now))}}, 201);
 }
 
 Out DigitalOceanApi::get_action(const DigitalOceanCall& call, Now) {
   const DigitalOcean::Action* action = ocean_.find_action(parse_whole(call.segments[1]).value_or(0));
-  return action ? with({{"action", DigitalOcean::describe(*action)}}) : missing();
+  return action ? ocean_answer({{"action", DigitalOcean::describe(*action)}}) : ocean_missing();
 }
 
 Out DigitalOceanApi::list_snapshots(const DigitalOceanCall& call, Now) {
   const std::string* type = call.parameter("resource_type");
-  if (type && *type != "droplet" && *type != "volume") return unprocessable("resource_type must be droplet or volume.");
+  if (type && *type != "droplet" && *type != "volume")
+    return ocean_unprocessable("resource_type must be droplet or volume.");
   json::array all;
   for (const auto& [id, snapshot] : ocean_.snapshots()) {
     if (!type || *type == "droplet") all.push_back(DigitalOcean::describe(snapshot, false));
   }
-  return paged(call, "snapshots", std::move(all));
+  return ocean_page(call, "snapshots", std::move(all));
 }
 
 Out DigitalOceanApi::list_droplet_snapshots(const DigitalOceanCall& call, Now now) {
   const DigitalOcean::Droplet* droplet = named(call, now);
-  if (!droplet) return missing();
+  if (!droplet) return ocean_missing();
   json::array all;
   for (const auto& [id, snapshot] : ocean_.snapshots()) {
     if (snapshot.droplet == droplet->id) all.push_back(DigitalOcean::describe(snapshot, true));
   }
-  return paged(call, "snapshots", std::move(all));
+  return ocean_page(call, "snapshots", std::move(all));
 }
 
 }  // namespace detent::sandbox

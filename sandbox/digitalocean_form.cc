@@ -37,7 +37,8 @@ Result<std::vector<std::string>> names_from(const json::object& body) {
   if (one && one->is_string()) names.emplace_back(one->get_string());
   if (many) {
     if (!many->is_array()) return Error{"names must be an array."};
-    for (const json::value& name : many->get_array()) names.push_back(name.is_string() ? std::string(name.get_string()) : "");
+    for (const json::value& name : many->get_array())
+      names.push_back(name.is_string() ? std::string(name.get_string()) : "");
     if (names.size() > kMaxNames) return Error{"You can only create up to 10 droplets at a time."};
   }
   if (names.empty()) return Error{"Name can't be blank."};
@@ -54,8 +55,9 @@ Result<std::vector<std::int64_t>> keys_from(const json::object& body, const Digi
   if (!list->is_array()) return Error{"ssh_keys must be an array."};
   for (const json::value& wanted : list->get_array()) {
     const auto found = std::find_if(ocean.keys().begin(), ocean.keys().end(), [&](const auto& entry) {
-      return wanted.is_string() ? entry.second.fingerprint == wanted.get_string() || std::to_string(entry.first) == wanted.get_string()
-                                : wanted.is_number() && entry.first == wanted.to_number<std::int64_t>();
+      return wanted.is_string()
+                 ? entry.second.fingerprint == wanted.get_string() || std::to_string(entry.first) == wanted.get_string()
+                 : wanted.is_number() && entry.first == wanted.to_number<std::int64_t>();
     });
     if (found == ocean.keys().end())
       return Error{fmt::format("{} are invalid key identifiers for Droplet creation.", json::serialize(wanted))};
@@ -103,9 +105,10 @@ std::string unknown_member(const json::object& body, std::initializer_list<std::
 }
 
 Result<std::vector<DigitalOcean::Droplet>> droplets_from(const json::object& body, const DigitalOcean& ocean) {
-  if (const std::string key = unknown_member(
-          body, {"name", "names", "region", "size", "image", "ssh_keys", "backups", "backup_policy", "ipv6", "monitoring",
-                 "tags", "user_data", "private_networking", "volumes", "vpc_uuid", "with_droplet_agent", "public_networking"});
+  if (const std::string key =
+          unknown_member(body, {"name", "names", "region", "size", "image", "ssh_keys", "backups", "backup_policy",
+                                "ipv6", "monitoring", "tags", "user_data", "private_networking", "volumes", "vpc_uuid",
+                                "with_droplet_agent", "public_networking"});
       !key.empty()) {
     return Error{key + " is not a known attribute."};
   }

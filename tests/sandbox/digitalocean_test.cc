@@ -40,7 +40,8 @@ class DigitalOceanTest : public City {
   void set(json::object settings) { ASSERT_EQ(control("digitalocean", settings).status, 200); }
   /// Looks, without using up the token's requests, until the only droplet is so.
   void wait_until(std::string_view key, const json::value& value) {
-    while (ask("GET", "/control/digitalocean").object().at("droplets").at(0).at(key) != value) std::this_thread::yield();
+    while (ask("GET", "/control/digitalocean").object().at("droplets").at(0).at(key) != value)
+      std::this_thread::yield();
   }
   std::string why(const json::value& body) {
     Said said = ocean("POST", "/v2/droplets", body);
@@ -63,7 +64,8 @@ TEST_F(DigitalOceanTest, ADropletIsNewWithoutAddressAndThenActiveWithOne) {
   EXPECT_EQ(ocean("GET", action).object().at("action").at("status"), "in-progress");
   wait_until("status", "active");
   EXPECT_EQ(ocean("GET", action).object().at("action").at("status"), "completed");
-  droplet = ocean("GET", "/v2/droplets/" + std::to_string(droplet.at("id").as_int64())).object().at("droplet").as_object();
+  droplet =
+      ocean("GET", "/v2/droplets/" + std::to_string(droplet.at("id").as_int64())).object().at("droplet").as_object();
   EXPECT_EQ(droplet.at("status"), "active");
   EXPECT_EQ(droplet.at("networks").at("v4").at(1).at("ip_address"), "127.0.0.9");
   EXPECT_EQ(droplet.at("networks").at("v4").at(1).at("type"), "public");
@@ -74,7 +76,8 @@ TEST_F(DigitalOceanTest, NamesAreNotUnique) {
   ASSERT_EQ(why(wanted()), "taken");
   EXPECT_EQ(ocean("GET", "/v2/droplets?name=PAWL-worker-1").object().at("droplets").as_array().size(), 2u)
       << "whatever the case";
-  EXPECT_EQ(ocean("GET", "/v2/droplets?name=pawl-worker").object().at("droplets").as_array().size(), 0u) << "whole names";
+  EXPECT_EQ(ocean("GET", "/v2/droplets?name=pawl-worker").object().at("droplets").as_array().size(), 0u)
+      << "whole names";
   EXPECT_EQ(ocean("GET", "/v2/droplets?tag_name=detent-worker").object().at("meta").at("total"), 2);
   EXPECT_EQ(ocean("GET", "/v2/droplets?tag_name=detent-worker&name=x").status, 422);
 }
@@ -136,7 +139,8 @@ TEST_F(DigitalOceanTest, ListsComeInPages) {
   EXPECT_EQ(first.object().at("meta").at("total"), 5);
   const json::object pages = first.object().at("links").at("pages").as_object();
   EXPECT_FALSE(pages.contains("prev"));
-  EXPECT_THAT(text_of(pages, "next"), testing::HasSubstr("/digitalocean/v2/droplets?page=2&per_page=2&tag_name=detent-worker"));
+  EXPECT_THAT(text_of(pages, "next"),
+              testing::HasSubstr("/digitalocean/v2/droplets?page=2&per_page=2&tag_name=detent-worker"));
   Said last = ocean("GET", "/v2/droplets?per_page=2&page=3");
   EXPECT_EQ(last.object().at("droplets").as_array().size(), 1u);
   EXPECT_FALSE(last.object().at("links").at("pages").as_object().contains("next"));
