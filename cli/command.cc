@@ -122,6 +122,13 @@ std::vector<std::string>::const_iterator own_end(const std::vector<std::string>&
 
 }  // namespace
 
+std::vector<std::string> command_behind(const std::string& program) {
+  const std::string name = program.substr(program.rfind('/') + 1);
+  if (name == "provision-worker") return {"worker", "provision"};
+  if (name == "worker-status") return {"worker", "status"};
+  return {};
+}
+
 int detent_command(const std::vector<std::string>& arguments, std::istream& in, std::ostream& out, std::ostream& err,
                    std::string program) {
   google::protobuf::SetLogHandler(nullptr);  // what it would print is an error of ours already
@@ -138,7 +145,7 @@ int detent_command(const std::vector<std::string>& arguments, std::istream& in, 
   app.footer("Exit codes: 0 done, 1 failed, 2 wrong usage or configuration. `detent COMMAND --help` shows examples.");
   for (const auto add :
        {add_publish, add_run, add_hook, add_tail, add_status, add_trace, add_routes, add_config, add_reload, add_dead,
-        add_channel, add_audit, add_submit, add_tasks, add_schedule, add_expect, add_mcp, add_inbox}) {
+        add_channel, add_audit, add_submit, add_tasks, add_schedule, add_expect, add_inbox, add_mcp, add_worker}) {
     add(app, invocation);
   }
   try {

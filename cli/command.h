@@ -63,6 +63,10 @@ struct Invocation {
 int detent_command(const std::vector<std::string>& arguments, std::istream& in, std::ostream& out, std::ostream& err,
                    std::string program);
 
+/// What stands for `program`'s name, where it is one of those under which a command of `detent` is installed as well:
+/// "provision-worker" is {"worker", "provision"}; nothing for any other.
+std::vector<std::string> command_behind(const std::string& program);
+
 /// Adds --json, --broker and --deadline, for commands that ask the broker.
 void add_asking_options(CLI::App& command, Invocation& invocation);
 /// The same for those that ask the dispatcher: --json, --dispatcher and --deadline.
@@ -91,5 +95,6 @@ void add_schedule(CLI::App& app, Invocation& invocation);
 void add_expect(CLI::App& app, Invocation& invocation);
 void add_inbox(CLI::App& app, Invocation& invocation);
 void add_mcp(CLI::App& app, Invocation& invocation);
+void add_worker(CLI::App& app, Invocation& invocation);
 
 }  // namespace detent

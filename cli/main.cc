@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 
@@ -6,6 +7,8 @@
 
 int main(int argc, char** argv) {
   detent::setup_log("detent", "text", "warn");
-  return detent::detent_command({argv + 1, argv + argc}, std::cin, std::cout, std::cerr,
+  std::vector<std::string> arguments = detent::command_behind(argc > 0 ? argv[0] : "");
+  arguments.insert(arguments.end(), argv + std::min(argc, 1), argv + argc);
+  return detent::detent_command(arguments, std::cin, std::cout, std::cerr,
                                 std::filesystem::read_symlink("/proc/self/exe").string());
 }

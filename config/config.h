@@ -1,8 +1,8 @@
 // detent.toml, read once at start-up and again on a reload, by one thread; afterwards a value like any other.
 //
 // Every program reads the whole file and looks at its own sections. A section belongs to the station that it is about:
-// FOLDER/config.h has `detent::FolderConfig`, consumers/NAME/config.h has `detent::NAME::Settings`, both plain values
-// with `void read(Section& file)`; the build finds them there.
+// FOLDER/config.h has `detent::FolderConfig`, consumers/NAME/config.h and cli/NAME/config.h `detent::NAME::Settings`,
+// all plain values with `void read(Section& file)`; the build finds them there.
 #pragma once
 
 #include <filesystem>

@@ -59,7 +59,7 @@ while IFS= read -r hit; do fault "a class with no name of its own: $hit"; done <
 # What documents name is there: files by their paths, classes and functions by their names.
 while IFS=: read -r file name; do
   compgen -G "$name*" >/dev/null || fault "$file names $name, which is not there"
-done < <(git ls-files '*.md' | grep -v '^CHANGELOG' | xargs grep -oHE '`(base|bench|broker|bus|cli|config|consumers|dispatch|docs|host|http|journal|ledger|producers|proto|routing|sandbox|script|tests)/[A-Za-z0-9_./*-]+`' |
+done < <(git ls-files '*.md' | grep -v '^CHANGELOG' | xargs grep -oHE '`(base|bench|broker|bus|cli|config|consumers|deploy|docs|host|http|journal|ledger|producers|proto|routing|sandbox|script|tests)/[A-Za-z0-9_./*-]+`' |
   tr -d '`' | grep -v NAME)
 while IFS=: read -r file name; do
   git grep -qwF -e "${name##*::}" -- '*.h' '*.cc' '*.proto' '*.py' || fault "$file names $name, which is not there"

@@ -24,23 +24,6 @@ const std::map<std::string, std::string, std::less<>> kIds{
     {"sub-agent-results", "1100000000000000003"}, {"system", "1100000000000000004"},
     {"memory-updates", "1100000000000000005"},    {"chat", "1100000000000000006"}};
 
-/// A port that is free, below those that the kernel gives to clients, so that a restarted program gets it again.
-int free_port() {
-  static int next = static_cast<int>(getpid() * 37 % 12'000);
-  for (int tries = 0; tries < 1000; ++tries) {
-    const int port = 20'000 + (next++ % 12'000);
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const bool free = bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-    close(fd);
-    if (free) return port;
-  }
-  throw Failure("no free port");
-}
-
 fs::path program(const std::string& name) { return test::program_folder() / name; }
 
 fs::path fresh_folder() {
@@ -82,6 +65,22 @@ size_t occurrences(const std::string& text, std::string_view of) {
 
 }  // namespace
 
+int free_port() {
+  static int next = static_cast<int>(getpid() * 37 % 12'000);
+  for (int tries = 0; tries < 1000; ++tries) {
+    const int port = 20'000 + (next++ % 12'000);
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const bool free = bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    close(fd);
+    if (free) return port;
+  }
+  throw Failure("no free port");
+}
+
 fs::path records_folder() { return test::program_folder().parent_path() / "requests"; }
 
 House::House(Plan plan) : plan_(std::move(plan)), folder_(fresh_folder()), record_(fresh_record()) {
@@ -101,6 +100,7 @@ House::House(Plan plan) : plan_(std::move(plan)), folder_(fresh_folder()), recor
   if (!ready || sandbox_.empty()) throw Failure("the sandbox does not start: " + log("sandbox"));
   write(discord_token(), kDiscordToken);
   write(telegram_token(), kTelegramToken);
+  write(digitalocean_token(), kDigitalOceanToken);
   write_config();
 }
 
@@ -139,6 +139,8 @@ void House::write_config() const {
   if (plan_.broker.find("segment") == std::string::npos) text += "segment = \"4MiB\"\n";
   if (plan_.broker.find("low_water") == std::string::npos) text += "low_water = \"1MiB\"\n";
   text += plan_.broker + "\n[ledger]\nrepository = \"" + ledger().string() + "\"\n" + plan_.ledger;
+  text += "\n[digitalocean]\napi = \"" + sandbox_ + "/digitalocean/v2\"\ntoken_file = \"" +
+          digitalocean_token().string() + "\"\n" + plan_.digitalocean + "\n";
   text += "\n[telegram]\napi = \"" + sandbox_ + "/telegram\"\ntoken_file = \"" + telegram_token().string() + "\"\n";
   text += "chat = " + std::to_string(kChat) + "\n" + plan_.telegram;
   text +=

@@ -29,7 +29,7 @@ struct Plan {
   /// Whole sections or [[route]]s, put at the end of detent.toml.
   std::string more;
   /// Lines of the section.
-  std::string broker, ledger, discord, telegram;
+  std::string broker, ledger, discord, telegram, digitalocean;
   /// Lines before the first section.
   std::string top;
   /// Where `state` is, and the ledger in it; empty: in the house's own folder.
@@ -41,6 +41,7 @@ class House {
  public:
   static constexpr int64_t kChat = 4242;
   static constexpr const char* kDiscordToken = "the-discord-token-of-this-house";
+  static constexpr const char* kDigitalOceanToken = "dop_v1_the_token_of_this_house";
   static constexpr const char* kTelegramToken = "4242:the-telegram-token-of-this-house";
 
   /// The sandbox runs, detent.toml and the token files are there.
@@ -77,6 +78,7 @@ class House {
   std::filesystem::path ledger() const { return (plan_.state.empty() ? folder_ : plan_.state) / "ledger.git"; }
   std::filesystem::path discord_token() const { return folder_ / "discord.token"; }
   std::filesystem::path telegram_token() const { return folder_ / "telegram.token"; }
+  std::filesystem::path digitalocean_token() const { return folder_ / "digitalocean.token"; }
   void write(const std::filesystem::path& file, std::string_view text) const;
   /// Changes the plan and writes detent.toml anew; the processes go on with what they read.
   void rewrite_config(const std::function<void(Plan&)>& change);
@@ -97,6 +99,7 @@ class House {
   /// The requests recorded so far, one a line.
   std::vector<json::object> requests() const;
   const std::filesystem::path& record() const { return record_; }
+  const std::string& sandbox_url() const { return sandbox_; }
 
   // ---- the broker
 
@@ -145,6 +148,9 @@ class House {
   SignalBuilder builder_;
   std::unique_ptr<Publisher> publisher_;
 };
+
+/// A port of loopback that nobody listens on.
+int free_port();
 
 /// The lines of the ledger's files, oldest first.
 std::vector<json::object> ledger_lines(const std::filesystem::path& repository);

@@ -66,6 +66,11 @@ std::set<std::string> kinds(const json::object& request) {
     return out;
   }
   const std::string bare = path.substr(0, path.find('?'));
+  if (service == "digitalocean") {
+    const bool of_droplet = bare.starts_with("/v2/droplets/");
+    if (method == "POST") return {of_droplet ? "droplet's action" : bare == "/v2/droplets" ? "droplet" : "key"};
+    return {method == "DELETE" ? "droplet destroyed" : "account read"};
+  }
   if (method == "GET" && bare.ends_with("/messages")) return {"history"};
   if (method == "GET") return {bare.starts_with("/webhooks") ? "webhook" : "channel"};
   if (bare.ends_with("/threads")) return {"thread begun"};
@@ -98,6 +103,15 @@ TEST(Requests, CoverEveryKindOfMessage) {
                            "message with file", "message silent", "message in a thread", "thread begun",
                            "webhook message", "webhook message with embed", "webhook message with file", "sendMessage",
                            "sendMessage in HTML", "sendMessage silent", "sendMessage repeated", "sendDocument"}) {
+    EXPECT_TRUE(found.contains(kind)) << "nothing was sent of the kind: " << kind;
+  }
+}
+
+TEST(Requests, CoverAllThatProvisioningChanges) {
+  if (geteuid() != 0) GTEST_SKIP() << "provisioning is tried as root, and this is not root";
+  size_t count = 0;
+  const std::set<std::string> found = all_kinds(gathered(), count);
+  for (const char* kind : {"account read", "key", "droplet", "droplet's action", "droplet destroyed"}) {
     EXPECT_TRUE(found.contains(kind)) << "nothing was sent of the kind: " << kind;
   }
 }

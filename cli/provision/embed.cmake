@@ -1,0 +1,18 @@
+# Makes a source file of the texts in FROM, each as a function by its name.
+set(source "#include \"cli/provision/texts.h\"\n\nnamespace detent::provision {\n\n")
+foreach(name worker-setup.sh worker-report.sh openclaw-worker.service)
+  string(REGEX REPLACE "[.].*" "" function ${name})
+  string(REPLACE "-" "_" function ${function})
+  file(READ ${FROM}/${name} text)
+  # A string literal has a length limit; neighbours are joined by the compiler.
+  string(LENGTH "${text}" length)
+  set(at 0)
+  string(APPEND source "std::string_view ${function}() {\n  return ")
+  while(at LESS length)
+    string(SUBSTRING "${text}" ${at} 8000 piece)
+    string(APPEND source "R\"text-(${piece})text-\"\n")
+    math(EXPR at "${at} + 8000")
+  endwhile()
+  string(APPEND source ";\n}\n\n")
+endforeach()
+file(WRITE ${TO} "${source}}  // namespace detent::provision\n")
