@@ -221,7 +221,8 @@ TaskFiles::Item TaskFiles::item_of(const Task& task) const {
 
 /// A section for each worker that was heard since the start; empty: nobody was.
 std::string TaskFiles::heartbeat(Now now) {
-  for (const auto& [session, worker] : core_.workers()) {
+  for (const auto& entry : core_.workers()) {
+    const Worker& worker = entry.second;
     if (!worker.reported) continue;
     const auto running = std::count_if(core_.queue().running().begin(), core_.queue().running().end(),
                                        [&](const Task* task) { return task->lease->worker == worker.name; });
