@@ -454,7 +454,8 @@ void Dispatch::journalled(uint64_t segment, uint32_t base, Now) {
       queue_.ended_at(*task, at);
     }
   }
-  if (options_.files) changed.merge(changed_under_way_);
+  auto durable = std::exchange(changed_under_way_, {});
+  if (options_.files) changed.merge(durable);
   for (auto& held : std::exchange(held_under_way_, {})) {
     if (!held.assignment) {
       sessions_.send(held.session, held.field, held.body);

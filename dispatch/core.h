@@ -135,6 +135,8 @@ class Dispatch {
   std::vector<TaskQuestion> questions;
   /// Tasks whose durable state is another since this was emptied last, and ends of attempts that no longer counted.
   std::set<Ulid> changed;
+  /// Whether a record about the task waits to be durable.
+  bool is_undurable(const Ulid& task) const { return changed_.contains(task) || changed_under_way_.contains(task); }
   struct StaleEnd {
     Ulid task;
     uint32_t epoch = 0;

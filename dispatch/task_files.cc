@@ -18,6 +18,7 @@ namespace {
 constexpr Millis kBetweenCommits{1'000};
 constexpr int kShare = 20;  // writing takes no more than this part of the time, however long QUEUE.md is
 constexpr Millis kRetry{5'000};
+constexpr size_t kMostWaiting = 64 << 20;  // bytes of results that git has not taken
 constexpr Millis kBetweenHeartbeats{300'000};
 
 QueueState queue_state(const Task& task) { return parse_queue_state(state_of(task)).value_or(QueueState::queued); }
@@ -57,7 +58,10 @@ class TaskFiles::Clerk {
 
   Done work(Job job) {
     const Now now = system_now();
-    for (Item& item : job.items) waiting_.push_back(std::move(item));
+    for (Item& item : job.items) {
+      const auto key = item.stale ? std::pair(item.result->id, item.result->epoch) : std::pair(item.task.id, 0u);
+      waiting_.insert_or_assign(key, std::move(item));
+    }
     if (!job.heartbeat.empty()) heartbeat_ = std::move(job.heartbeat);
     if (!job.known.empty()) known_ = std::move(job.known);
     Done done;
@@ -75,16 +79,16 @@ class TaskFiles::Clerk {
     if (!branch_) {
       auto opened = TaskBranch::open(options_, now);
       if (!opened) return opened.error();
-      branch_ = std::move(*opened);
-      auto forgotten = branch_->forgotten(known_);
+      auto forgotten = (*opened)->forgotten(known_);
       if (!forgotten) return forgotten.error();
+      branch_ = std::move(*opened);
       done.edits = std::move(*forgotten);
     }
     if (edits_durable) branch_->edits_taken();
     if (!heartbeat_.empty()) branch_->heartbeat(heartbeat_);
-    while (!waiting_.empty()) {
-      if (const auto filed = file(waiting_.back(), done); !filed) return filed;
-      waiting_.pop_back();
+    while (!waiting_.empty() && branch_->waiting_bytes() < kMostWaiting) {
+      if (const auto filed = file(waiting_.begin()->second, done); !filed) return filed;
+      waiting_.erase(waiting_.begin());
     }
     auto turned = branch_->turn(now);
     if (!turned) return turned.error();
@@ -120,7 +124,7 @@ class TaskFiles::Clerk {
       }
     }
     if (item.result) {
-      const auto there = item.stale ? Result<bool>(false) : branch_->has_result(item.result->id, item.result->epoch);
+      const auto there = item.stale ? Result<bool>(false) : branch_->has_result(*item.result);
       if (!there) return there.error();
       if (*there) {
         done.filed.push_back(item.result->id);
@@ -163,8 +167,8 @@ class TaskFiles::Clerk {
   Patterns secrets_;
   std::unique_ptr<JournalReader> reader_;
   std::unique_ptr<TaskBranch> branch_;
-  std::vector<Item> waiting_;
-  std::set<std::string> known_;  // at the start
+  std::map<std::pair<std::string, uint32_t>, Item> waiting_;  // by id, and epoch of a stale end
+  std::set<std::string> known_;                               // at the start
   std::string heartbeat_;
 };
 
@@ -245,12 +249,15 @@ void TaskFiles::turn(Now now) {
     if (worker.reported && !workers_.contains(worker.name)) next_heartbeat_ = now.mono;
   }
   if (!changed_.empty() || !core_.stale.empty() || edits_ == Edits::Durable) next_ = std::min(next_, not_before_);
-  if (busy_ || now.mono < next_ || edits_ == Edits::Given || edits_ == Edits::UnderWay) return;
+  if (edits_ == Edits::Unasked && now.mono >= ask_at_) ask(now);
+  const bool waits = edits_ != Edits::None && edits_ != Edits::Durable;
+  if (busy_ || now.mono < next_ || waits) return;
   Job job;
   if (!std::exchange(began_, true)) {
     for (const auto& entry : core_.queue().all()) job.known.insert(entry.second->id.text());
   }
   for (const Ulid& id : std::exchange(changed_, {})) {
+    if (core_.is_undurable(id)) continue;  // it is among those that changed once that is durable
     if (const Task* task = core_.queue().find(id)) job.items.push_back(item_of(*task));
   }
   for (const auto& end : std::exchange(core_.stale, {})) {
@@ -274,7 +281,10 @@ void TaskFiles::turn(Now now) {
   });
 }
 
-Millis TaskFiles::deadline() const { return busy_ ? Millis::max() : next_; }
+Millis TaskFiles::deadline() const {
+  if (edits_ == Edits::Unasked) return ask_at_;
+  return busy_ || edits_ == Edits::Given || edits_ == Edits::UnderWay ? Millis::max() : next_;
+}
 
 // ---- from the files
 
@@ -291,11 +301,17 @@ void TaskFiles::take(Done done, Now now) {
     done.trouble.empty() ? spdlog::info("tasks: git is up to date again") : spdlog::error("tasks: {}", done.trouble);
     trouble_ = std::move(done.trouble);
   }
-  for (const HandEdit& edit : done.edits) apply(edit, now);
-  if (!done.edits.empty()) edits_ = Edits::Given;
+  unasked_ = std::move(done.edits);
+  if (!unasked_.empty()) ask(now);
 }
 
-void TaskFiles::apply(const HandEdit& edit, Now now) {
+void TaskFiles::ask(Now now) {
+  std::erase_if(unasked_, [&](const HandEdit& edit) { return apply(edit, now); });
+  edits_ = unasked_.empty() ? Edits::Given : Edits::Unasked;
+  ask_at_ = now.mono + kRetry;
+}
+
+bool TaskFiles::apply(const HandEdit& edit, Now now) {
   switch (edit.kind) {
     case QueueRequest::Kind::new_task:
     case QueueRequest::Kind::values_changed:
@@ -305,6 +321,7 @@ void TaskFiles::apply(const HandEdit& edit, Now now) {
     case QueueRequest::Kind::cancel:
       core_.cancel(edit.id, now);  // of one that is over there is nothing to cancel
   }
+  return true;
 }
 
 void TaskFiles::work_taken() {

@@ -41,7 +41,7 @@ class TaskFiles {
   const std::string& trouble() const { return trouble_; }
 
  private:
-  enum class Edits { None, Given, UnderWay, Durable };
+  enum class Edits { None, Unasked, Given, UnderWay, Durable };
   class Clerk;  // works on git, off the loop
   struct Item;
   struct Job;
@@ -50,8 +50,11 @@ class TaskFiles {
   Item item_of(const Task& task) const;
   std::string heartbeat(Now now);
   void take(Done done, Now now);
-  void apply(const HandEdit& edit, Now now);
-  void ask_for(const HandEdit& edit, Now now);
+  void ask(Now now);
+  /// Whether it is done, or never can be; else it is tried again.
+  bool apply(const HandEdit& edit, Now now);
+  bool ask_for(const HandEdit& edit, Now now);
+  void say_is_over(const HandEdit& edit);
 
   Executor& executor_;
   Dispatch& core_;
@@ -61,6 +64,8 @@ class TaskFiles {
   std::set<Ulid> changed_;
   bool busy_ = false, began_ = false;
   Edits edits_ = Edits::None;
+  std::vector<HandEdit> unasked_;  // that are still to be done
+  Millis ask_at_{0};
   Millis not_before_{0}, next_{0}, next_heartbeat_{0};
   struct Seen {
     Millis wall{0};

@@ -93,13 +93,16 @@ Result<QueueFile> TaskBranch::queue_at(const std::optional<Oid>& tree) const {
   return QueueFile::parse(text->value_or(std::string(kEmptyQueue)));
 }
 
-Result<bool> TaskBranch::has_result(const std::string& id, std::uint32_t epoch) const {
-  const std::string path = result_path(id);
-  if (const auto waits = results_.find(path); waits != results_.end())
-    return read_result(waits->second).result.epoch >= epoch;
+Result<bool> TaskBranch::has_result(const TaskResult& result) const {
+  const auto covers = [&](const std::string& file) {
+    const TaskResult there = read_result(file).result;
+    return there.epoch != result.epoch ? there.epoch > result.epoch : there.ended >= result.ended;
+  };
+  const std::string path = result_path(result.id);
+  if (const auto waits = results_.find(path); waits != results_.end()) return covers(waits->second);
   const auto there = file_at(branch_.ours_tree(), path);
   if (!there) return there.error();
-  return *there && read_result(**there).result.epoch >= epoch;
+  return *there && covers(**there);
 }
 
 Result<std::vector<HandEdit>> TaskBranch::forgotten(const std::set<std::string>& known) const {
@@ -164,6 +167,7 @@ Result<> TaskBranch::look_for_foreign() {
     const auto read = repository_.commit(*foreign.base);
     if (!read) return read.error();
     foreign.base_tree = read->tree;
+    foreign.base_time = read->time;
   }
   foreign_ = std::move(foreign);
   return {};
@@ -172,13 +176,19 @@ Result<> TaskBranch::look_for_foreign() {
 /// The same for the same edit, however often it is looked at.
 std::string TaskBranch::origin() const { return foreign_->base ? foreign_->base->hex() : std::string(); }
 
+/// Likewise, also where another commit has followed it before it was merged: the time of its new tasks' ids.
+Millis TaskBranch::asked_at() const { return foreign_->base_time.value_or(foreign_->commit.time); }
+
 Result<QueueMerge> TaskBranch::merge() const {
   auto base = queue_at(foreign_->base_tree), ours = queue_at(branch_.ours_tree()),
        theirs = queue_at(foreign_->commit.tree);
   for (const auto* side : {&base, &ours, &theirs}) {
     if (!*side) return side->error();
   }
-  update_queue(*ours, tasks_, options_.most_sections);
+  // What this edit asked for has its section in theirs.
+  QueueTasks known = tasks_;
+  for (const std::string& id : foreign_->asked) known.erase(id);
+  update_queue(*ours, known, options_.most_sections);
   Millis ours_at{0};
   if (branch_.ours()) {
     const auto last = repository_.commit(*branch_.ours());
@@ -205,7 +215,10 @@ Result<TaskBranch::Turn> TaskBranch::turn(Now now) {
           return merged.error();
         }
         faults_ = merged->reading.faults;
-        turn.edits = edits_of(*merged, origin(), foreign_->commit.time);
+        turn.edits = edits_of(*merged, origin(), asked_at());
+        for (const HandEdit& edit : turn.edits) {
+          if (edit.kind == QueueRequest::Kind::new_task) foreign_->asked.insert(edit.id.text());
+        }
         foreign_->taken = turn.edits.empty();
       }
     }

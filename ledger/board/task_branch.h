@@ -28,6 +28,9 @@
 
 namespace detent {
 
+/// Stands at the end of a text that is longer than QUEUE.md shows.
+inline constexpr const char* kCutNote = "(cut here: `detent tasks show ";
+
 class TaskBranch {
  public:
   struct Options {
@@ -54,9 +57,11 @@ class TaskBranch {
   void changed(QueueTask task, Millis ended);
   /// How it ended. `stale`: by an attempt that no longer counts.
   void ended(const TaskResult& result, bool stale);
+  /// Of results that are not committed yet.
+  std::size_t waiting_bytes() const;
   void heartbeat(std::string markdown) { heartbeat_ = std::move(markdown); }
-  /// Whether the result of the task's attempt `epoch` is there already, or a later one's.
-  Result<bool> has_result(const std::string& id, std::uint32_t epoch) const;
+  /// Whether it is there already how the task ended, or how it ended later.
+  Result<bool> has_result(const TaskResult& result) const;
   /// Somebody may have pushed to the remote.
   void stirred();
   /// Tasks of QUEUE.md that are not over and not among `known`: the dispatcher's journal was lost, and they are to be
@@ -87,15 +92,17 @@ class TaskBranch {
     Commit commit;
     std::optional<Oid> base;  // the commit that both sides began with …
     std::optional<Oid> base_tree;
-    bool on_ours = false;  // … which is our last one, or there is none of ours
-    bool taken = false;    // what it asks for is durable
+    std::optional<Millis> base_time;
+    bool on_ours = false;         // … which is our last one, or there is none of ours
+    bool taken = false;           // what it asks for is durable
+    std::set<std::string> asked;  // ids of its new tasks
   };
   struct Draft {
     std::string queue;  // QUEUE.md as it is to be
     QueueTasks waiting;
     std::vector<std::pair<std::string, std::string>> files;  // path, content
     std::vector<Repository::Placed> placed;
-    std::vector<std::string> archived;
+    std::set<std::string> ids;  // of the tasks in it
     std::string message;
   };
 
@@ -107,6 +114,7 @@ class TaskBranch {
   Result<std::optional<std::string>> file_at(const std::optional<Oid>& tree, const std::string& path) const;
   Result<QueueMerge> merge() const;
   std::string origin() const;
+  Millis asked_at() const;
   Result<Draft> draft(Now now);
   Result<> archive(QueueFile& queue, Draft& draft, Now now);
   Result<> make_room_for_results(Draft& draft) const;

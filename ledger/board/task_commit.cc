@@ -27,7 +27,7 @@ Millis time_of(const std::string& id) {
 void TaskBranch::changed(QueueTask task, Millis ended) {
   if (task.text.size() > options_.max_text) {
     task.text = head_of(task.text, options_.max_text);
-    task.text += fmt::format("\n\n(cut here: `detent tasks show {}` has all of it)\n", task.id);
+    task.text += fmt::format("\n\n{}{}` has all of it)\n", kCutNote, task.id);
   }
   if (ended.count()) ended_[task.id] = ended;
   tasks_.insert_or_assign(task.id, std::move(task));
@@ -36,6 +36,12 @@ void TaskBranch::changed(QueueTask task, Millis ended) {
 void TaskBranch::ended(const TaskResult& result, bool stale) {
   const std::string path = stale ? stale_result_path(result.id, result.epoch) : result_path(result.id);
   results_.insert_or_assign(path, print_result(result));
+}
+
+std::size_t TaskBranch::waiting_bytes() const {
+  std::size_t bytes = 0;
+  for (const auto& [path, text] : results_) bytes += text.size();
+  return bytes;
 }
 
 /// Tasks that are over leave QUEUE.md.
@@ -59,7 +65,6 @@ Result<> TaskBranch::archive(QueueFile& queue, Draft& draft, Now now) {
     }
     archives[path] = append_to_archive(std::move(archives[path]), queue.sections()[*at], when->ended);
     queue.remove(*at);
-    draft.archived.push_back(id);
   }
   for (auto& [path, text] : archives) draft.files.emplace_back(path, std::move(text));
   return {};
@@ -96,7 +101,7 @@ Result<TaskBranch::Draft> TaskBranch::draft(Now now) {
   if (foreign_) {
     auto merged = merge();
     if (!merged) return merged.error();
-    adopt_new(*merged, origin(), foreign_->commit.time,
+    adopt_new(*merged, origin(), asked_at(),
               fmt::format("{} by {}", utc(foreign_->commit.time), one_line(foreign_->commit.author, 80)));
     *queue = std::move(merged->merged);
     faults_ = std::move(merged->reading.faults);
@@ -109,6 +114,7 @@ Result<TaskBranch::Draft> TaskBranch::draft(Now now) {
   if (const auto archived = archive(*queue, draft, now); !archived) return archived.error();
   if (const auto moved = make_room_for_results(draft); !moved) return moved.error();
   draft.queue = queue->print();
+  for (const QueueSection& section : queue->sections()) draft.ids.insert(section.id());
   for (const auto& [path, text] : results_) draft.files.emplace_back(path, text);
   if (heartbeat_ != heartbeat_there_) draft.files.emplace_back(kHeartbeatPath, heartbeat_);
   const auto there = file_at(branch_.ours_tree(), kQueuePath);
@@ -150,6 +156,10 @@ Result<bool> TaskBranch::commit(Turn& turn, Now now) {
   Draft& draft = *drafted;
   const bool commits = foreign_ || !draft.files.empty() || !draft.placed.empty();
   if (commits) {
+    // Of a file that both sides changed, ours stands.
+    std::set<std::string> named;
+    for (const auto& file : draft.files) named.insert(file.first);
+    std::erase_if(draft.placed, [&](const auto& one) { return !named.insert(one.path).second; });
     std::vector<Repository::File> files;
     for (const auto& [path, content] : draft.files) files.push_back({path, content});
     const auto tree = repository_.write_tree(branch_.ours_tree(), files, draft.placed);
@@ -177,7 +187,7 @@ Result<bool> TaskBranch::commit(Turn& turn, Now now) {
     ref_lock_.forget();
   }
   heartbeat_there_ = heartbeat_;
-  for (const std::string& id : draft.archived) ended_.erase(id);
+  std::erase_if(ended_, [&](const auto& one) { return !draft.ids.contains(one.first); });
   for (const auto& [path, text] : results_) {
     const auto name = parse_result_name(path.substr(path.rfind('/') + 1));
     if (name && !name->stale_epoch) turn.filed.push_back(name->id);

@@ -81,7 +81,7 @@ Result<Repository> Repository::open_or_create(const std::filesystem::path& path,
   }
   // Made beside its place and moved there whole, so that a crash leaves all of it or nothing.
   std::filesystem::path making = path;
-  making += ".making";
+  making += fmt::format(".making.{}", getpid());  // broker and dispatcher may both make it
   std::filesystem::remove_all(making, failed);
   git_repository* repository = nullptr;
   git_repository_init_options options = GIT_REPOSITORY_INIT_OPTIONS_INIT;
@@ -97,7 +97,11 @@ Result<Repository> Repository::open_or_create(const std::filesystem::path& path,
   for (const char* part : {"HEAD", "config", "objects", "refs", "."}) {
     if (const auto synced = sync(making / part); !synced) return synced.error();
   }
-  if (::rename(making.c_str(), path.c_str())) return system_error("cannot make " + path.string(), errno);
+  if (::rename(making.c_str(), path.c_str())) {
+    if (errno != ENOTEMPTY && errno != EEXIST) return system_error("cannot make " + path.string(), errno);
+    std::filesystem::remove_all(making, failed);
+    return open(path);  // the other was sooner
+  }
   if (const auto synced = sync(std::filesystem::absolute(path).parent_path()); !synced) return synced.error();
   return open(path);
 }

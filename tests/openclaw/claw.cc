@@ -1,10 +1,8 @@
 #include "tests/openclaw/claw.h"
 
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <sstream>
@@ -29,18 +27,6 @@ fs::path node() { return installed() / "node_modules/node/bin/node"; }
 constexpr const char* kToken = "the-http-token-of-this-house";
 
 fs::path token_file(const House& house) { return house.folder() / "http.token"; }
-
-int free_port() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  if (bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0) throw Failure("no free port");
-  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
-  close(fd);
-  return ntohs(address.sin_port);
-}
 
 }  // namespace
 

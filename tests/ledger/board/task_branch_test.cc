@@ -112,13 +112,17 @@ TEST_F(TaskBranchTest, TellsWhatBecameOfATaskInOneLineAndItsResultInAFile) {
   result.id = kFirst;
   result.state = "succeeded";
   result.epoch = 1;
+  result.ended = kNoon;
   result.body = "All is well.";
   branch->changed(task(kFirst, QueueState::succeeded), kNoon);
   branch->ended(result, false);
-  EXPECT_FALSE(branch->has_result(kSecond, 1).value());
   EXPECT_THAT(turn(*branch).filed, ElementsAre(kFirst));
-  EXPECT_TRUE(branch->has_result(kFirst, 1).value());
-  EXPECT_FALSE(branch->has_result(kFirst, 2).value()) << "it was retried";
+  EXPECT_TRUE(branch->has_result(result).value());
+  TaskResult later = result;
+  later.ended += Millis{1};
+  EXPECT_FALSE(branch->has_result(later).value()) << "it was retried, and cancelled before it ran again";
+  later.epoch = 0;
+  EXPECT_TRUE(branch->has_result(later).value()) << "an earlier attempt's";
   EXPECT_EQ(file("QUEUE.md"), replaced(before, "queued", "succeeded"));
   EXPECT_THAT(file("RESULTS/" + kFirst + ".md"), HasSubstr("All is well."));
   EXPECT_EQ(git(path(), {"log", "-1", "--format=%s", "detent/tasks"}), "succeeded: Weekly review");
@@ -148,6 +152,53 @@ TEST_F(TaskBranchTest, AHeadingAndSomeTextIsATaskAndComesToTheSameIdWhenAskedTwi
   EXPECT_THAT(file("QUEUE.md"), HasSubstr("by ann@example.org"));
   EXPECT_THAT(turn(*branch).edits, IsEmpty()) << "it is taken in once";
   EXPECT_EQ(git(path(), {"log", "--format=%s", "detent/tasks"}), "QUEUE.md: edited by ann@example.org\nby hand\ntasks");
+}
+
+TEST_F(TaskBranchTest, AHandWrittenTaskThatIsKnownBeforeItsMergeHasOneSection) {
+  auto branch = open();
+  turn(*branch);
+  edit(path(), "QUEUE.md", [](const std::string& text) { return text + "\n## Water the plants\n\nAll of them.\n"; });
+  push();
+  const auto edits = turn(*branch).edits;
+  ASSERT_THAT(edits, SizeIs(1));
+  const std::string id = edits[0].id.text();
+  branch->edits_taken();
+  branch->changed(task(id, QueueState::running), Millis{0});
+  EXPECT_TRUE(turn(*branch).committed);
+  const std::string queue = file("QUEUE.md");
+  EXPECT_EQ(queue.find(id), queue.rfind(id)) << queue;
+  EXPECT_THAT(queue, HasSubstr("- state: running"));
+  EXPECT_THAT(branch->faults(), IsEmpty());
+}
+
+TEST_F(TaskBranchTest, AnotherCommitBeforeTheMergeMakesNoSecondTask) {
+  auto branch = open();
+  turn(*branch);
+  edit(path(), "QUEUE.md", [](const std::string& text) { return text + "\n## Water the plants\n\nAll of them.\n"; });
+  push();
+  const auto edits = turn(*branch).edits;
+  ASSERT_THAT(edits, SizeIs(1));
+  edit(path(), "NOTES.md", [](const std::string&) { return "mine\n"; });
+  push();
+  branch->edits_taken();
+  EXPECT_FALSE(branch->turn({system_now().mono, wall_})) << "the branch has moved on";
+  const auto again = turn(*branch).edits;
+  ASSERT_THAT(again, SizeIs(1));
+  EXPECT_EQ(again[0].id, edits[0].id);
+}
+
+TEST_F(TaskBranchTest, AFileOfOursThatAPersonRemovedIsWrittenAgain) {
+  auto branch = open();
+  branch->heartbeat("# Workers\n");
+  turn(*branch);
+  edit(path(), "NOTES.md", [](const std::string&) { return "mine\n"; });
+  git(clone(), {"rm", "-q", "worker/HEARTBEAT.md"});
+  git(clone(), {"-c", "user.name=Ann", "-c", "user.email=ann@example.org", "commit", "-q", "-m", "gone"});
+  push();
+  branch->heartbeat("# Workers, later\n");
+  EXPECT_TRUE(turn(*branch).committed);
+  EXPECT_EQ(file("HEARTBEAT.md"), "# Workers, later\n");
+  EXPECT_EQ(file("NOTES.md"), "mine\n");
 }
 
 TEST_F(TaskBranchTest, EditsOfTheHubAndOurCommitsMeetInAMergeAndReachBothSides) {
@@ -268,7 +319,7 @@ TEST_F(TaskBranchTest, OfMoreTasksThanAPersonReadsTheRestComesWhenOthersHaveLeft
   options.repository = path();
   options.most_sections = 1;
   options.archive.max_finished = 0;
-  auto branch = std::move(TaskBranch::open(options, {Millis{0}, kNoon}).value());
+  auto branch = TaskBranch::open(options, {Millis{0}, kNoon}).value();
   branch->changed(task(kFirst), Millis{0});
   branch->changed(task(kSecond), Millis{0});
   turn(*branch);
