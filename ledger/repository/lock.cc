@@ -11,12 +11,12 @@
 
 namespace detent {
 
-Result<FileLock> FileLock::take(const std::filesystem::path& path) {
+Result<FileLock> FileLock::take(const std::filesystem::path& path, bool waits) {
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (file < 0) return system_error("cannot open " + path.string(), errno);
   FileLock lock{file};
   int taken = 0;
-  while ((taken = flock(file, LOCK_EX | LOCK_NB)) && errno == EINTR) {
+  while ((taken = flock(file, waits ? LOCK_EX : LOCK_EX | LOCK_NB)) && errno == EINTR) {
   }
   if (taken && errno != EWOULDBLOCK) return system_error("cannot lock " + path.string(), errno);
   if (taken) {

@@ -10,7 +10,8 @@ namespace detent {
 /// A file held locked for as long as this lives; the system lets go of it where the process is killed.
 class FileLock {
  public:
-  static Result<FileLock> take(const std::filesystem::path& path);
+  /// An error where another process has it; with `waits`, until that one lets go of it.
+  static Result<FileLock> take(const std::filesystem::path& path, bool waits = false);
   FileLock(FileLock&& other) noexcept;
   FileLock& operator=(FileLock&&) = delete;
   ~FileLock();

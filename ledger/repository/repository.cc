@@ -13,6 +13,7 @@
 
 #include "ledger/repository/files.h"
 #include "ledger/repository/libgit2.h"
+#include "ledger/repository/lock.h"
 
 namespace detent {
 
@@ -81,7 +82,13 @@ Result<Repository> Repository::open_or_create(const std::filesystem::path& path,
   }
   // Made beside its place and moved there whole, so that a crash leaves all of it or nothing.
   std::filesystem::path making = path;
-  making += fmt::format(".making.{}", getpid());  // broker and dispatcher may both make it
+  making += ".making";
+  // Broker and dispatcher may both be about to make it.
+  const std::filesystem::path lock_file = making.string() + ".lock";
+  std::filesystem::create_directories(std::filesystem::absolute(path).parent_path(), failed);
+  const auto lock = FileLock::take(lock_file, true);
+  if (!lock) return lock.error();
+  if (std::filesystem::exists(path / "HEAD", failed)) return open(path);
   std::filesystem::remove_all(making, failed);
   git_repository* repository = nullptr;
   git_repository_init_options options = GIT_REPOSITORY_INIT_OPTIONS_INIT;
@@ -97,11 +104,8 @@ Result<Repository> Repository::open_or_create(const std::filesystem::path& path,
   for (const char* part : {"HEAD", "config", "objects", "refs", "."}) {
     if (const auto synced = sync(making / part); !synced) return synced.error();
   }
-  if (::rename(making.c_str(), path.c_str())) {
-    if (errno != ENOTEMPTY && errno != EEXIST) return system_error("cannot make " + path.string(), errno);
-    std::filesystem::remove_all(making, failed);
-    return open(path);  // the other was sooner
-  }
+  if (::rename(making.c_str(), path.c_str())) return system_error("cannot make " + path.string(), errno);
+  std::filesystem::remove(lock_file, failed);  // whoever waits for it finds that all is made
   if (const auto synced = sync(std::filesystem::absolute(path).parent_path()); !synced) return synced.error();
   return open(path);
 }

@@ -126,9 +126,9 @@ TEST_F(DigitalOceanTest, AKeyIsTakenOnceAndHasTheFingerprintOfItsBytes) {
   EXPECT_EQ(text_of(again.object(), "message"), "SSH Key is already in use on your account");
   EXPECT_EQ(ocean("POST", "/v2/account/keys", {{"name", "x"}, {"public_key", "ssh-rsa nonsense"}}).status, 422);
   json::object body = wanted();
-  body["ssh_keys"] = {key.at("fingerprint")};
+  body["ssh_keys"] = json::array{key.at("fingerprint")};
   EXPECT_EQ(why(body), "taken");
-  body["ssh_keys"] = {key.at("id")};
+  body["ssh_keys"] = json::array{key.at("id")};
   EXPECT_EQ(why(body), "taken");
 }
 
