@@ -1,9 +1,6 @@
 #include "dispatch/silence_signal.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <xxhash.h>
-
-#include <cstring>
 
 #include "base/utf8.h"
 #include "dispatch/liveness.h"
@@ -16,14 +13,8 @@ namespace {
 
 /// With the time at which it was noticed in front, as every id has the time of its signal.
 Ulid id_of(const LivenessNotice& notice) {
-  Ulid id;
-  for (int i = 0; i < 6; ++i) id.bytes[static_cast<size_t>(i)] = static_cast<uint8_t>(notice.at_ms() >> (40 - 8 * i));
-  const std::string of = fmt::format("{} {} {} {}", notice.worker() ? "worker" : "source", notice.name(),
-                                     notice.since_ms(), notice.kind());
-  const XXH128_hash_t hash = XXH3_128bits(of.data(), of.size());
-  std::memcpy(&id.bytes[6], &hash.low64, 8);
-  std::memcpy(&id.bytes[14], &hash.high64, 2);
-  return id;
+  return Ulid::derived(Millis{notice.at_ms()}, fmt::format("{} {} {} {}", notice.worker() ? "worker" : "source",
+                                                           notice.name(), notice.since_ms(), notice.kind()));
 }
 
 }  // namespace

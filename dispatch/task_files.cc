@@ -23,8 +23,6 @@ constexpr Millis kBetweenHeartbeats{300'000};
 
 QueueState queue_state(const Task& task) { return parse_queue_state(state_of(task)).value_or(QueueState::queued); }
 
-Millis wall_of(int64_t ms) { return Millis{ms}; }
-
 }  // namespace
 
 /// A task as it is to be in the files. Its text and its result are read where they are needed.
@@ -120,7 +118,7 @@ class TaskFiles::Clerk {
       TaskRequest request;
       if (*record && signal.ParseFromString(signal_of(**record)) && request.ParseFromString(signal.payload())) {
         item.task.text = request.body();
-        item.task.created = fmt::format("{} by {}", utc(wall_of(signal.created_ms())), signal.source());
+        item.task.created = fmt::format("{} by {}", utc(Millis{signal.created_ms()}), signal.source());
       }
     }
     if (item.result) {
@@ -149,7 +147,7 @@ class TaskFiles::Clerk {
     const AttemptEnded& ended = (*record)->ended().ended();
     if (item.stale) {
       result.state = state_name(ended.state());
-      result.ended = wall_of((*record)->ended().at_ms());
+      result.ended = Millis{(*record)->ended().at_ms()};
       result.worker = (*record)->ended().worker();
       result.took = Millis{static_cast<int64_t>(ended.took_ms())};
       result.error = ended.error();
@@ -213,7 +211,7 @@ TaskFiles::Item TaskFiles::item_of(const Task& task) const {
   result.worker = end.worker;
   result.epoch = end.epoch;
   result.state = state_name(end.state);
-  result.ended = wall_of(end.at_ms);
+  result.ended = Millis{end.at_ms};
   result.took = Millis{static_cast<int64_t>(end.took_ms)};
   if (end.took_ms) result.started = result.ended - result.took;
   if (end.state == SUCCEEDED || end.exit_code) result.exit_code = end.exit_code;

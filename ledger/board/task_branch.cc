@@ -69,10 +69,6 @@ Result<> TaskBranch::begin(Now now) {
   return {};
 }
 
-void TaskBranch::stirred() {
-  if (remote_) remote_->stirred();
-}
-
 Millis TaskBranch::wait(Millis mono) const { return remote_ ? std::min(kIdle, remote_->wait(mono)) : kIdle; }
 
 // ---- what is there

@@ -62,8 +62,6 @@ class TaskBranch {
   void heartbeat(std::string markdown) { heartbeat_ = std::move(markdown); }
   /// Whether it is there already how the task ended, or how it ended later.
   Result<bool> has_result(const TaskResult& result) const;
-  /// Somebody may have pushed to the remote.
-  void stirred();
   /// Tasks of QUEUE.md that are not over and not among `known`: the dispatcher's journal was lost, and they are to be
   /// taken in anew.
   Result<std::vector<HandEdit>> forgotten(const std::set<std::string>& known) const;
